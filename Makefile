@@ -1,0 +1,64 @@
+# A thin face over the console command `report`; `.venv/bin/report --help` says what each verb does.
+PYTHON ?= python3
+MODEL ?= pocket
+REPORT = .venv/bin/report
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: report section site serve status clean setup test check bench pocket lock
+
+report: .venv/ready
+	$(REPORT) all --model $(MODEL)
+
+section: .venv/ready
+	@test -n "$(S)" || { echo 'make section: say which, as in `make section S=1.8`' >&2; exit 2; }
+	$(REPORT) section $(S) --model $(MODEL)
+
+site serve status: .venv/ready
+	$(REPORT) $@ --model $(MODEL)
+
+clean:
+	rm -rf .report
+
+setup: .venv/ready
+
+# The lock pins every version. torch is the only wheel that differs by platform, so hashes are not pinned; to spare the
+# CUDA build, put PyTorch's CPU index into PIP_EXTRA_INDEX_URL before the first run.
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'make: Python 3.11 or newer is needed; say which with PYTHON=…' >&2; exit 2; }
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --requirement requirements.lock
+	.venv/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+test: .venv/ready chromium
+	.venv/bin/python -m pytest
+
+# The browser tests drive the system's Chromium. On Debian it is installed where we may; elsewhere the tests say how.
+.PHONY: chromium
+chromium:
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	{ command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+	echo 'make test: Chromium is not here and could not be installed; the browser tests will fail until it is' >&2
+
+check: .venv/ready
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	$(REPORT) site
+
+bench: .venv/ready
+	.venv/bin/python -m generators.bench
+
+# Trains the shipped model again: hours on a CPU. Needs npm for the icons.
+pocket: .venv/ready
+	.venv/bin/python -m generators.pocket.train
+	.venv/bin/python -m generators.pocket.train_convolutions
+
+# Resolves the newest versions that pyproject.toml allows, without installing them, and pins them.
+lock: .venv/ready
+	mkdir -p .cache
+	.venv/bin/python -m pip install --quiet --dry-run --ignore-installed --report .cache/lock.json '.[dev]'
+	.venv/bin/python -c 'import json; \
+	found = [item["metadata"] for item in json.load(open(".cache/lock.json"))["install"]]; \
+	pins = {m["name"].lower(): m["version"].split("+")[0] for m in found if m["name"] != "diffusion-report"}; \
+	print(*(f"{name}=={pins[name]}" for name in sorted(pins)), sep="\n")' > requirements.lock

@@ -1,0 +1,91 @@
+"""Estimates of the noise in an image, and what can be made of several.
+
+An estimate is a callable (x, t) -> Noise: given x_t, (3, H, W), and t, it says which noise is in it. A model's
+`noise(prompt)` is one. Everything here takes estimates and gives an estimate, so that they nest freely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .strands import together
+
+
+class Noise(NamedTuple):
+    """eps: the noise, of the image's shape. frac: where the step's variance lies between its bounds, in 0 … 1 at each
+    pixel (see `Schedule.sigma`); None where the network has not learned it."""
+
+    eps: Tensor
+    frac: Tensor | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Noise:
+        """The same function of both parts."""
+        return Noise(function(self.eps), None if self.frac is None else function(self.frac))
+
+
+Estimate = Callable[[Tensor, int], Noise]
+
+
+def _evaluate(estimates: tuple[Estimate, ...], x: Tensor, t: int) -> list[Noise]:
+    return together([partial(estimate, x, t) for estimate in estimates])
+
+
+def cfg(cond: Estimate, uncond: Estimate, gamma: float) -> Estimate:
+    """Classifier-free guidance (Ho and Salimans 2022): eps = eps_u + gamma (eps_c - eps_u).
+
+    gamma = 0 is unconditional, 1 conditional, more exaggerates the prompt. The variance is the conditional's.
+    """
+
+    def estimate(x: Tensor, t: int) -> Noise:
+        u, c = _evaluate((uncond, cond), x, t)
+        return Noise(u.eps + gamma * (c.eps - u.eps), c.frac)
+
+    return estimate
+
+
+def mean(*estimates: Estimate) -> Estimate:
+    """The mean of the estimates, of their variances too."""
+
+    def estimate(x: Tensor, t: int) -> Noise:
+        noises = _evaluate(estimates, x, t)
+        fracs = [noise.frac for noise in noises if noise.frac is not None]
+        return Noise(
+            torch.stack([noise.eps for noise in noises]).mean(0),
+            torch.stack(fracs).mean(0) if fracs else None,
+        )
+
+    return estimate
+
+
+def viewed(estimate_: Estimate, view: Callable[[Tensor], Tensor], inverse: Callable[[Tensor], Tensor]) -> Estimate:
+    """The estimate as made through a view, such as upside down: look at view(x), then undo the view."""
+
+    def estimate(x: Tensor, t: int) -> Noise:
+        return estimate_(view(x), t).map(inverse)
+
+    return estimate
+
+
+def anagram(
+    a: Estimate, b: Estimate, view: Callable[[Tensor], Tensor], inverse: Callable[[Tensor], Tensor]
+) -> Estimate:
+    """A visual anagram (Geng et al. 2024): an image that is `a` as it stands, and `b` through the view."""
+    return mean(a, viewed(b, view, inverse))
+
+
+def hybrid(a: Estimate, b: Estimate, low: Callable[[Tensor], Tensor], high: Callable[[Tensor], Tensor]) -> Estimate:
+    """A hybrid image (Oliva et al. 2006; Geng et al. 2024, "Factorized Diffusion"): `a` from afar, `b` from near.
+
+    eps = low(eps_a) + high(eps_b). The filters see the noise only; the variance is a's.
+    """
+
+    def estimate(x: Tensor, t: int) -> Noise:
+        far, near = _evaluate((a, b), x, t)
+        return Noise(low(far.eps) + high(near.eps), far.frac)
+
+    return estimate

@@ -1,0 +1,75 @@
+"""The one sampling loop, and the ways to enter it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from .estimates import Estimate
+from .schedule import Schedule
+
+Project = Callable[[Tensor, int | None], Tensor]
+Trajectory = Iterator[tuple[int | None, Tensor]]
+
+
+def gaussian(generator: torch.Generator, like: Tensor) -> Tensor:
+    """Standard normal noise of `like`'s shape, on its device, drawn on the CPU in float32 for the same numbers anywhere."""
+    return torch.randn(like.shape, generator=generator).to(like.device, like.dtype)
+
+
+def iterative_denoise(
+    schedule: Schedule,
+    estimate: Estimate,
+    x: Tensor,
+    timesteps: Sequence[int],
+    generator: torch.Generator,
+    project: Project = lambda x, t: x,
+) -> Trajectory:
+    """Walk from x = x_t at the first timestep to the clean image. Yields (t, x_t), the start included.
+
+    The last pair is (None, x_0): after the smallest t comes one step without fresh noise, as in diffusers' pipelines.
+    Each other step draws its z from the generator. `project(x, t)` amends the image after every step.
+    """
+    yield timesteps[0], x
+    for t, t_next in zip(timesteps, [*timesteps[1:], None], strict=True):
+        noise = estimate(x, t)
+        z = None if t_next is None else gaussian(generator, x)
+        x = project(schedule.step(x, t, t_next, noise, z), t_next)
+        yield t_next, x
+
+
+def sample(
+    schedule: Schedule, estimate: Estimate, timesteps: Sequence[int], generator: torch.Generator, like: Tensor
+) -> Trajectory:
+    """Generate an image of `like`'s shape from pure noise, which is the generator's first draw."""
+    return iterative_denoise(schedule, estimate, gaussian(generator, like), timesteps, generator)
+
+
+def sdedit(
+    schedule: Schedule, estimate: Estimate, timesteps: Sequence[int], generator: torch.Generator, x0: Tensor
+) -> Trajectory:
+    """SDEdit (Meng et al. 2022): noise x0 to the first timestep, then denoise. The fewer steps, the nearer to x0."""
+    x = schedule.forward(x0, timesteps[0], gaussian(generator, x0))
+    return iterative_denoise(schedule, estimate, x, timesteps, generator)
+
+
+def keep_known(schedule: Schedule, x0: Tensor, mask: Tensor, generator: torch.Generator) -> Project:
+    """The projection that makes the loop inpaint (after RePaint, Lugmayr et al. 2022).
+
+    mask: (1, H, W), 1 where new content goes, 0 where x0 stays. (RePaint's own masks mean the opposite.)
+    Where the mask is 0, x_t' is replaced by x0 noised to t'; at the clean end, by x0 itself.
+    """
+
+    def project(x: Tensor, t: int | None) -> Tensor:
+        known = x0 if t is None else schedule.forward(x0, t, gaussian(generator, x0))
+        return mask * x + (1 - mask) * known
+
+    return project
+
+
+def last(trajectory: Trajectory) -> Tensor:
+    """The clean image at the end of a trajectory."""
+    *_, (_, x) = trajectory
+    return x

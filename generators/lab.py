@@ -1,0 +1,77 @@
+"""What a section may use: the model's estimates, the input images, noise by sample number, shared trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from . import inputs
+from .diffusion.estimates import Estimate, cfg
+from .diffusion.sampling import gaussian, last, sample, sdedit
+from .diffusion.schedule import strided
+from .diffusion.strands import Once, note
+from .models.base import Model
+from .prompts import UNCONDITIONAL
+
+SEED = 42  # of sample 0, everywhere; sample k uses 42 + k
+GAMMA = 7.0  # the guidance scale wherever guidance is used
+
+Result = TypeVar("Result")
+
+
+class Lab:
+    """The bench at which a section draws. Everything that it hands out is noted in the record of the panel."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.schedule = model.schedule
+        self._once = Once()
+        self._image = lru_cache(self._load)
+
+    def image(self, name: str) -> Tensor:
+        """The input image called `name` in report/inputs, (3, 64, 64) in -1 … 1. Raises InputError."""
+        note("input", name)
+        return self._image(name)
+
+    def _load(self, name: str) -> Tensor:
+        pixels = torch.from_numpy(inputs.load(name, 64)).permute(2, 0, 1)
+        return (pixels * 2 - 1).to(self.model.device)
+
+    def generator(self, k: int = 0) -> torch.Generator:
+        """The random numbers of sample k: a CPU generator at seed 42 + k, new at every call."""
+        note("seed", SEED + k)
+        return torch.Generator().manual_seed(SEED + k)
+
+    def noise(self, k: int = 0) -> Tensor:
+        """The first Gaussian noise of sample k, (3, 64, 64)."""
+        return gaussian(self.generator(k), self.model.blank())
+
+    def estimate(self, prompt: str) -> Estimate:
+        """The model's own estimate for a prompt, without guidance."""
+        return self.model.noise(prompt)
+
+    def guided(self, prompt: str, gamma: float = GAMMA) -> Estimate:
+        """The estimate with classifier-free guidance away from the empty prompt."""
+        note("gamma", gamma)
+        return cfg(self.model.noise(prompt), self.model.noise(UNCONDITIONAL), gamma)
+
+    def sample(self, estimate: Estimate, k: int = 0, stride: int = 30) -> Tensor:
+        """Sample k, from pure noise down the strided timesteps."""
+        return last(sample(self.schedule, estimate, strided(stride), self.generator(k), self.model.blank()))
+
+    def sdedit(self, estimate: Estimate, x0: Tensor, i_start: int) -> Tensor:
+        """The image x0, noised to the timestep of index `i_start` and denoised again, with the noise of sample 0."""
+        return last(sdedit(self.schedule, estimate, strided(i_start=i_start), self.generator(), x0))
+
+    def enlarge(self, x: Tensor, prompt: str, k: int = 0) -> Tensor:
+        """The next stage of the cascade: four times as many pixels a side."""
+        note("enlarged", prompt)
+        return self.model.enlarge(x, prompt, self.generator(k))
+
+    def once(self, key: Hashable, work: Callable[[], Result]) -> Result:
+        """What several panels share, such as a trajectory: computed by the first that asks for this key."""
+        return self._once(key, work)

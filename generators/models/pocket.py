@@ -1,0 +1,122 @@
+"""pocket: the small cascade that ships with the report. Its weights lie in generators/pocket/weights.
+
+Stage 1 is diffusers' PixArtTransformer2DModel on 8 x 8 patches; it predicts the clean image, whose seams a few
+convolutions mend. The later stages are one small convolutional network that enlarges by 4 and is applied twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from diffusers import ConfigMixin, DDPMScheduler, ModelMixin, PixArtTransformer2DModel
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
+
+from ..diffusion.estimates import Noise
+from ..diffusion.schedule import Schedule
+from . import minilm
+from .base import Model
+
+
+def denoiser(layers: int = 8, heads: int = 5) -> PixArtTransformer2DModel:
+    """Stage 1, untrained: 64 patches of 8 x 8 pixels; with 8 layers of 5 heads x 64 channels 14 M parameters."""
+    return PixArtTransformer2DModel(
+        sample_size=64,
+        patch_size=8,
+        in_channels=3,
+        out_channels=3,
+        num_layers=layers,
+        num_attention_heads=heads,
+        attention_head_dim=64,
+        cross_attention_dim=64 * heads,
+        caption_channels=minilm.WIDTH,
+        use_additional_conditions=False,
+    )
+
+
+def scheduler() -> DDPMScheduler:
+    """The cosine schedule, which DeepFloyd has too; the network answers with x_0 ("sample"), the variance is fixed."""
+    return DDPMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="sample", variance_type="fixed_small")
+
+
+class Convolutions(ModelMixin, ConfigMixin):
+    """Adds detail to an image: residual 3 x 3 convolutions, then a pixel shuffle where the image grows.
+
+    Takes `inputs` channels (N, inputs, H, W), of which the first three are the image in -1 … 1; gives
+    (N, 3, scale H, scale W).
+    """
+
+    @register_to_config
+    def __init__(self, inputs: int, scale: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(inputs, width, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
+            for _ in range(depth)
+        )
+        self.leave = nn.Sequential(nn.Conv2d(width, 3 * scale**2, 3, padding=1), nn.PixelShuffle(scale))
+        nn.init.zeros_(self.leave[0].weight)
+        nn.init.zeros_(self.leave[0].bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.enter(x)
+        for block in self.blocks:
+            h = h + block(h)
+        return nn.functional.interpolate(x[:, :3], scale_factor=self.config.scale, mode="bicubic") + self.leave(h)
+
+
+def refiner() -> Convolutions:
+    """Mends the seams between the patches of x_0^, which it sees beside x_t and sqrt(1 - abar_t); untrained, it keeps it."""
+    return Convolutions(inputs=7, scale=1, width=32, depth=3)
+
+
+def upscaler() -> Convolutions:
+    """Stages 2 and 3: enlarges by 4; untrained, it is bicubic."""
+    return Convolutions(inputs=3, scale=4, width=48, depth=6)
+
+
+def refined(network: Convolutions, x: Tensor, x0: Tensor, abar_t: Tensor) -> Tensor:
+    """The refiner's x_0 from the noisy image and the transformer's x_0^; abar_t (N, 1, 1, 1)."""
+    sigma = (1 - abar_t).sqrt().expand(-1, 1, *x.shape[-2:])
+    return network(torch.cat([x0, x, sigma], dim=1))
+
+
+class Pocket(Model):
+    """See the module. `folder` holds transformer/, refiner/, upscaler/ and scheduler/ as diffusers saves them."""
+
+    name = "pocket"
+
+    def __init__(self, folder: Path, digest: str) -> None:
+        self.transformer = PixArtTransformer2DModel.from_pretrained(folder / "transformer", torch_dtype=torch.float32)
+        self.refiner = Convolutions.from_pretrained(folder / "refiner", torch_dtype=torch.float32)
+        self.upscaler = Convolutions.from_pretrained(folder / "upscaler", torch_dtype=torch.float32)
+        self.schedule = Schedule(DDPMScheduler.from_pretrained(folder / "scheduler").alphas_cumprod)
+        self.digest = digest
+        networks = (self.transformer, self.refiner, self.upscaler)
+        size = sum(parameter.numel() for network in networks for parameter in network.eval().parameters())
+        self.description = f"the {size / 1e6:.0f}-million-parameter cascade that ships with this report"
+        self._encode = lru_cache(lambda prompt: minilm.encode([prompt]))
+
+    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
+        encoded = [self._encode(prompt) for prompt in prompts]
+        x0 = self.transformer(
+            x,
+            encoder_hidden_states=torch.cat([tokens for tokens, _ in encoded]),
+            encoder_attention_mask=torch.cat([mask for _, mask in encoded]),
+            timestep=t,
+            return_dict=False,
+        )[0]
+        x0 = refined(self.refiner, x, x0, self.schedule.abar[t].view(-1, 1, 1, 1))
+        return Noise(self.schedule.eps_of(x, t, x0))
+
+    @torch.inference_mode()
+    def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
+        return self.upscaler(x[None])[0].clamp(-1, 1)
+
+
+def load(folder: Path, digest: str) -> Pocket:
+    """pocket from the folder of its weights."""
+    return Pocket(folder, digest)

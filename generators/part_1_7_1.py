@@ -1,0 +1,21 @@
+"""1.7.1: SDEdit of a photograph from the web and of two drawings by hand."""
+
+from .editing import edit, strips
+from .figures import Figure, Section, each
+from .prompts import PHOTO
+
+SECTION = Section(
+    "1.7.1",
+    "Editing hand-drawn and web images",
+    [
+        Figure(
+            "sdedit",
+            caption="A photograph from the web and two drawings by hand, led towards natural images.",
+            row="{image}",
+            label="{show}",
+            alt="The {image}, edited: {show}",
+            cases=strips(each(prompt=PHOTO, image=("pagoda", "sketch-house", "sketch-boat"))),
+            draw=edit,
+        )
+    ],
+)

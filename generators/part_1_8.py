@@ -1,0 +1,27 @@
+"""1.8: visual anagrams. One image, two readings: upright and upside down."""
+
+from .diffusion.estimates import anagram
+from .diffusion.views import FLIP
+from .figures import Figure, Section, each
+from .prompts import BARISTA, CAMPFIRE, DOG, OLD_MAN
+
+
+def turning(lab, upright, flipped, k, show):
+    est = anagram(lab.guided(upright), lab.guided(flipped), *FLIP)
+    x = lab.once((upright, flipped, k), lambda: lab.sample(est, k))
+    return x if show == "upright" else FLIP.view(x)
+
+
+def pair(name, upright, flipped):
+    return Figure(
+        name,
+        caption="“{upright}”; turned over, “{flipped}”.",
+        row="{show}",
+        label="sample {k}",
+        alt="Anagram {k} of “{upright}” and “{flipped}”, {show}",
+        cases=each(upright=upright, flipped=flipped, show=("upright", "flipped"), k=(0, 1, 2)),
+        draw=turning,
+    )
+
+
+SECTION = Section("1.8", "Visual anagrams", [pair("campfire", OLD_MAN, CAMPFIRE), pair("barista", BARISTA, DOG)])

@@ -1,0 +1,270 @@
+"""Draws the sections that are stale, each as a whole, and leaves their panels and records on disk.
+
+A section's folder, .report/<model>/<id>/, is written beside and then put in place by one rename, so that a run killed
+at any moment leaves whole sections only. All the cases of a section run together (see `diffusion.strands`); a section
+drawn alone is drawn just as in a full run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from . import inputs, models, staleness
+from .figures import DeclarationError, Figure, Panel, Section
+
+if TYPE_CHECKING:
+    from .diffusion.strands import Strand
+    from .models.base import Model
+
+LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow")
+
+
+class Report:
+    """What a run tells while it goes on; this one says nothing. The command line's shows bars."""
+
+    def waiting(self) -> None:
+        """Another run draws at this moment; this one waits for it."""
+
+    def begin(self, todo: dict[str, tuple[str, int]]) -> None:
+        """Before the first section: for each to be drawn, why, and how many evaluations to expect (0: unknown)."""
+
+    def section(self, section_id: str, title: str) -> None:
+        """A section begins."""
+
+    def evaluated(self, count: int) -> None:
+        """The network has evaluated so many images more."""
+
+    def done(self, section_id: str, record: dict[str, Any]) -> None:
+        """A section is on disk."""
+
+
+def state_folder(root: Path, model: str) -> Path:
+    return root / ".report" / model
+
+
+def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False, report: Report | None = None) -> int:
+    """Draw the wanted sections (none: all) that are stale, or with `again` all of them. Returns how many were drawn.
+
+    Labels and captions that changed are put into the records without sampling. Raises SectionError for an unknown
+    section, DeclarationError, InputError or ModelError, one line each; sections already drawn stay.
+    """
+    report = report or Report()
+    known = staleness.sections()
+    for section_id in wanted:
+        if section_id not in known:
+            raise staleness.SectionError(f"there is no section {section_id}; the sections are {', '.join(known)}")
+    state = state_folder(root, model)
+    state.mkdir(parents=True, exist_ok=True)
+    with _alone(state, report):
+        todo = {}
+        for section_id in wanted or known:
+            why = "asked for" if again else staleness.why_stale(state / section_id, section_id, model)
+            if why:
+                todo[section_id] = (why, _expected(root, model, section_id))
+            elif staleness.read_record(state / section_id)["words"] != staleness.words_digest(section_id):
+                _reword(state / section_id, section_id)
+        if todo:
+            report.begin(todo)
+            loaded = models.load(model)
+            loaded.on_answer = report.evaluated
+            for section_id in todo:
+                section = load_section(section_id)
+                report.section(section_id, section.title)
+                record = draw_section(section, loaded, state / section_id)
+                report.done(section_id, record)
+    return len(todo)
+
+
+def load_section(section_id: str) -> Section:
+    """Import a section's module. Raises DeclarationError where it declares no section, or another one."""
+    path = staleness.sections()[section_id]
+    section = getattr(import_module(f"{__package__}.{path.stem}"), "SECTION", None)
+    if not isinstance(section, Section):
+        raise DeclarationError(f"{path.name}: declares no SECTION = Section(…)")
+    if section.id != section_id:
+        raise DeclarationError(f"{path.name}: declares section {section.id}; by its name it is {section_id}")
+    return section
+
+
+def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]:
+    """Draw all the cases of a section together and put its folder in place. Returns the record."""
+    import torch
+
+    from .diffusion import strands
+    from .lab import Lab
+
+    lab = Lab(model)
+    cases = [(figure, case) for figure in section.figures for case in figure.cases]
+    began, calls, evaluations = time.perf_counter(), model.calls, model.evaluations
+    with torch.inference_mode():
+        drawn = strands.run([partial(figure.draw, lab, **case) for figure, case in cases])
+    seconds = time.perf_counter() - began
+
+    with _in_place_of(folder) as part:
+        panels = []
+        for (figure, case), strand in zip(cases, drawn, strict=True):
+            number = sum(1 for panel_figure, _ in panels if panel_figure is figure) + 1
+            panels.append((figure, _write_panel(part, f"{figure.name}-{number:02}.webp", figure, case, strand)))
+        logs = [event for strand in {id(strand.log): strand for strand in drawn}.values() for event in strand.log]
+        record = {
+            "format": 1,
+            "id": section.id,
+            "title": section.title,
+            "source": f"{__package__}/{staleness.sections()[section.id].name}",
+            "model": {"name": model.name, "digest": model.digest, "description": model.description},
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "device": str(model.device),
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+            "depends": {
+                "weights": model.digest,
+                "source": staleness.source_digest(section.id, model.name),
+                "inputs": {event[1]: inputs.digest(event[1]) for event in logs if event[0] == "input"},
+            },
+            "words": staleness.words_digest(section.id),
+            "seconds": round(seconds, 3),
+            "network_calls": model.calls - calls,
+            "evaluations": model.evaluations - evaluations,
+            "figures": [
+                {
+                    "name": figure.name,
+                    "caption": figure.caption_text(),
+                    "panels": [panel for panel_figure, panel in panels if panel_figure is figure],
+                }
+                for figure in section.figures
+            ],
+        }
+        _write_json(part / "record.json", record)
+    return record
+
+
+def _write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Strand) -> dict[str, Any]:
+    """Write one panel as lossless WebP and return its record."""
+    from PIL import Image
+
+    panel = strand.result if isinstance(strand.result, Panel) else Panel(strand.result)
+    if missing := set(panel.found) - set(figure.finds):
+        raise DeclarationError(
+            f"figure {figure.name!r}: draw found {', '.join(sorted(missing))}, which `finds` does not name"
+        )
+    rgb = ((panel.image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+    encoded = io.BytesIO()
+    Image.fromarray(rgb).save(encoded, "WEBP", lossless=True, quality=80, exact=True)
+    (folder / file).write_bytes(encoded.getvalue())
+
+    def noted(kind: str) -> list[Any]:
+        """The distinct values of one kind of event, in the order of their first appearance."""
+        return list(dict.fromkeys(event[1] for event in strand.log if event[0] == kind))
+
+    evaluations = [event for event in strand.log if event[0] == "evaluation"]
+    gammas = noted("gamma")
+    return {
+        "file": file,
+        "bytes": hashlib.sha256(encoded.getvalue()).hexdigest(),
+        "pixels": hashlib.sha256(rgb.tobytes()).hexdigest(),
+        "width": rgb.shape[1],
+        "height": rgb.shape[0],
+        "row": figure.row_of(case),
+        "label": figure.label_of(case, panel.found),
+        "alt": figure.alt_of(case, panel.found),
+        "case": dict(case),
+        "found": {name: value if isinstance(value, str) else round(value, 4) for name, value in panel.found.items()},
+        "origin": _origin(noted("input"), noted("seed"), bool(evaluations)),
+        "inputs": noted("input"),
+        "seeds": noted("seed"),
+        "prompts": noted("evaluation"),
+        "gamma": gammas[0] if gammas else None,
+        "timesteps": list(dict.fromkeys(t for _, _, t, _ in evaluations)),
+        "evaluations": len(evaluations),
+        "seconds": round(sum(seconds for *_, seconds in evaluations), 3),
+    }
+
+
+def _origin(inputs_used: list[str], seeds: list[int], evaluated: bool) -> str:
+    """Whether a panel was sampled, edited from an input, merely noised, or is the input as it was."""
+    if evaluated:
+        return "edit" if inputs_used else "sample"
+    return "noised" if seeds else "photograph"
+
+
+def _reword(folder: Path, section_id: str) -> None:
+    """Put the words of a section's declaration into its record; its pixels stay."""
+    record, section = staleness.read_record(folder), load_section(section_id)
+    record["title"], record["words"] = section.title, staleness.words_digest(section_id)
+    for figure, kept in zip(section.figures, record["figures"], strict=True):
+        kept["caption"] = figure.caption_text()
+        for case, panel in zip(figure.cases, kept["panels"], strict=True):
+            found = panel["found"]
+            panel["row"] = figure.row_of(case)
+            panel["label"], panel["alt"] = figure.label_of(case, found), figure.alt_of(case, found)
+    _write_json(folder / "record.json", record)
+
+
+def _expected(root: Path, model: str, section_id: str) -> int:
+    """How many evaluations the section took when it was last drawn, here or for the published page; 0 if unknown."""
+    for record in (
+        staleness.read_record(state_folder(root, model) / section_id),
+        staleness.read_json(root / "site" / "records" / f"{section_id}.json"),
+    ):
+        if record and record["model"]["name"] == model:
+            return record["evaluations"]
+    return 0
+
+
+@contextmanager
+def _alone(state: Path, report: Report) -> Iterator[None]:
+    """Hold the lock of this state folder; where another run holds it, say so and wait."""
+    lock = FileLock(state / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        report.waiting()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _in_place_of(folder: Path) -> Iterator[Path]:
+    """A new folder to write into; at the end it takes the place of `folder`. After an error nothing has changed."""
+    part, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("part", "old"))
+    for leftover in (part, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        for path in part.iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    """Sorted text, written beside and put in place by a rename."""
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

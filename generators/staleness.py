@@ -1,0 +1,125 @@
+"""What a section's panels depend on, as digests, and whether they still hold. Imports no torch: a no-op is fast.
+
+A section depends on the source that it reaches by import (its own module, the lab, the model's module), on the model's
+weights, and on the input images that it used. Comments, docstrings, titles, captions, labels and alt texts do not
+count: to change a word never samples again.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import grimp
+
+from . import inputs, models
+from .figures import section_key
+
+PACKAGE = __package__
+HOME = Path(__file__).parent
+WORDS = {"caption", "label", "alt", "row"}  # arguments of a Figure that are text for readers
+
+
+class SectionError(ValueError):
+    """A section is asked for that does not exist, or its module is not one. One line."""
+
+
+def sections() -> dict[str, Path]:
+    """The modules of all sections by id, in page order: part_1_7_1.py is 1.7.1, and 1.10 comes after 1.9."""
+    found = {path.stem.removeprefix("part_").replace("_", "."): path for path in HOME.glob("part_*.py")}
+    for section_id, path in found.items():
+        if not all(part.isdigit() for part in section_id.split(".")):
+            raise SectionError(f"{path.name}: a section's module is named after its number, such as part_1_10.py")
+    return {section_id: found[section_id] for section_id in sorted(found, key=section_key)}
+
+
+def source_digest(section_id: str, model: str) -> str:
+    """sha256 over the syntax of all modules that the section reaches, without words for readers."""
+    names = [f"{PACKAGE}.{sections()[section_id].stem}", f"{PACKAGE}.lab", models.module_of(model)]
+    reached = {module for name in names for module in (name, *_graph().find_upstream_modules(name))}
+    return _sha256("\n".join(f"{module} {_syntax(module)}" for module in sorted(reached)))
+
+
+def words_digest(section_id: str) -> str:
+    """sha256 over the whole syntax of the section's own module, words included."""
+    return _sha256(ast.dump(_tree(f"{PACKAGE}.{sections()[section_id].stem}")))
+
+
+def why_stale(folder: Path, section_id: str, model: str) -> str | None:
+    """Why the section in this folder must be drawn again, in a few words; None when it holds."""
+    record = read_record(folder)
+    if record is None:
+        return "not drawn yet"
+    depends = record["depends"]
+    if depends["weights"] != weights_digest(model):
+        return "the model's weights changed"
+    if depends["source"] != source_digest(section_id, model):
+        return "its source changed"
+    for name, digest in depends["inputs"].items():
+        if inputs.digest(name) != digest:
+            return f"the input image {name} changed"
+    for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
+        path = folder / panel["file"]
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != panel["bytes"]:
+            return f"{panel['file']} is missing or damaged"
+    return None
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """The record of a drawn section, or None where there is none that can be read."""
+    return read_json(folder / "record.json")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A record from its file, or None where it cannot be read."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and record.get("format") == 1 else None
+
+
+@cache
+def weights_digest(model: str) -> str:
+    return models.digest(model)
+
+
+@cache
+def _graph() -> grimp.ImportGraph:
+    return grimp.build_graph(PACKAGE, cache_dir=str(HOME.parent / ".cache" / "grimp"))
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    path = HOME.parent.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(path.read_bytes(), filename=str(path))
+
+
+@cache
+def _syntax(module: str) -> str:
+    return _sha256(ast.dump(_WithoutWords().visit(copy.deepcopy(_tree(module)))))
+
+
+class _WithoutWords(ast.NodeTransformer):
+    """Takes docstrings, and the texts of figures and sections, out of a syntax tree."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name == "Figure":
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg not in WORDS]
+        if name == "Section":
+            node.args = [arg for k, arg in enumerate(node.args) if k != 1]
+        return self.generic_visit(node)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

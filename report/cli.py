@@ -1,0 +1,128 @@
+"""The one console command, `report`. Verbs import what they need when they run, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).parents[1]
+
+model_option = click.option(
+    "--model", default="pocket", show_default=True, help="Which model draws: pocket (ships here) or deepfloyd."
+)
+
+
+def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
+    """Errors that the user can mend become one line on stderr and exit status 1; Ctrl-C becomes 130."""
+
+    @functools.wraps(verb)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        from generators.figures import DeclarationError
+        from generators.inputs import InputError
+        from generators.models import ModelError
+        from generators.staleness import SectionError
+
+        from .problems import BuildError
+
+        try:
+            verb(*args, **kwargs)
+        except (BuildError, DeclarationError, InputError, ModelError, SectionError) as error:
+            click.echo(f"report: {error}", err=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            click.echo("report: stopped; what was finished is kept, run the same command to go on", err=True)
+            sys.exit(130)
+
+    return guarded
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="diffusion-report")
+def main() -> None:
+    """Draw the figures of the report on diffusion models, and build its page."""
+
+
+@main.command("all")
+@model_option
+@one_line_errors
+def all_sections(model: str) -> None:
+    """Draw every section that is stale, then build the page."""
+    _draw(model)
+    _build(model)
+
+
+@main.command()
+@click.argument("ids", nargs=-1, required=True)
+@click.option("--again", is_flag=True, help="Draw even what is up to date.")
+@model_option
+@one_line_errors
+def section(ids: tuple[str, ...], again: bool, model: str) -> None:
+    """Draw the sections IDS, such as 1.8, if they are stale, then build the page."""
+    _draw(model, ids, again)
+    _build(model)
+
+
+@main.command()
+@model_option
+@one_line_errors
+def site(model: str) -> None:
+    """Build the page from the records; never samples."""
+    _build(model)
+
+
+@main.command()
+@click.option("--port", default=8042, show_default=True, help="Where to serve on this machine.")
+@model_option
+@one_line_errors
+def serve(port: int, model: str) -> None:
+    """Show the page at http://localhost:PORT and rebuild it when prose, templates or records change."""
+    from .serve import serve as run
+
+    run(ROOT, port, rebuild=lambda: _build(model))
+
+
+@main.command()
+@model_option
+@one_line_errors
+def status(model: str) -> None:
+    """Say for every section whether it holds or why it is stale."""
+    from generators import staleness
+    from generators.run import state_folder
+
+    for section_id in staleness.sections():
+        why = staleness.why_stale(state_folder(ROOT, model) / section_id, section_id, model)
+        click.echo(f"{section_id:6} {why or 'up to date'}")
+
+
+@main.command()
+@one_line_errors
+def clean() -> None:
+    """Remove the drawn sections of all models (.report/); the published page in site/ stays."""
+    import shutil
+
+    shutil.rmtree(ROOT / ".report", ignore_errors=True)
+
+
+def _draw(model: str, ids: tuple[str, ...] = (), again: bool = False) -> None:
+    from generators.run import draw
+
+    from .progress import Progress
+
+    with Progress() as progress:
+        count = draw(ROOT, model, ids, again, progress)
+    if not count:
+        click.echo("All sections asked for are up to date." if ids else "All sections are up to date.")
+
+
+def _build(model: str) -> None:
+    from .builder import build
+
+    began = time.perf_counter()
+    index = build(ROOT, model)
+    click.echo(f"{index}  (built in {time.perf_counter() - began:.2f} s)")

@@ -1,0 +1,65 @@
+"""Code in the report: pulled from the sources by name when the page is built, so that it cannot go stale."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import TextLexer, get_lexer_by_name
+from pygments.util import ClassNotFound
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A definition as it stands in its file; lines counted from 1."""
+
+    path: str
+    name: str
+    first: int
+    last: int
+    code: str
+
+
+def excerpt(root: Path, target: str) -> Excerpt:
+    """The function, class, method or assignment that `path.py::Name.of_it` names. Raises LookupError."""
+    where, colons, name = (part.strip() for part in target.partition("::"))
+    if not colons or not name:
+        raise LookupError(f"unknown code target {target!r}; write path/to/file.py::name")
+    file = (root / where).resolve()
+    if file.suffix != ".py" or not file.is_relative_to(root.resolve()) or not file.is_file():
+        raise LookupError(f"unknown code target {target!r}: there is no file {where}")
+    source = file.read_text(encoding="utf-8")
+    try:
+        node: ast.AST = ast.parse(source)
+    except SyntaxError as error:
+        raise LookupError(f"code target {target!r}: {where} does not parse ({error})") from None
+    for part in name.split("."):
+        found = [child for child in getattr(node, "body", []) if part in _names(child)]
+        if not found:
+            raise LookupError(f"unknown code target {target!r}: {where} defines no {name}")
+        node = found[-1]
+    assert isinstance(node, ast.stmt) and node.end_lineno
+    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+    lines = source.splitlines()[first - 1 : node.end_lineno]
+    return Excerpt(where, name, first, node.end_lineno, textwrap.dedent("\n".join(lines)))
+
+
+def highlighted(code: str, language: str = "python") -> Markup:
+    """Code with Pygments' class names, escaped. A language that Pygments does not know stays plain."""
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False) if language else TextLexer()
+    except ClassNotFound:
+        lexer = TextLexer()
+    return Markup(highlight(code, lexer, HtmlFormatter(nowrap=True)).rstrip("\n"))
+
+
+def _names(node: ast.AST) -> set[str]:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}

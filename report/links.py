@@ -1,0 +1,53 @@
+"""Checks the finished page: every link, fragment and image leads somewhere inside the site, and every id is its own."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+POINTERS = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.pointers: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            value = value or ""
+            if name == "id":
+                self.ids.append(value)
+            elif name in POINTERS:
+                self.pointers += value.split()
+            elif name == "srcset":
+                self.loads += [part.split()[0] for part in value.split(",") if part.split()]
+            elif name == "src" or (name == "href" and tag == "link"):
+                self.loads.append(value)
+            elif name == "href":
+                self.links.append(value)
+
+
+def broken(html: str, site: Path) -> list[tuple[str, str]]:
+    """(the offending text, what is wrong) for each broken link of a page that lies in `site`."""
+    page = _Reader()
+    page.feed(html)
+    ids = set(page.ids)
+    found = [(name, f"the id {name!r} is there twice") for name in sorted(ids) if page.ids.count(name) > 1]
+    found += [(name, f"a label points to {name!r}, which is not there") for name in page.pointers if name not in ids]
+    for address in dict.fromkeys(page.loads + page.links):
+        parts = urlsplit(address)
+        if parts.scheme or parts.netloc:
+            if address in page.loads:
+                found.append((address, f"{address} would be loaded from another host"))
+        elif address.startswith("/"):
+            found.append((address, f"{address}: use a relative address, the page may live under a sub-path"))
+        elif parts.path and not (site / unquote(parts.path)).exists():
+            found.append((address, f"{address} leads nowhere: there is no such file in the site"))
+        elif not parts.path and unquote(parts.fragment) not in ids | {"top"}:
+            found.append((address, f"{address} leads nowhere: nothing on the page has that id"))
+    return found

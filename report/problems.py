@@ -1,0 +1,32 @@
+"""What stops a build: problems are collected, then reported together, one line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class BuildError(Exception):
+    """The page cannot be built. One line a problem: where it is, what is wrong, what to do about it."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Problems:
+    """Gathers problems so that one build reports all of them; `check` raises BuildError when there are any."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.lines: list[str] = []
+
+    def add(self, path: Path, line: int | None, text: str) -> None:
+        """Notes one problem. path: the file to open; line: counted from 1, or None where the whole file is meant."""
+        place = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+        entry = f"{place}:{line}: {text}" if line else f"{place}: {text}"
+        if entry not in self.lines:
+            self.lines.append(entry)
+
+    def check(self) -> None:
+        if self.lines:
+            raise BuildError(*self.lines)

@@ -1,0 +1,177 @@
+"""The records that the generators leave on disk, read into plain values. The page knows nothing else about drawing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from report.problems import Problems
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One image of a figure, and how it was made. `pixels` is the SHA-256 of its decoded RGB bytes."""
+
+    number: int
+    file: str
+    width: int
+    height: int
+    pixels: str
+    row: str
+    label: str
+    alt: str
+    case: Mapping[str, Any]
+    found: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    prompts: tuple[str, ...]
+    gamma: float | None
+    timesteps: tuple[int, ...]
+    evaluations: int
+    origin: str
+
+    @property
+    def name(self) -> str:
+        """Row and label together, as a table names the panel."""
+        return " · ".join(filter(None, (self.row, self.label))) or f"panel {self.number}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a section; its id, such as "1.2-blur", is what the prose names."""
+
+    section: str
+    name: str
+    caption: str
+    panels: tuple[Panel, ...]
+
+    @property
+    def id(self) -> str:
+        return f"{self.section}-{self.name}"
+
+    @cached_property
+    def rows(self) -> list[tuple[str, list[Panel]]]:
+        """The panels grouped by row, in order of first appearance."""
+        grouped: dict[str, list[Panel]] = {}
+        for panel in self.panels:
+            grouped.setdefault(panel.row, []).append(panel)
+        return list(grouped.items())
+
+    @property
+    def columns(self) -> int:
+        return max(len(panels) for _, panels in self.rows)
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether labels can be column headers: several rows, all with the same labels in the same order."""
+        labels = [[panel.label for panel in panels] for _, panels in self.rows]
+        return len(labels) > 1 and all(row == labels[0] for row in labels)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One drawn section. `folder` holds its panels' files; it is None when only the published page has them."""
+
+    id: str
+    title: str
+    source: str
+    model: str
+    digest: str
+    description: str
+    dtype: str
+    device: str
+    versions: Mapping[str, str]
+    seconds: float
+    network_calls: int
+    evaluations: int
+    figures: tuple[Figure, ...]
+    path: Path
+    folder: Path | None
+
+
+def section_key(section_id: str) -> tuple[int, ...]:
+    """Sorts section ids by number: 1.10 comes after 1.9."""
+    return tuple(int(part) for part in section_id.split("."))
+
+
+def load(root: Path, model: str, site: Path, problems: Problems) -> list[Record]:
+    """Every section that `model` has drawn, in page order: local records first, published ones for the rest."""
+    paths = {path.stem: path for path in site.glob("records/*.json")}
+    paths |= {path.parent.name: path for path in root.glob(f".report/{model}/*/record.json")}
+    records = []
+    for section_id, path in paths.items():
+        local = path.name == "record.json"
+        try:
+            record = _read(path, path.parent if local else None)
+        except KeyError as error:
+            problems.add(path, None, f"the record has no {error}; run `report section {section_id}`")
+            continue
+        except (ValueError, TypeError, AttributeError) as error:
+            problems.add(path, None, f"not a record ({error}); run `report section {section_id}`")
+            continue
+        if record.id != section_id:
+            problems.add(path, None, f"the record is of section {record.id}; run `report section {section_id}`")
+        elif record.model == model:
+            records.append(record)
+        elif local:  # a published record of another model is simply not ours
+            problems.add(path, None, f"drawn by {record.model}, not {model}; run `report section {section_id}`")
+    return sorted(records, key=lambda record: section_key(record.id))
+
+
+def _read(path: Path, folder: Path | None) -> Record:
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    if raw.get("format") != FORMAT:
+        raise ValueError(f"format {raw.get('format')!r}, expected {FORMAT}")
+    section_key(raw["id"])
+    return Record(
+        id=raw["id"],
+        title=raw["title"],
+        source=raw["source"],
+        model=raw["model"]["name"],
+        digest=raw["model"]["digest"],
+        description=raw["model"]["description"],
+        dtype=raw["dtype"],
+        device=raw["device"],
+        versions=dict(raw["versions"]),
+        seconds=float(raw["seconds"]),
+        network_calls=int(raw["network_calls"]),
+        evaluations=int(raw["evaluations"]),
+        figures=tuple(_figure(raw["id"], figure) for figure in raw["figures"]),
+        path=path,
+        folder=folder,
+    )
+
+
+def _figure(section: str, raw: Mapping[str, Any]) -> Figure:
+    panels = tuple(_panel(number, panel) for number, panel in enumerate(raw["panels"], 1))
+    if not panels:
+        raise ValueError(f"figure {raw['name']} has no panels")
+    return Figure(section=section, name=raw["name"], caption=raw["caption"], panels=panels)
+
+
+def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
+    if Path(raw["file"]).name != raw["file"]:
+        raise ValueError(f"panel file {raw['file']!r} is not a plain name")
+    return Panel(
+        number=number,
+        file=raw["file"],
+        width=int(raw["width"]),
+        height=int(raw["height"]),
+        pixels=raw["pixels"],
+        row=raw["row"],
+        label=raw["label"],
+        alt=raw["alt"],
+        case=dict(raw["case"]),
+        found=dict(raw["found"]),
+        seeds=tuple(raw["seeds"]),
+        prompts=tuple(raw["prompts"]),
+        gamma=raw["gamma"],
+        timesteps=tuple(raw["timesteps"]),
+        evaluations=int(raw["evaluations"]),
+        origin=raw["origin"],
+    )

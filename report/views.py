@@ -1,0 +1,183 @@
+"""What the templates are given: figures, their panels and how they were made, as plain values ready to print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from report import grids
+from report.mathml import plain, rich
+from report.records import Figure, Panel, Record
+from report.values import compact, ranges, shown, vary
+from report.web_images import forms, pixelated
+
+ORIGINS = {
+    "sample": "sampled from noise",
+    "edit": "an image, noised and denoised",
+    "noised": "an image with noise added",
+    "photograph": "an input image",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One <source> of a picture."""
+
+    type: str
+    srcset: str
+
+
+@dataclass(frozen=True)
+class PanelView:
+    """One panel: the fallback file, better forms in `sources`, and the full-size file where that is larger."""
+
+    src: str
+    sources: list[Source]
+    full: str
+    width: int
+    height: int
+    alt: str
+    label: Markup
+    pixelated: bool
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of "How this was made": a term, and (which panels, text) pairs."""
+
+    term: str
+    items: list[tuple[str, str]]
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """A figure as the template draws it. `layout` is the class names that choose its columns and its scale."""
+
+    id: str
+    number: int
+    caption: Markup
+    note: Markup
+    layout: str
+    sizes: str
+    is_grid: bool
+    headers: list[Markup]
+    rows: list[tuple[Markup, list[PanelView]]]
+    grid: str
+    record: str
+    made: list[Fact] = field(default_factory=list)
+
+
+def figure_view(record: Record, figure: Figure, number: int, note: Markup) -> FigureView:
+    """Everything the figure's template prints. Raises TexError on bad TeX in a caption or a label."""
+    columns, scale, fine = figure.columns, _scale(figure), any(not pixelated(panel) for panel in figure.panels)
+    layout = f"columns-{min(columns, 8)} scale-{scale}{' fine' if fine else ''}"
+    rows = [(rich(name), [panel_view(figure, panel) for panel in panels]) for name, panels in figure.rows]
+    return FigureView(
+        id=figure.id,
+        number=number,
+        caption=rich(figure.caption),
+        note=note,
+        layout=layout,
+        sizes=f"{64 * scale}px",
+        is_grid=figure.is_grid,
+        headers=[panel.label for panel in rows[0][1]] if figure.is_grid else [],
+        rows=rows,
+        grid=grids.path(figure),
+        record=f"records/{record.id}.json",
+        made=how_made(record, figure),
+    )
+
+
+def panel_view(figure: Figure, panel: Panel) -> PanelView:
+    files = forms(figure, panel)
+    kinds = list(dict.fromkeys(form.format for form in files))
+    sources = []
+    for kind in kinds if len(files) > 1 else []:
+        of_kind = [form for form in files if form.format == kind]
+        srcset = ", ".join(f"{form.path} {form.width}w" for form in of_kind) if len(of_kind) > 1 else of_kind[0].path
+        sources.append(Source(of_kind[0].type, srcset))
+    return PanelView(
+        src=next(form.path for form in files if form.format == kinds[-1]),
+        sources=sources,
+        full=files[-1].path if panel.width > 256 else "",
+        width=panel.width,
+        height=panel.height,
+        alt=plain(panel.alt),
+        label=rich(panel.label),
+        pixelated=pixelated(panel),
+    )
+
+
+def how_made(record: Record, figure: Figure) -> list[Fact]:
+    """The facts behind a figure; where its panels differ, each value says whose it is."""
+    facts = []
+
+    def add(term: str, text: Callable[[Panel], str], code: bool = False) -> None:
+        items = [(plain(which), found) for which, found in vary(figure.panels, text) if found]
+        if items:
+            facts.append(Fact(term, items, code))
+
+    def prompts(panel: Panel) -> str:
+        return ", ".join(f"“{prompt}”" if prompt else "“” (the empty prompt)" for prompt in panel.prompts)
+
+    add("Prompt", prompts)
+    add("Seed", lambda panel: ranges(panel.seeds))
+    add("Guidance γ", lambda panel: "" if panel.gamma is None else shown("gamma", panel.gamma))
+    add("Timesteps", lambda panel: compact(panel.timesteps))
+    add("Kind", lambda panel: ORIGINS.get(panel.origin, panel.origin))
+    add("Size", lambda panel: f"{panel.width} × {panel.height}")
+    evaluations = sum(panel.evaluations for panel in figure.panels)
+
+    def fact(term: str, text: str, code: bool = False) -> None:
+        facts.append(Fact(term, [("", text)], code))
+
+    fact("Model", f"{record.model}, weights {record.digest[:12]}")
+    fact("Run", f"{record.device}, {record.dtype}")
+    whole = f"{count(record.evaluations, 'evaluation')} in {count(record.network_calls, 'batch', 'batches')}"
+    seconds = shown("seconds", record.seconds)
+    fact("Network", f"{count(evaluations, 'evaluation')} here; the whole section: {whole}, {seconds}")
+    fact("Source", record.source, code=True)
+    fact("Versions", versions(record))
+    fact("Draw it again", redraw(record), code=True)
+    return facts
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def versions(record: Record) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items()))
+
+
+def redraw(record: Record) -> str:
+    """The command that draws a section once more; pocket is what `make` draws with unless told otherwise."""
+    model = "" if record.model == "pocket" else f" MODEL={record.model}"
+    return f"make section S={record.id}{model}"
+
+
+def trajectory(records: list[Record]) -> dict[str, Any] | None:
+    """The panels for the page's header: from noise to image, from section 1.4, or None where there are none such."""
+    for record in (record for record in records if record.id == "1.4"):
+        for figure in sorted(record.figures, key=lambda figure: figure.name != "trajectory"):
+            row = max((panels for _, panels in figure.rows), key=len)
+            panels = [panel for panel in row if pixelated(panel)]
+            if len(panels) >= 4:
+                kept = min(len(panels), 7)
+                chosen = [panels[round(index * (len(panels) - 1) / (kept - 1))] for index in range(kept)]
+                return {"id": figure.id, "panels": [panel_view(figure, panel) for panel in chosen]}
+    return None
+
+
+def _scale(figure: Figure) -> int:
+    """CSS pixels a sample's pixel, an integer: as large as the page's 960 pixels let so many columns be."""
+    columns = figure.columns
+    if columns <= 2 and all(panel.width > 512 for panel in figure.panels):
+        return 7
+    if columns >= 8 and figure.is_grid:
+        return 1
+    return 4 if columns <= 3 else 3 if columns == 4 else 2

@@ -1,0 +1,133 @@
+"""A tiny report in a temporary folder: records with small pictures, prose, and this repository's templates."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+REPO = Path(__file__).resolve().parent.parent
+TIMESTEPS = list(range(990, -1, -30))
+
+
+def folder(root: Path) -> Path:
+    """An empty report: templates and a source file to quote."""
+    (root / "report").mkdir(parents=True)
+    (root / "generators").mkdir()
+    (root / "templates").symlink_to(REPO / "templates")
+    (root / "generators" / "schedule.py").write_text(
+        "STRIDE = 30\n\n\nclass Schedule:\n    def forward(self, x0, t):\n        return x0 < t  # noised\n"
+    )
+    return root
+
+
+def picture(seed: int = 0, size: int = 64) -> Image.Image:
+    """A few flat colours with a little noise, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 255, (4, 4, 3), np.uint8).repeat(size // 4, 0).repeat(size // 4, 1)
+    return Image.fromarray((blocks // 2 + rng.integers(0, 40, blocks.shape, np.uint8)).astype(np.uint8))
+
+
+def panel(label: str, seed: int = 0, size: int = 64, **fields: Any) -> dict[str, Any]:
+    """A panel as a record has it, and its picture under "image"."""
+    return {
+        "image": picture(seed, size),
+        "row": "",
+        "label": label,
+        "alt": f"Blocks of colour, {label}",
+        "case": {},
+        "found": {},
+        "seeds": [42],
+        "prompts": ["a high quality photo", ""],
+        "gamma": 7.0,
+        "timesteps": TIMESTEPS,
+        "evaluations": 68,
+        "origin": "sample",
+        **fields,
+    }
+
+
+def section(root: Path, number: str, figures: dict[str, list[dict[str, Any]]], model: str = "pocket", **fields: Any) -> Path:
+    """Writes a section's record and its panels; returns the record's path. figures: name -> panels."""
+    place = root / ".report" / model / number
+    place.mkdir(parents=True, exist_ok=True)
+    drawn = []
+    for name, panels in figures.items():
+        kept = []
+        for index, described in enumerate(panels, 1):
+            values = dict(described)
+            image = values.pop("image")
+            file = f"{name}-{index:02d}.webp"
+            image.save(place / file, lossless=True)
+            pixels = hashlib.sha256(image.tobytes()).hexdigest()
+            kept.append({"file": file, "width": image.width, "height": image.height, "pixels": pixels, **values})
+        drawn.append({"name": name, "caption": fields.get("caption", f"The figure {name}."), "panels": kept})
+    record = {
+        "format": 1,
+        "id": number,
+        "title": fields.get("title", f"The section {number}"),
+        "source": f"generators/part_{number.replace('.', '_')}.py",
+        "model": {"name": model, "digest": "ab" * 32, "description": f"{model}, a model for tests"},
+        "dtype": "float32",
+        "device": "cpu",
+        "versions": {"python": "3.11.7", "torch": "2.13.0"},
+        "depends": "0" * 64,
+        "seconds": 12.3,
+        "network_calls": 40,
+        "evaluations": 1234,
+        "figures": drawn,
+    }
+    path = place / "record.json"
+    path.write_text(json.dumps(record, indent=1, sort_keys=True))
+    return path
+
+
+def prose(root: Path, name: str, text: str) -> None:
+    (root / "report" / f"{name}.md").write_text(text)
+
+
+def blurred(**fields: Any) -> list[dict[str, Any]]:
+    """Four panels in two rows: noisy and blurred at two timesteps, with PSNR and SSIM."""
+    return [
+        panel(
+            f"$t = {t}$",
+            seed=t + len(show),
+            row=show,
+            case={"t": t, "show": show},
+            found={"psnr": 20 + t / 1000, "ssim": 0.7123} if show == "blurred" else {"psnr": 12.34},
+            alt=f"The tower, {show}, at t = {t}",
+            gamma=None,
+            **fields,
+        )
+        for show in ("noisy", "blurred")
+        for t in (250, 500)
+    ]
+
+
+def report(root: Path) -> Path:
+    """A report with a bit of everything: grids, three sizes, formulas, code, a table, references."""
+    folder(root)
+    stages = [panel(f"{size} pixels", seed, size, row=row) for seed, row in enumerate("ab") for size in (64, 256, 1024)]
+    section(root, "0", {"stages": stages})
+    section(root, "1.2", {"blur": blurred()})
+    section(root, "1.4", {"trajectory": [panel(f"$t = {t}$", t) for t in (690, 540, 390, 240, 90)]})
+    starts = (1, 3, 5, 7, 10, 20, 30)
+    levels = [panel(f"$i = {i}$", i, row=row) for row in ("the Campanile", "a fox") for i in starts]
+    section(root, "1.7", {"sdedit": levels})
+    section(root, "1.7.2", {"many": [panel(f"view {i}", i) for i in range(9)]})
+    prose(root, "intro", "One *short* introduction.\n")
+    prose(
+        root,
+        "part_1_2",
+        "The update is\n$$x_{t'} = \\frac{\\sqrt{\\bar\\alpha_{t'}}\\,\\beta_t}{1-\\bar\\alpha_t}\\,x_0$$\n"
+        "and @fig:1.2-blur of @sec:1.2 reaches @val:1.2-blur[t=250,show=blurred].psnr.\n\n"
+        "/// fig | 1.2-blur\nWith a note on $x_0$.\n///\n\n"
+        "/// table | 1.2-blur | psnr ssim\n///\n\n"
+        "/// code | generators/schedule.py::Schedule.forward\n///\n\n"
+        "### A heading\n\n| a | b |\n|:--|--:|\n| 1 | 2 |\n\n```python\nfor t in steps:\n    x = step(x, t)\n```\n",
+    )
+    return root

@@ -1,0 +1,330 @@
+"""The builder: what it makes of records and prose, and what it refuses, with the file and the line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import page_fixture as fixture
+import pytest
+from page_fixture import panel, prose, section
+
+from report import builder, grids, values
+from report.builder import BuildError, build
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A report of one section, 1.2, with the figure 1.2-blur; grids are not drawn, for matplotlib is slow to load."""
+    monkeypatch.setattr(grids, "compose", lambda figure, images: b"grid")
+    fixture.folder(tmp_path)
+    section(tmp_path, "1.2", {"blur": fixture.blurred()})
+    return tmp_path
+
+
+FIGURE = "/// fig | 1.2-blur\n///\n"
+
+
+def html(root: Path, text: str | None = None) -> str:
+    if text is not None:
+        prose(root, "part_1_2", text)
+    return build(root).read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("One\n\n/// fig | 1.2-blurr\n///\n" + FIGURE, "part_1_2.md:3: unknown figure '1.2-blurr'; section 1.2 has: 1.2-blur"),
+        ("/// fig | 1.9-skull\n///\n" + FIGURE, "part_1_2.md:1: unknown figure '1.9-skull'; no section 1.9"),
+        (FIGURE + "\n" + FIGURE, "part_1_2.md:4: figure 1.2-blur is placed twice; it stands in part_1_2.md:1"),
+        ("No figure.\n", "part_1_2.md: figure 1.2-blur is drawn but never placed"),
+        (FIGURE + "See @fig:1.2-none.\n", "part_1_2.md:3: there is no figure 1.2-none"),
+        (FIGURE + "See @fig:nonsense.\n", "part_1_2.md:3: '@fig:nonsense.' is no reference"),
+        (FIGURE + "$$\na\n$$\nSee @sec:1.9.\n", "part_1_2.md:6: @sec:1.9: there is no section 1.9"),
+        (FIGURE + "@val:1.2-blur[t=251].psnr\n", "part_1_2.md:3: @val:1.2-blur[t=251].psnr: no panel of 1.2-blur has t=251"),
+        (FIGURE + "@val:1.2-blur[t=250].psnr\n", "2 panels with different values"),
+        (FIGURE + "@val:1.2-blur[t=250].sharpness\n", "no field 'sharpness'; the panel has: psnr, show, t"),
+        (FIGURE + "@val:1.2-blur[u=1].psnr\n", "no field 'u'"),
+        (FIGURE + "The seed is SEED_HERE.\n", "part_1_2.md:3: placeholder 'SEED_HERE'"),
+        (FIGURE + "TODO\n", "part_1_2.md:3: placeholder 'TODO'"),
+        (FIGURE + "Lorem Ipsum dolor\n", "part_1_2.md:3: placeholder 'Lorem Ipsum'"),
+        (FIGURE + "By [Your Name].\n", "part_1_2.md:3: placeholder '[Your Name]'"),
+        (FIGURE + "\n$$\n\\frac{a\n$$\n", "part_1_2.md:4: bad TeX"),
+        (FIGURE + "So $\\foo$.\n", 'part_1_2.md:3: bad TeX in $\\foo$: Unknown command "\\foo".'),
+        (FIGURE + "$$ x\n", "part_1_2.md:3: `$$` without its other half"),
+        (FIGURE + "/// figure | 1.2-blur\n///\n", "part_1_2.md:3: unknown directive 'figure'"),
+        (FIGURE + "/// only | pocket\nText\n", "part_1_2.md:3: `/// only` is never closed"),
+        (FIGURE + "\n```\ncode\n", "part_1_2.md:4: this fenced code is never closed"),
+        (FIGURE + "/// code | generators/schedule.py::Nothing\n///\n", "part_1_2.md:3: unknown code target"),
+        (FIGURE + "/// code | ../secret.py::Nothing\n///\n", "part_1_2.md:3: unknown code target"),
+        (FIGURE + "/// table | 1.2-blur | lpips\n///\n", "part_1_2.md:3: no panel of 1.2-blur found 'lpips'"),
+        (FIGURE + "/// table | 1.2-blur\n///\n", "part_1_2.md:3: `/// table` wants the form"),
+        (FIGURE + "\n[x](javascript:alert(1))\n", "part_1_2.md:4: a link to 'javascript:alert(1)'"),
+        (FIGURE + "\n![x](https://example.org/x.png)\n", "part_1_2.md:4: an image in the prose"),
+        (FIGURE + "\n[x](#fig-1.9-none)\n", "part_1_2.md:4: #fig-1.9-none leads nowhere"),
+        (FIGURE + "\n### One\n\n##### Two\n", "part_1_2.md:6: the heading 'Two' skips a level"),
+    ],
+)
+def test_problems_in_prose_have_file_and_line(root, text, message):
+    with pytest.raises(BuildError) as caught:
+        html(root, text)
+    assert message in str(caught.value)
+    assert not (root / "site").exists()
+
+
+def test_all_problems_are_reported_at_once_one_line_each(root):
+    with pytest.raises(BuildError) as caught:
+        html(root, FIGURE + "TODO @sec:7\n\n$\\foo$\n")
+    assert [line.split(":")[1] for line in str(caught.value).splitlines()] == ["3", "3", "5"]
+
+
+def test_prose_without_a_record_says_what_to_run(root):
+    prose(root, "part_1_8", "Anagrams.\n")
+    with pytest.raises(BuildError, match=r"part_1_8\.md: section 1\.8 has not been drawn by pocket; run `report section 1\.8`"):
+        build(root)
+
+
+def test_a_missing_panel_fails_even_when_its_web_form_is_known(root):
+    build(root)
+    (root / ".report/pocket/1.2/blur-02.webp").unlink()
+    with pytest.raises(BuildError, match=r"record\.json: blur-02\.webp: the panel's file is missing"):
+        build(root)
+
+
+def test_pixels_must_be_those_of_the_record(root):
+    fixture.picture(99).save(root / ".report/pocket/1.2/blur-02.webp", lossless=True)
+    with pytest.raises(BuildError, match=r"blur-02\.webp: its pixels are not those of its record"):
+        build(root)
+
+
+@pytest.mark.parametrize(("alt", "message"), [("image", "says nothing"), ("", "says nothing"), ("TODO", "placeholder")])
+def test_alt_texts_must_say_something(root, alt, message):
+    section(root, "1.2", {"blur": [panel("t", alt=alt)]})
+    with pytest.raises(BuildError, match=message):
+        build(root)
+
+
+def test_a_damaged_record_is_named(root):
+    path = root / ".report/pocket/1.2/record.json"
+    record = json.loads(path.read_text())
+    del record["figures"][0]["panels"][0]["alt"]
+    path.write_text(json.dumps(record))
+    with pytest.raises(BuildError, match=r"1\.2/record\.json: the record has no 'alt'; run `report section 1\.2`"):
+        build(root)
+
+
+def test_a_failing_build_leaves_the_old_site_as_it_was(root):
+    def bytes_of_site():
+        return {path: path.read_bytes() for path in (root / "site").rglob("*") if path.is_file()}
+
+    html(root, FIGURE)
+    before, around = bytes_of_site(), sorted(root.iterdir())
+    for text in (FIGURE + "TODO", FIGURE + "[x](#nowhere)"):
+        with pytest.raises(BuildError):
+            html(root, text)
+        assert bytes_of_site() == before
+        assert sorted(root.iterdir()) == around  # no folder left beside it either
+
+
+def test_the_same_inputs_give_the_same_page_and_nothing_stale_stays(root):
+    first = html(root, FIGURE)
+    (root / "site" / "figures" / "left-over.webp").touch()
+    assert html(root, FIGURE) == first
+    assert not (root / "site" / "figures" / "left-over.webp").exists()
+
+
+def test_sections_and_figures_come_in_numerical_order(root):
+    for number in ("1.10", "1.9", "0"):
+        section(root, number, {"one": [panel("a")], "two": [panel("b", 1)]})
+    page = html(root, "See @fig:1.10-one.\n\n" + FIGURE)
+    assert re.findall(r'<section [^>]*id="sec-([\d.]+)"', page) == ["0", "1.2", "1.9", "1.10"]
+    placed = re.findall(r'<figure [^>]*id="fig-([^"]+)"', page)
+    assert placed == ["0-one", "0-two", "1.2-blur", "1.9-one", "1.9-two", "1.10-one", "1.10-two"]
+    assert re.findall(r">Figure (\d)\.<", page) == list("1234567")
+    assert '<a href="#fig-1.10-one">Figure\u00a06</a>' in page
+
+
+def test_nothing_from_records_or_prose_becomes_markup(root):
+    evil = "<script>alert(1)</script>"
+    panels = [panel(evil, prompts=[evil, ""], alt=evil, row=f"{evil}{i}", case={"t": evil}) for i in range(2)]
+    section(root, "1.2", {"blur": panels}, caption=evil, title=evil)
+    page = html(root, f"{FIGURE}\n{evil}\n\n<b onclick='x()'>bold</b> `{evil}`\n\n- <img src=x>\n\n```\n{evil}\n```\n")
+    assert "<script" not in page
+    assert "onclick='x()'&gt;bold" in page.replace("’", "'").replace("‘", "'") or "&lt;b onclick" in page
+    assert "<img src=x" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 8
+
+
+def test_web_forms_are_reused(root, monkeypatch):
+    html(root, FIGURE)
+    monkeypatch.setattr("report.web_images.encode", lambda *_: pytest.fail("encoded again"))
+    monkeypatch.setattr(grids, "compose", lambda *_: pytest.fail("composed again"))
+    page = html(root, FIGURE + "More words.\n")
+    assert "More words." in page
+    shutil.rmtree(root / "site")  # the cache alone is enough
+    html(root)
+    shutil.rmtree(root / ".report" / "web")  # and so is the site alone
+    html(root)
+
+
+def test_published_records_stand_in_for_sections_that_are_not_drawn_here(root, monkeypatch):
+    section(root, "1.8", {"flip": [panel("upright", size=256)]})
+    first = build(root).read_text()
+    shutil.rmtree(root / ".report")
+    assert build(root).read_text() == first
+    section(root, "1.2", {"blur": [panel("new", 5)]})
+    again = build(root).read_text()
+    assert ">new<" in again
+    assert 'id="fig-1.8-flip"' in again
+    next((root / "site/figures").glob("1.8-flip*.avif")).unlink()
+    with pytest.raises(BuildError, match=r"the published file is missing; run `report section 1\.8`"):
+        build(root)
+
+
+def test_published_records_of_another_model_are_not_used(root):
+    build(root)
+    shutil.rmtree(root / ".report")
+    with pytest.raises(BuildError, match="nothing has been drawn by deepfloyd"):
+        build(root, "deepfloyd")
+    section(root, "1.3", {"step": [panel("a")]}, model="deepfloyd")
+    page = build(root, "deepfloyd").read_text()
+    assert 'id="sec-1.3"' in page
+    assert "sec-1.2" not in page
+    assert "deepfloyd, a model for tests" in page
+
+
+def test_grid_has_headers_where_rows_agree_and_labels_where_not(root):
+    grid = html(root)
+    assert len(re.findall(r'<th role="columnheader"', grid)) == 2
+    assert [name for name in re.findall(r'scope="row" class="name">(\w+)', grid)] == ["noisy", "blurred"]
+    section(root, "1.2", {"blur": [panel("a", row="x"), panel("b", row="y")]})
+    rows = html(root)
+    assert "columnheader" not in rows
+    assert re.findall(r'class="label">(\w)', rows) == ["a", "b"]
+
+
+def test_larger_images_have_light_forms_and_small_ones_stay_lossless(root):
+    section(root, "1.2", {"blur": [panel("a"), panel("b", size=256), panel("c", size=1024)]})
+    page = html(root)
+    small, middle, large = re.findall(r'<li class="panel">.*?</li>', page, re.DOTALL)
+    assert "<picture>" not in small
+    assert 'class="pixels"' in small
+    assert re.search(r'type="image/avif" srcset="[^ ]+\.avif"', middle)
+    assert re.search(r'512w\.avif 512w, [^ ]+\.avif 1024w" sizes="256px"', large)
+    assert re.search(r'<a class="full" href="figures/[^"]+\.jpg"', large)
+    from PIL import Image
+
+    with Image.open(next((root / "site/figures").glob("1.2-blur-01-*.webp"))) as shown:
+        assert shown.convert("RGB").tobytes() == fixture.picture().tobytes()
+
+
+def test_how_a_figure_was_made(root):
+    section(root, "1.2", {"blur": [panel("a", seeds=[42]), panel("b", 1, seeds=[43], gamma=None, timesteps=[])]})
+    made = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html(root).split("<details>")[1].split("</details>")[0]))
+    for words in (
+        "“a high quality photo”, “” (the empty prompt)",
+        "a: 42 b: 43",
+        "a: 7",
+        "a: 990, 960 … 0 (34 steps)",
+        "weights abababababab",
+        "cpu, float32",
+        "136 evaluations here; the whole section: 1,234 evaluations in 40 batches, 12.3\u00a0s".replace("\u00a0", " "),
+        "make section S=1.2",
+    ):
+        assert words in made.replace("\u00a0", " ")
+
+
+def test_table_values_and_code_come_from_the_records_and_the_sources(root):
+    page = html(
+        root,
+        FIGURE + "/// table | 1.2-blur | psnr ssim\n///\n\n"
+        "The blur reaches @val:1.2-blur[t=250,show=blurred].psnr. In `@val:code` and\n"
+        "@val:1.2.evaluations evaluations.\n\n"
+        "/// code | generators/schedule.py::Schedule.forward\n///\n\n/// code | generators/schedule.py::STRIDE\n///\n",
+    )
+    table = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.split('class="scroll measured"')[1].split("</table>")[0]))
+    assert "PSNR (dB) SSIM" in table
+    assert "12.3 –" in table
+    assert "20.2 0.71" in table
+    assert '<span class="value">20.2\u00a0dB</span>. In <code>@val:code</code>' in page
+    assert '<span class="value">1,234</span>' in page
+    assert "generators/schedule.py</code>, lines 5–6" in page
+    assert "generators/schedule.py</code>, line 1<" in page
+    assert '<span class="n">x0</span> <span class="o">&lt;</span>' in page
+
+
+def test_only_shows_what_is_said_of_this_model(root):
+    page = html(root, FIGURE + "/// only | pocket\nSmall.\n///\n\n/// only | deepfloyd\nHuge @fig:9.9-none $\\foo$.\n///\nBoth.\n")
+    assert "Small." in page
+    assert "Both." in page
+    assert "Huge" not in page
+
+
+def test_formulas_survive_markdown(root):
+    page = html(root, FIGURE + "Text\n$$\\begin{aligned} a_1 &= b_2 \\\\ c_3 &< d_4 \\end{aligned}$$\nmore $x_1 * y_2 * z_3$ for \\$5.\n")
+    assert page.count("<math") == 2 + 1 + 1 + 4  # headers, display, inline, the panels' labels
+    assert "scriptlevel" not in page
+    assert "<em>" not in page
+    assert "for $5." in page
+    assert "style=" not in page  # the Content-Security-Policy forbids it
+
+
+def test_notes_and_lists_hold_formulas_and_references(root):
+    page = html(root, "/// fig | 1.2-blur\nAs in @fig:1.2-blur, $x$.\n///\n\n- one\n  $$y$$\n- two\n")
+    note = page.split('<div class="note">')[1].split("</div>")[0]
+    assert "#fig-1.2-blur" in note
+    assert "<math>" in note
+    assert page.count("<ul>") == 1
+
+
+def test_the_builder_loads_nothing_slow():
+    import subprocess
+
+    code = "import sys, report.builder; print([m for m in ('torch', 'numpy', 'matplotlib', 'generators') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=fixture.REPO, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_sources_name_what_the_page_is_made_from(root):
+    prose(root, "part_1_2", FIGURE + "/// code | generators/schedule.py::STRIDE\n///\n")
+    found = {str(path.relative_to(root)) for path in builder.sources(root)}
+    wanted = {"report/part_1_2.md", "templates/page.html.j2", ".report/pocket/1.2/record.json", "generators/schedule.py"}
+    assert wanted <= found
+    assert not any(path.startswith("site") for path in found)
+
+
+def test_the_grid_to_download_is_a_picture(tmp_path):
+    from PIL import Image
+
+    from report.problems import Problems
+    from report.records import load
+
+    fixture.folder(tmp_path)
+    panels = fixture.blurred()
+    section(tmp_path, "1.2", {"blur": panels}, caption="At $\\bar\\alpha_t$, and $\\text{a}$ for \\$5.")
+    (record,) = load(tmp_path, "pocket", tmp_path / "site", Problems(tmp_path))
+    data = grids.compose(record.figures[0], [panel["image"] for panel in panels])
+    (tmp_path / "grid.png").write_bytes(data)
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.format == "PNG"
+        assert min(grid.size) > 2 * 192
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (values.compact(fixture.TIMESTEPS), "990, 960 … 0 (34 steps)"),
+        (values.compact([90, 0]), "90, 0"),
+        (values.ranges([42, 43, 44, 46, 48, 49]), "42–44, 46, 48, 49"),
+        (values.shown("psnr", -21.34), "−21.3\u00a0dB"),
+        (values.shown("sigma", 1.23456), "1.23"),
+        (values.shown("evaluations", 12345), "12,345"),
+        (values.shown("gamma", None), "none"),
+        (values.duration(7325), "2\u00a0h 2\u00a0min"),
+    ],
+)
+def test_numbers_are_set_for_readers(shown, text):
+    assert shown == text

@@ -1,0 +1,138 @@
+"""The console command from end to end, in a copy of the project, with a tiny model of random weights."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SKIPPED = shutil.ignore_patterns("__pycache__", "weights")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, tiny_pocket):
+    """A copy of the sources, without state or published site, in which all sections have been drawn once."""
+    copy = tmp_path_factory.mktemp("project")
+    for name in ("generators", "report", "templates"):
+        shutil.copytree(ROOT / name, copy / name, ignore=SKIPPED)
+    shutil.copy(ROOT / "CITATION.cff", copy)
+    drawn = run(copy, tiny_pocket, "all")
+    assert drawn.returncode == 0, drawn.stderr
+    copy.joinpath("drawn.txt").write_text(drawn.stdout + drawn.stderr)
+    return copy
+
+
+def run(project: Path, weights: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "POCKET_WEIGHTS": str(weights), "PYTHONPATH": str(project), "COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-m", "report", *arguments],
+        cwd=project, env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def records(project: Path) -> dict[str, dict]:
+    return {path.parent.name: json.loads(path.read_text()) for path in project.glob(".report/pocket/*/record.json")}
+
+
+def stamps(project: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in project.glob(".report/pocket/*/*")}
+
+
+def test_every_declared_figure_is_on_the_page_exactly_once(project):
+    page = (project / "site" / "index.html").read_text()
+    declared = [f"{key}-{figure['name']}" for key, record in records(project).items() for figure in record["figures"]]
+    assert len(declared) >= 16
+    placed = re.findall(r'<figure[^>]* id="fig-([^"]+)"', page)
+    assert sorted(placed) == sorted(declared)
+
+
+def test_progress_names_every_section(project):
+    told = (project / "drawn.txt").read_text()
+    for section_id, record in records(project).items():
+        assert re.search(rf"^{re.escape(section_id)} +{re.escape(record['title'])}: \d+ evaluations", told, re.M), section_id
+    assert str(project / "site" / "index.html") in told
+
+
+def test_a_second_run_draws_nothing(project, tiny_pocket):
+    before = stamps(project)
+    again = run(project, tiny_pocket, "all")
+    assert again.returncode == 0
+    assert "All sections are up to date." in again.stdout
+    assert stamps(project) == before
+
+
+def test_a_word_of_prose_changes_the_page_and_no_panel(project, tiny_pocket):
+    before, prose = stamps(project), project / "report" / "part_1_1.md"
+    prose.write_text(prose.read_text() + "\n\nA sentence about quokkas.\n")
+    assert run(project, tiny_pocket, "site").returncode == 0
+    assert "quokkas" in (project / "site" / "index.html").read_text()
+    assert stamps(project) == before
+
+
+def test_the_page_is_built_without_torch(project, tiny_pocket):
+    code = "import sys; from report.cli import main; main(['site'], standalone_mode=False); assert 'torch' not in sys.modules"
+    built = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True,
+        env={**os.environ, "POCKET_WEIGHTS": str(tiny_pocket), "PYTHONPATH": str(project)},
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+
+
+def test_one_section_alone_equals_the_full_run(project, tiny_pocket):
+    before = {key: record["figures"] for key, record in records(project).items()}
+    drawn = run(project, tiny_pocket, "section", "1.5", "--again")
+    assert drawn.returncode == 0, drawn.stderr
+
+    def pixels(figures):
+        return [panel["pixels"] for figure in figures for panel in figure["panels"]]
+
+    after = {key: record["figures"] for key, record in records(project).items()}
+    assert {key: pixels(figures) for key, figures in after.items()} == {key: pixels(f) for key, f in before.items()}
+
+
+def test_a_new_section_is_one_new_file(project, tiny_pocket):
+    (project / "generators" / "part_1_10.py").write_text(
+        'from .figures import Figure, Section, each\n\n\ndef draw(lab, k):\n    return lab.noise(k)\n\n\n'
+        'SECTION = Section("1.10", "Noise", [Figure("noise", "Noise.", "{k}", "Noise {k}", each(k=(0, 1)), draw)])\n'
+    )
+    drawn = run(project, tiny_pocket, "all")
+    (project / "generators" / "part_1_10.py").unlink()
+    assert drawn.returncode == 0, drawn.stderr
+    told = [line.split()[0] for line in drawn.stderr.splitlines() if "evaluations" in line]
+    assert told == ["1.10"]
+    page = (project / "site" / "index.html").read_text()
+    assert page.index('id="fig-1.9-') < page.index('id="fig-1.10-noise"')
+    shutil.rmtree(project / ".report" / "pocket" / "1.10")
+    assert run(project, tiny_pocket, "site").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("section", "2.7"), "there is no section 2.7; the sections are 0, 1.1, 1.2"),
+        (("section", "1.1", "--model", "imagen"), "model 'imagen': choose one of pocket, deepfloyd"),
+        (("all", "--model", "deepfloyd"), "set DEEPFLOYD_WEIGHTS to a folder"),
+    ],
+)
+def test_bad_input_gets_one_line_and_the_page_stays(project, tiny_pocket, arguments, told):
+    page = (project / "site" / "index.html").read_bytes()
+    failed = run(project, tiny_pocket, *arguments)
+    assert failed.returncode == 1
+    assert told in failed.stderr
+    assert len(failed.stderr.strip().splitlines()) == 1
+    assert (project / "site" / "index.html").read_bytes() == page
+
+
+def test_help_answers_without_loading_anything(project, tiny_pocket):
+    began = time.monotonic()
+    code = "import sys\nfrom report.cli import main\ntry: main(['--help'])\nfinally: assert not {'torch', 'numpy', 'jinja2'} & set(sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert all(verb in told.stdout for verb in ("all", "section", "site", "serve", "status", "clean"))
+    assert time.monotonic() - began < 60
