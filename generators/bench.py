@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 
 import torch
 
 from . import models
-from .diffusion import strands
+from .diffusion import strands, strided
 from .lab import Lab
 from .prompts import PHOTO
 
 SAMPLES, STRIDE = 8, 90  # guided samples, of 12 steps each
 
 
-def seconds(work) -> float:
+def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
@@ -33,7 +34,8 @@ def main() -> None:
         lab.estimate(PHOTO)(lab.noise(), 500)  # the first call loads the text encoder
         times = {way: min(seconds(work) for _ in range(2)) for way, work in ways.items()}
     slowest = max(times.values())
-    print(f"{SAMPLES} guided samples, {len(range(0, 1000, STRIDE))} steps, {lab.model.name}, {torch.get_num_threads()} threads")
+    steps, threads = len(strided(STRIDE)), torch.get_num_threads()
+    print(f"{SAMPLES} guided samples of {steps} steps, {lab.model.name}, {threads} threads")
     for way, taken in times.items():
         print(f"{way:42} {taken:7.2f} s   {slowest / taken:4.2f} x")
 

@@ -34,12 +34,14 @@ class Lab:
 
     def image(self, name: str) -> Tensor:
         """The input image called `name` in report/inputs, (3, 64, 64) in -1 … 1. Raises InputError."""
-        note("input", name)
-        return self._image(name)
+        image, digest = self._image(name)
+        note("input", name, digest)
+        return image
 
-    def _load(self, name: str) -> Tensor:
+    def _load(self, name: str) -> tuple[Tensor, str]:
+        digest = inputs.digest(name)  # before the pixels are read: a later change makes the section stale
         pixels = torch.from_numpy(inputs.load(name, 64)).permute(2, 0, 1)
-        return (pixels * 2 - 1).to(self.model.device)
+        return (pixels * 2 - 1).to(self.model.device), digest
 
     def generator(self, k: int = 0) -> torch.Generator:
         """The random numbers of sample k: a CPU generator at seed 42 + k, new at every call."""

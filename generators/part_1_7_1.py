@@ -1,4 +1,4 @@
-"""1.7.1: SDEdit of a photograph from the web and of two drawings by hand."""
+"""1.7.1: SDEdit of a photograph from the web and of two felt-pen drawings."""
 
 from .editing import edit, strips
 from .figures import Figure, Section, each
@@ -10,7 +10,7 @@ SECTION = Section(
     [
         Figure(
             "sdedit",
-            caption="A photograph from the web and two drawings by hand, led towards natural images.",
+            caption="A photograph from the web and two felt-pen drawings, led towards “{prompt}”.",
             row="{image}",
             label="{show}",
             alt="The {image}, edited: {show}",

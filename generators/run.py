@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from . import inputs, models, staleness
+from . import models, staleness
 from .figures import DeclarationError, Figure, Panel, Section
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
     Labels and captions that changed are put into the records without sampling. Raises SectionError for an unknown
     section, DeclarationError, InputError or ModelError, one line each; sections already drawn stay.
     """
-    report = report or Report()
+    report, wanted = report or Report(), list(wanted)
+    models.folder(model)  # refuses a model that is not there, before anything is written
     known = staleness.sections()
     for section_id in wanted:
         if section_id not in known:
@@ -76,7 +77,7 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
             why = "asked for" if again else staleness.why_stale(state / section_id, section_id, model)
             if why:
                 todo[section_id] = (why, _expected(root, model, section_id))
-            elif staleness.read_record(state / section_id)["words"] != staleness.words_digest(section_id):
+            else:
                 _reword(state / section_id, section_id)
         if todo:
             report.begin(todo)
@@ -116,10 +117,10 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
     seconds = time.perf_counter() - began
 
     with _in_place_of(folder) as part:
-        panels = []
+        panels: dict[str, list[dict[str, Any]]] = {figure.name: [] for figure in section.figures}
         for (figure, case), strand in zip(cases, drawn, strict=True):
-            number = sum(1 for panel_figure, _ in panels if panel_figure is figure) + 1
-            panels.append((figure, _write_panel(part, f"{figure.name}-{number:02}.webp", figure, case, strand)))
+            of_figure = panels[figure.name]
+            of_figure.append(_write_panel(part, f"{figure.name}-{len(of_figure) + 1:02}.webp", figure, case, strand))
         logs = [event for strand in {id(strand.log): strand for strand in drawn}.values() for event in strand.log]
         record = {
             "format": 1,
@@ -133,7 +134,7 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
             "depends": {
                 "weights": model.digest,
                 "source": staleness.source_digest(section.id, model.name),
-                "inputs": {event[1]: inputs.digest(event[1]) for event in logs if event[0] == "input"},
+                "inputs": {event[1]: event[2] for event in logs if event[0] == "input"},
             },
             "words": staleness.words_digest(section.id),
             "seconds": round(seconds, 3),
@@ -143,7 +144,7 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
                 {
                     "name": figure.name,
                     "caption": figure.caption_text(),
-                    "panels": [panel for panel_figure, panel in panels if panel_figure is figure],
+                    "panels": panels[figure.name],
                 }
                 for figure in section.figures
             ],
@@ -161,6 +162,7 @@ def _write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Str
         raise DeclarationError(
             f"figure {figure.name!r}: draw found {', '.join(sorted(missing))}, which `finds` does not name"
         )
+    found = {name: value if isinstance(value, str) else round(value, 4) for name, value in panel.found.items()}
     rgb = ((panel.image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
     encoded = io.BytesIO()
     Image.fromarray(rgb).save(encoded, "WEBP", lossless=True, quality=80, exact=True)
@@ -179,10 +181,10 @@ def _write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Str
         "width": rgb.shape[1],
         "height": rgb.shape[0],
         "row": figure.row_of(case),
-        "label": figure.label_of(case, panel.found),
-        "alt": figure.alt_of(case, panel.found),
+        "label": figure.label_of(case, found),
+        "alt": figure.alt_of(case, found),
         "case": dict(case),
-        "found": {name: value if isinstance(value, str) else round(value, 4) for name, value in panel.found.items()},
+        "found": found,
         "origin": _origin(noted("input"), noted("seed"), bool(evaluations)),
         "inputs": noted("input"),
         "seeds": noted("seed"),
@@ -202,8 +204,11 @@ def _origin(inputs_used: list[str], seeds: list[int], evaluated: bool) -> str:
 
 
 def _reword(folder: Path, section_id: str) -> None:
-    """Put the words of a section's declaration into its record; its pixels stay."""
-    record, section = staleness.read_record(folder), load_section(section_id)
+    """Put the words of a section's declaration into its record where they changed; its pixels stay."""
+    record = staleness.read_record(folder)
+    if record is None or record["words"] == staleness.words_digest(section_id):
+        return
+    section = load_section(section_id)
     record["title"], record["words"] = section.title, staleness.words_digest(section_id)
     for figure, kept in zip(section.figures, record["figures"], strict=True):
         kept["caption"] = figure.caption_text()

@@ -6,12 +6,11 @@ The builder knows the generators only by the records that they leave on disk, an
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -166,11 +165,14 @@ class _Page:
 
     # -- what the prose asks (see markup.Page) ------------------------------------------------------------------------
 
-    def figure(self, name: str, note: Markup = Markup("")) -> Markup:
+    def figure(self, name: str, note: Markup) -> Markup:
         if name not in self.figures:
             return Markup("")  # reported when the figures were numbered
         record, figure = self.figures[name]
-        view = views.figure_view(record, figure, self.numbers[name], note)
+        try:
+            view = views.figure_view(record, figure, self.numbers[name], note)
+        except TexError:
+            return Markup("")  # reported when the records were scanned
         return self._template("figure.html.j2", figure=view)
 
     def table(self, name: str, fields: list[str], note: Markup) -> Markup:
@@ -181,7 +183,7 @@ class _Page:
                 cells = [
                     values.shown(key, panel.found[key], unit=False) if key in panel.found else "–" for key in fields
                 ]
-                rows.append((rich(panel.name), cells))
+                rows.append((rich_or_plain(panel.name), cells))
         for key in fields:
             if not any(key in panel.found for panel in figure.panels):
                 known = ", ".join(sorted({key for panel in figure.panels for key in panel.found})) or "none"
@@ -233,18 +235,8 @@ class _Page:
 
     # -- rendering ----------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _jinja(self) -> Environment:
-        return Environment(
-            loader=FileSystemLoader(self.root / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-
     def _template(self, template: str, **context: Any) -> Markup:
-        return Markup(self._jinja.get_template(template).render(context))
+        return Markup(_environment((self.root / "templates").resolve()).get_template(template).render(context))
 
     def render(self) -> str:
         """The whole page as HTML; problems in the prose are noted on the way, and then the text is of no use."""
@@ -259,7 +251,7 @@ class _Page:
                 html = prose.html(self, level + 1)
             else:
                 mine = [figure.id for figure in record.figures if self._is_left(figure)]
-                html = Markup("").join(self.figure(name) for name in mine if not self.problems.lines)
+                html = Markup("").join(self.figure(name, Markup()) for name in mine)
             sections.append({"id": record.id, "title": rich_or_plain(record.title), "level": level, "html": html})
         intro = self.prose[""].html(self, 2) if "" in self.prose else Markup("")
         self.problems.check()
@@ -267,7 +259,7 @@ class _Page:
             "page.html.j2",
             title=TITLE,
             model=self.records[0].model,
-            description=self.records[0].description,
+            description=_named(self.records[0]),
             intro=intro,
             sections=sections,
             trajectory=views.trajectory(self.records),
@@ -326,6 +318,24 @@ class _Page:
         (new / "index.html").write_text(html, encoding="utf-8")
 
 
+def _named(record: Record) -> str:
+    """The model's description, which the reader must be able to tell by its name."""
+    named = record.description.startswith(record.model)
+    return record.description if named else f"{record.model}, {record.description}"
+
+
+@cache
+def _environment(folder: Path) -> Environment:
+    """Jinja for one folder of templates; it notices by itself when one of them changes."""
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def rich_or_plain(text: str) -> Markup:
     """A title with its formulas; bad TeX has been reported with the record and stays as it was written."""
     try:
@@ -345,10 +355,10 @@ def _digest(path: Path) -> str:
 def _swap(new: Path, site: Path, old: Path) -> None:
     """Puts `new` in the place of `site`; should that fail half-way, the old site comes back."""
     if site.exists():
-        os.rename(site, old)
+        site.rename(old)
     try:
-        os.rename(new, site)
+        new.rename(site)
     except OSError:
         if old.exists():
-            os.rename(old, site)
+            old.rename(site)
         raise

@@ -43,7 +43,8 @@ def excerpt(root: Path, target: str) -> Excerpt:
         if not found:
             raise LookupError(f"unknown code target {target!r}: {where} defines no {name}")
         node = found[-1]
-    assert isinstance(node, ast.stmt) and node.end_lineno
+    assert isinstance(node, ast.stmt)
+    assert node.end_lineno
     first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
     lines = source.splitlines()[first - 1 : node.end_lineno]
     return Excerpt(where, name, first, node.end_lineno, textwrap.dedent("\n".join(lines)))

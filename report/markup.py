@@ -30,7 +30,8 @@ FIGURE = r"\d+(?:\.\d+)*-[a-z0-9]+(?:-[a-z0-9]+)*"
 SECTION = r"\d+(?:\.\d+)*"
 VALUE = rf"(?:{FIGURE}(?:\[[^\]\n]*\])?|{SECTION})\.[A-Za-z_]\w*"
 PLACEHOLDER = re.compile(
-    r"\b[A-Z]+_HERE\b|\bTODO\b|\bFIXME\b|\bXXX+\b|\bTBD\b|(?i:\blorem ipsum\b)|\[(?i:your|my|insert|add)\b[^\]]*\](?![(\[])"
+    r"\b[A-Z]+_HERE\b|\bTODO\b|\bFIXME\b|\bXXX+\b|\bTBD\b|(?i:\blorem ipsum\b)"
+    r"|\[(?i:your|my|insert|add)\b[^\]]*\](?![(\[])"
 )
 DIRECTIVES = ("fig", "code", "table", "only")
 
@@ -92,7 +93,7 @@ class Prose:
         self.problems.add(self.path, line, text)
 
     def _scan(self, model: str) -> list[str]:
-        """The lines with each directive replaced by a mark on its first line and blank lines after, so that lines count."""
+        """The lines with each directive as a mark on its first line and blank lines after, so that lines count."""
         lines: list[str] = []
         opened: list[tuple[str, int, bool]] = []  # (directive, line, whether what it holds is shown)
         current: Directive | None = None
@@ -293,7 +294,10 @@ class _Tidy(Treeprocessor):
 
 
 def _apart(mark: str, text: str, position: int) -> str:
-    """A mark as a paragraph of its own, kept inside the list item that it was written in."""
-    line = text[text.rfind("\n", 0, position) + 1 : position]
-    indent = "    " if re.match(r"\s+\S|\s*([-*+]|\d+\.)\s|    ", line) else ""
+    """A mark as a paragraph of its own, kept inside the list item that it was written in, if any."""
+    start = text.rfind("\n", 0, position) + 1
+    lines = [*text[:start].splitlines(), text[start:position] or mark]
+    # The nearest line that is not indented says whether this is a list.
+    outer = next((line for line in reversed(lines) if line.strip() and not line[0].isspace()), "")
+    indent = "    " if re.match(r"([-*+]|\d+\.)\s", outer) else ""
     return f"\n\n{indent}{mark}\n\n{indent}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from functools import cache
 
@@ -31,16 +32,16 @@ class TexError(ValueError):
 def mathml(tex: str, display: bool = False) -> Markup:
     """One formula as MathML. Raises TexError on bad TeX."""
     try:
-        html = _converter().convert_with_local_state(tex, displaystyle=display)
+        found = _converter().convert_with_local_state(tex, displaystyle=display)
     except LatexError as error:
         message = re.sub(r"^\d+: ", "", str(error).strip().splitlines()[0])
         raise TexError(f"bad TeX in ${tex.strip()}$: {message}") from None
-    html = re.sub(r'(<mtable[^>]*?) scriptlevel="[^"]*"', r"\1", html)  # not valid there, says the Nu checker
+    found = re.sub(r'(<mtable[^>]*?) scriptlevel="[^"]*"', r"\1", found)  # not valid there, says the Nu checker
     # A prime is raised already: as the superscript of an index it would shrink to a speck.
-    html = re.sub(
-        r"<msup>(<m[in]>[^<]*</m[in]>)<mo>(′+)</mo></msup>", r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>', html
+    found = re.sub(
+        r"<msup>(<m[in]>[^<]*</m[in]>)<mo>(′+)</mo></msup>", r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>', found
     )
-    return Markup(re.sub(r'([^>]*?) style="([^"]*)"', _classes, html))
+    return Markup(re.sub(r'([^>]*?) style="([^"]*)"', _classes, found))
 
 
 def rich(text: str) -> Markup:
@@ -53,8 +54,15 @@ def rich(text: str) -> Markup:
 
 
 def plain(text: str) -> str:
-    """The same text where no markup can stand, such as an alt text: the TeX loses its dollar signs."""
-    return INLINE.sub(lambda match: match[1], text).replace("\\$", "$")
+    """The same text where no markup can stand, such as an alt text: a formula becomes its symbols, as in "t = 250".
+
+    Raises TexError.
+    """
+    return INLINE.sub(lambda match: _symbols(match[1]), text).replace("\\$", "$")
+
+
+def _symbols(tex: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", mathml(tex))).split())
 
 
 @cache

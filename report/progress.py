@@ -26,8 +26,8 @@ class Progress(Report):
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.began, self.left, self.expected = time.monotonic(), {}, {}
-        self.evaluations = 0
+        self.began, self.evaluations = time.monotonic(), 0
+        self.expected: dict[str, int] = {}
 
     def __enter__(self) -> Progress:
         self.bars.start()

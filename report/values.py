@@ -83,7 +83,7 @@ def _which(members: Sequence[Panel], panels: Sequence[Panel]) -> str:
     for part in (lambda panel: panel.row, lambda panel: panel.label, lambda panel: panel.name):
         names = list(dict.fromkeys(part(panel) for panel in members))
         others = {part(panel) for panel in panels if panel not in members}
-        if all(names) and not others & set(names) and len(names) <= 4:
+        if all(names) and not others & set(names) and len(names) <= 6:
             return "; ".join(names)
     numbers = ranges(panel.number for panel in members)
     return f"panel {numbers}" if len(members) == 1 else f"panels {numbers}"

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from report import grids
 from report.mathml import plain, rich
 from report.records import Figure, Panel, Record
-from report.values import compact, ranges, shown, vary
+from report.values import compact, duration, ranges, shown, vary
 from report.web_images import forms, pixelated
 
 ORIGINS = {
@@ -45,6 +45,14 @@ class PanelView:
 
 
 @dataclass(frozen=True)
+class Heading:
+    """The header of a row or column; `spoken` says its formulas in words, where it has any (axe reads no MathML)."""
+
+    text: Markup
+    spoken: str
+
+
+@dataclass(frozen=True)
 class Fact:
     """One line of "How this was made": a term, and (which panels, text) pairs."""
 
@@ -64,8 +72,8 @@ class FigureView:
     layout: str
     sizes: str
     is_grid: bool
-    headers: list[Markup]
-    rows: list[tuple[Markup, list[PanelView]]]
+    headers: list[Heading]
+    rows: list[tuple[Heading, list[PanelView]]]
     grid: str
     record: str
     made: list[Fact] = field(default_factory=list)
@@ -75,7 +83,7 @@ def figure_view(record: Record, figure: Figure, number: int, note: Markup) -> Fi
     """Everything the figure's template prints. Raises TexError on bad TeX in a caption or a label."""
     columns, scale, fine = figure.columns, _scale(figure), any(not pixelated(panel) for panel in figure.panels)
     layout = f"columns-{min(columns, 8)} scale-{scale}{' fine' if fine else ''}"
-    rows = [(rich(name), [panel_view(figure, panel) for panel in panels]) for name, panels in figure.rows]
+    rows = [(heading(name), [panel_view(figure, panel) for panel in panels]) for name, panels in figure.rows]
     return FigureView(
         id=figure.id,
         number=number,
@@ -84,12 +92,18 @@ def figure_view(record: Record, figure: Figure, number: int, note: Markup) -> Fi
         layout=layout,
         sizes=f"{64 * scale}px",
         is_grid=figure.is_grid,
-        headers=[panel.label for panel in rows[0][1]] if figure.is_grid else [],
+        headers=[heading(panel.label) for panel in figure.rows[0][1]] if figure.is_grid else [],
         rows=rows,
         grid=grids.path(figure),
         record=f"records/{record.id}.json",
         made=how_made(record, figure),
     )
+
+
+def heading(text: str) -> Heading:
+    """A header of a row or a column. Raises TexError."""
+    html = rich(text)
+    return Heading(html, plain(text) if "<math" in html else "")
 
 
 def panel_view(figure: Figure, panel: Panel) -> PanelView:
@@ -137,9 +151,10 @@ def how_made(record: Record, figure: Figure) -> list[Fact]:
 
     fact("Model", f"{record.model}, weights {record.digest[:12]}")
     fact("Run", f"{record.device}, {record.dtype}")
-    whole = f"{count(record.evaluations, 'evaluation')} in {count(record.network_calls, 'batch', 'batches')}"
-    seconds = shown("seconds", record.seconds)
-    fact("Network", f"{count(evaluations, 'evaluation')} here; the whole section: {whole}, {seconds}")
+    if record.evaluations:
+        whole = f"{count(record.evaluations, 'evaluation')} in {count(record.network_calls, 'batch', 'batches')}"
+        fact("Network", f"{count(evaluations, 'evaluation')} here; the whole section: {whole}")
+    fact("Time", f"{duration(record.seconds)} for the whole section")
     fact("Source", record.source, code=True)
     fact("Versions", versions(record))
     fact("Draw it again", redraw(record), code=True)

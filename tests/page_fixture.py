@@ -51,7 +51,9 @@ def panel(label: str, seed: int = 0, size: int = 64, **fields: Any) -> dict[str,
     }
 
 
-def section(root: Path, number: str, figures: dict[str, list[dict[str, Any]]], model: str = "pocket", **fields: Any) -> Path:
+def section(
+    root: Path, number: str, figures: dict[str, list[dict[str, Any]]], model: str = "pocket", **fields: Any
+) -> Path:
     """Writes a section's record and its panels; returns the record's path. figures: name -> panels."""
     place = root / ".report" / model / number
     place.mkdir(parents=True, exist_ok=True)
@@ -111,8 +113,9 @@ def blurred(**fields: Any) -> list[dict[str, Any]]:
 def report(root: Path) -> Path:
     """A report with a bit of everything: grids, three sizes, formulas, code, a table, references."""
     folder(root)
-    stages = [panel(f"{size} pixels", seed, size, row=row) for seed, row in enumerate("ab") for size in (64, 256, 1024)]
+    stages = [panel(f"{size} pixels", seed, size, row=row) for seed, row in enumerate("ab") for size in (64, 256)]
     section(root, "0", {"stages": stages})
+    section(root, "1.1", {"large": [panel("1024 pixels", size=1024)]})
     section(root, "1.2", {"blur": blurred()})
     section(root, "1.4", {"trajectory": [panel(f"$t = {t}$", t) for t in (690, 540, 390, 240, 90)]})
     starts = (1, 3, 5, 7, 10, 20, 30)

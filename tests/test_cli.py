@@ -55,7 +55,9 @@ def test_every_declared_figure_is_on_the_page_exactly_once(project):
 def test_progress_names_every_section(project):
     told = (project / "drawn.txt").read_text()
     for section_id, record in records(project).items():
-        assert re.search(rf"^{re.escape(section_id)} +{re.escape(record['title'])}: \d+ evaluations", told, re.M), section_id
+        assert re.search(rf"^{re.escape(section_id)} +{re.escape(record['title'])}: \d+ evaluations", told, re.M), (
+            section_id
+        )
     assert str(project / "site" / "index.html") in told
 
 
@@ -76,7 +78,10 @@ def test_a_word_of_prose_changes_the_page_and_no_panel(project, tiny_pocket):
 
 
 def test_the_page_is_built_without_torch(project, tiny_pocket):
-    code = "import sys; from report.cli import main; main(['site'], standalone_mode=False); assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from report.cli import main; main(['site'], standalone_mode=False)\n"
+        "assert 'torch' not in sys.modules"
+    )
     built = subprocess.run(
         [sys.executable, "-c", code], cwd=project, capture_output=True, text=True,
         env={**os.environ, "POCKET_WEIGHTS": str(tiny_pocket), "PYTHONPATH": str(project)},
@@ -98,7 +103,7 @@ def test_one_section_alone_equals_the_full_run(project, tiny_pocket):
 
 def test_a_new_section_is_one_new_file(project, tiny_pocket):
     (project / "generators" / "part_1_10.py").write_text(
-        'from .figures import Figure, Section, each\n\n\ndef draw(lab, k):\n    return lab.noise(k)\n\n\n'
+        "from .figures import Figure, Section, each\n\n\ndef draw(lab, k):\n    return lab.noise(k)\n\n\n"
         'SECTION = Section("1.10", "Noise", [Figure("noise", "Noise.", "{k}", "Noise {k}", each(k=(0, 1)), draw)])\n'
     )
     drawn = run(project, tiny_pocket, "all")
@@ -131,7 +136,10 @@ def test_bad_input_gets_one_line_and_the_page_stays(project, tiny_pocket, argume
 
 def test_help_answers_without_loading_anything(project, tiny_pocket):
     began = time.monotonic()
-    code = "import sys\nfrom report.cli import main\ntry: main(['--help'])\nfinally: assert not {'torch', 'numpy', 'jinja2'} & set(sys.modules)"
+    code = (
+        "import sys\nfrom report.cli import main\n"
+        "try: main(['--help'])\nfinally: assert not {'torch', 'numpy', 'jinja2'} & set(sys.modules)"
+    )
     told = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     assert all(verb in told.stdout for verb in ("all", "section", "site", "serve", "status", "clean"))

@@ -3,10 +3,10 @@
 from functools import partial
 
 import pytest
+import tiny_if
 import torch
 from diffusers import IFImg2ImgPipeline
 
-import tiny_if
 from generators.diffusion import cfg, last, sample, sdedit, strided
 from generators.diffusion.strands import run
 from generators.models import deepfloyd

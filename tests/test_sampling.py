@@ -1,6 +1,7 @@
 """The one sampling loop, held against data whose noise is known exactly."""
 
 import math
+from itertools import pairwise
 
 import oracles
 import pytest
@@ -12,7 +13,7 @@ from generators.diffusion.strands import run
 
 ABAR = oracles.cosine().float()
 SCHEDULE, UNCLIPPED = Schedule(ABAR), oracles.Unclipped(ABAR)
-MANY = torch.zeros(3, 256, 256)  # so many independent pixels, each a sample of its own
+MANY = torch.zeros(3, 160, 160)  # so many independent pixels, each a sample of its own
 MODES = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(3)) * 1.6 - 0.8
 WEIGHTS = torch.tensor([0.2, 0.5, 0.3])
 
@@ -40,7 +41,7 @@ def recursion(
     x_t' = A E[x_0 | x_t] + B x_t + sigma z, with E[x_0 | x_t] = g x_t + (1 - g sqrt(abar)) mu.
     """
     abars = [*(oracles.cosine() if abar is None else abar)[timesteps].tolist(), 1.0]
-    for a, b in zip(abars, abars[1:], strict=False):
+    for a, b in pairwise(abars):
         g = s**2 * math.sqrt(a) / (a * s**2 + 1 - a)
         x0_part, x_part = math.sqrt(b) * (1 - a / b) / (1 - a), math.sqrt(a / b) * (1 - b) / (1 - a)
         fresh = (1 - b) / (1 - a) * (1 - a / b)  # beta-tilde; 0 in the last step
@@ -140,7 +141,7 @@ def test_each_step_is_the_schedules_with_the_generators_next_noise():
     estimate = oracles.gaussian(SCHEDULE, 0.0, 0.3)
     x, generator = torch.randn(3, 8, 8, generator=seeded()), seeded(1)
     walk = list(iterative_denoise(SCHEDULE, estimate, x, strided(), seeded(1)))
-    for (t, x), (t_next, following) in zip(walk, walk[1:], strict=False):
+    for (t, x), (t_next, following) in pairwise(walk):
         z = None if t_next is None else torch.randn(3, 8, 8, generator=generator)
         assert torch.equal(schedule_step(x, t, t_next, estimate, z), following)
 

@@ -1,4 +1,4 @@
-"""The schedule's equations: against their closed forms, against published coefficients, against diffusers bit for bit."""
+"""The schedule's equations: against closed forms, against published coefficients, against diffusers bit for bit."""
 
 import pytest
 import torch

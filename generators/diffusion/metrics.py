@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def fidelity(x: Tensor, x0: Tensor) -> dict[str, float]:
-    """PSNR in dB and SSIM of x against x0, both (3, H, W) in -1 … 1; x is clipped to that range first, as it is shown."""
+    """PSNR in dB and SSIM of x against x0, both (3, H, W) in -1 … 1; x is clipped to that first, as it is shown."""
     image, original = (((y.clamp(-1, 1) + 1) / 2).double().cpu().numpy() for y in (x, x0))
     return {
         "psnr": float(peak_signal_noise_ratio(original, image, data_range=1.0)),

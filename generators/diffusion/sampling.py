@@ -15,7 +15,7 @@ Trajectory = Iterator[tuple[int | None, Tensor]]
 
 
 def gaussian(generator: torch.Generator, like: Tensor) -> Tensor:
-    """Standard normal noise of `like`'s shape, on its device, drawn on the CPU in float32 for the same numbers anywhere."""
+    """Standard normal noise of `like`'s shape, on its device; drawn on the CPU in float32, the same everywhere."""
     return torch.randn(like.shape, generator=generator).to(like.device, like.dtype)
 
 

@@ -27,6 +27,7 @@ class Strand(greenlet.greenlet):
         self.log: list[tuple] = [] if log is None else log
         self.queued = False
         self.result: Any = None
+        self.done = False  # dead, and not by an error
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,12 @@ class Once:
     def __call__(self, key: Hashable, work: Work) -> Any:
         strand = _here()
         if strand is None:
-            if key not in self._strands:
+            if key not in self._strands or not self._strands[key].done:
                 self._strands[key] = run([work])[0]
             return self._strands[key].result
-        shared = self._strands.setdefault(key, Strand(work, strand.parent))
+        shared = self._strands.get(key)
+        if shared is None or (shared.dead and not shared.done):  # not begun yet, or ended by an error
+            shared = self._strands[key] = Strand(work, strand.parent)
         strand.parent.switch(_Join([shared]))
         if ("shared", key) not in strand.log:
             strand.log += [("shared", key), *shared.log]
@@ -94,6 +97,17 @@ def run(works: Iterable[Work]) -> list[Strand]:
     """
     hub = greenlet.getcurrent()
     strands = [Strand(work, hub) for work in works]
+    begun = list(strands)
+    try:
+        _run(strands, begun)
+    finally:
+        for strand in begun:  # after an error, those that still wait: they clean up, and their memory is freed
+            if not strand.dead:
+                strand.throw()
+    return strands
+
+
+def _run(strands: list[Strand], begun: list[Strand]) -> None:
     ready: deque[tuple[Strand, Any]] = deque((strand, None) for strand in strands)
     asking: list[tuple[Strand, _Question]] = []
     joining: list[tuple[Strand, _Join]] = []
@@ -102,14 +116,15 @@ def run(works: Iterable[Work]) -> list[Strand]:
             strand, value = ready.popleft()
             event = strand.switch(value)
             if strand.dead:
-                strand.result = event
+                strand.result, strand.done = event, True
             elif isinstance(event, _Question):
                 asking.append((strand, event))
             else:
                 joining.append((strand, event))
                 for other in event.others:
-                    if not other.queued:
+                    if not (other.queued or other.dead):
                         other.queued = True
+                        begun.append(other)
                         ready.append((other, None))
             for waiter in [w for w in joining if all(other.dead for other in w[1].others)]:
                 joining.remove(waiter)
@@ -119,4 +134,5 @@ def run(works: Iterable[Work]) -> list[Strand]:
             answers = answer([content for _, content in batch])
             ready.extend(zip((strand for strand, _ in batch), answers, strict=True))
         asking = []
-    return strands
+    if joining:
+        raise RuntimeError("shared work waits for itself")

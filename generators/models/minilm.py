@@ -1,4 +1,4 @@
-"""pocket's text encoder: all-MiniLM-L6-v2 (Apache-2.0), which a dependency carries, so that it loads with no network."""
+"""pocket's text encoder: all-MiniLM-L6-v2 (Apache-2.0), which a dependency carries, so that it loads offline."""
 
 from __future__ import annotations
 

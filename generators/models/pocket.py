@@ -57,9 +57,10 @@ class Convolutions(ModelMixin, ConfigMixin):
             nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
             for _ in range(depth)
         )
-        self.leave = nn.Sequential(nn.Conv2d(width, 3 * scale**2, 3, padding=1), nn.PixelShuffle(scale))
-        nn.init.zeros_(self.leave[0].weight)
-        nn.init.zeros_(self.leave[0].bias)
+        last = nn.Conv2d(width, 3 * scale**2, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.leave = nn.Sequential(last, nn.PixelShuffle(scale))
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.enter(x)
@@ -69,7 +70,10 @@ class Convolutions(ModelMixin, ConfigMixin):
 
 
 def refiner() -> Convolutions:
-    """Mends the seams between the patches of x_0^, which it sees beside x_t and sqrt(1 - abar_t); untrained, it keeps it."""
+    """Mends the seams between the patches of x_0^, which it sees beside x_t and sqrt(1 - abar_t).
+
+    Untrained, it leaves x_0^ as it is.
+    """
     return Convolutions(inputs=7, scale=1, width=32, depth=3)
 
 
@@ -84,16 +88,22 @@ def refined(network: Convolutions, x: Tensor, x0: Tensor, abar_t: Tensor) -> Ten
     return network(torch.cat([x0, x, sigma], dim=1))
 
 
+def saved(folder: Path) -> tuple[PixArtTransformer2DModel, DDPMScheduler]:
+    """Stage 1's transformer, in float32, and its scheduler, from the folder of the weights."""
+    transformer = PixArtTransformer2DModel.from_pretrained(folder / "transformer", torch_dtype=torch.float32)
+    return transformer.eval(), DDPMScheduler.from_pretrained(folder / "scheduler")
+
+
 class Pocket(Model):
     """See the module. `folder` holds transformer/, refiner/, upscaler/ and scheduler/ as diffusers saves them."""
 
     name = "pocket"
 
     def __init__(self, folder: Path, digest: str) -> None:
-        self.transformer = PixArtTransformer2DModel.from_pretrained(folder / "transformer", torch_dtype=torch.float32)
+        self.transformer, schedule = saved(folder)
         self.refiner = Convolutions.from_pretrained(folder / "refiner", torch_dtype=torch.float32)
         self.upscaler = Convolutions.from_pretrained(folder / "upscaler", torch_dtype=torch.float32)
-        self.schedule = Schedule(DDPMScheduler.from_pretrained(folder / "scheduler").alphas_cumprod)
+        self.schedule = Schedule(schedule.alphas_cumprod)
         self.digest = digest
         networks = (self.transformer, self.refiner, self.upscaler)
         size = sum(parameter.numel() for network in networks for parameter in network.eval().parameters())

@@ -235,8 +235,8 @@ def peaks(rng: np.random.Generator, base: float, rock: str, snow: str, count: in
         x, half = (k + 0.5) * SIZE / count + rng.uniform(-20, 20), rng.uniform(60, 90)
         top = base - rng.uniform(80, 130)
         out += polygon([(x - half, base), (x, top), (x + half, base)], rock)
-        out += polygon([(x - half * 0.42, top + (base - top) * 0.42), (x, top), (x + half * 0.42, top + (base - top) * 0.42),
-                        (x + half * 0.14, top + (base - top) * 0.32), (x - half * 0.12, top + (base - top) * 0.36)], snow)  # fmt: skip
+        edge = [(-0.42, 0.42), (0.0, 0.0), (0.42, 0.42), (0.14, 0.32), (-0.12, 0.36)]  # in half widths and heights
+        out += polygon([(x + half * across, top + (base - top) * down) for across, down in edge], snow)
     return out
 
 
@@ -316,7 +316,8 @@ def rocket_ship(rng):
 def electric_sheep(rng):
     sky = vertical((40, 24, 84), (96, 70, 150))
     body = icon("robot", "fluent-emoji", 4, 84, 168)
-    body += '<ellipse cx="188" cy="66" rx="66" ry="50" fill="#fff" opacity="0.9"/><circle cx="140" cy="122" r="9" fill="#fff"/>'
+    body += '<ellipse cx="188" cy="66" rx="66" ry="50" fill="#fff" opacity="0.9"/>'
+    body += '<circle cx="140" cy="122" r="9" fill="#fff"/>'
     body += icon("ewe", "fluent-emoji", 142, 22, 88) + icon("high-voltage", "fluent-emoji", pick(rng, 216, 128), 8, 34)
     return over(rasterise(body), sky), "an android dreaming of electric sheep"
 
@@ -324,11 +325,11 @@ def electric_sheep(rng):
 def holy_grail(rng):
     tomb = vertical(*pick(rng, ((96, 70, 40), (168, 130, 78)), ((70, 60, 50), (140, 112, 80))))
     body = icon(pick(rng, "man", "man-beard"), "fluent-emoji", -8, 52, 190)
-    body += '<ellipse cx="87" cy="82" rx="88" ry="15" fill="#5b3a1e"/><path d="M38 80Q42 26 66 30L87 38L108 30Q132 26 136 80Z" fill="#6e4726"/>'
+    body += '<ellipse cx="87" cy="82" rx="88" ry="15" fill="#5b3a1e"/>'
+    body += '<path d="M38 80Q42 26 66 30L87 38L108 30Q132 26 136 80Z" fill="#6e4726"/>'
     body += '<path d="M38 80q49 12 98 0v-12q-49 12 -98 0z" fill="#2f1d0e"/>'
-    body += '<circle cx="196" cy="120" r="58" fill="#ffe9a0" opacity="0.45"/>' + icon(
-        "trophy", "fluent-emoji", 142, 66, 108
-    )
+    body += '<circle cx="196" cy="120" r="58" fill="#ffe9a0" opacity="0.45"/>'
+    body += icon("trophy", "fluent-emoji", 142, 66, 108)
     return over(rasterise(body), tomb), pick(rng, "Dr.Jones holding the holy grail", "a man holding the holy grail")
 
 
@@ -370,7 +371,8 @@ def tower(rng):
     for level in np.arange(top + 14, 220, rng.uniform(26, 44)):
         body += rect(x - w * 0.22, level, w * 0.14, 16, "#4a4f58") + rect(x + w * 0.08, level, w * 0.14, 16, "#4a4f58")
     for t in rng.uniform(-10, 250, 7):
-        body += f'<circle cx="{t:.0f}" cy="{rng.uniform(214, 246):.0f}" r="{rng.uniform(16, 30):.0f}" fill="{pick(rng, "#3f6b3a", "#587f45", "#2f5536")}"/>'
+        y, r, green = rng.uniform(214, 246), rng.uniform(16, 30), pick(rng, "#3f6b3a", "#587f45", "#2f5536")
+        body += f'<circle cx="{t:.0f}" cy="{y:.0f}" r="{r:.0f}" fill="{green}"/>'
     return over(rasterise(body + rect(0, 244, 256, 12, "#5a7f4a")), sky), pick(rng, "a tower", "a bell tower")
 
 

@@ -109,10 +109,8 @@ def main() -> None:
         update += 1
         losses.append(loss.item())
         if update % 100 == 0:
-            print(
-                f"update {update:6d}  {spent / 60:5.1f} of {budget / 60:.0f} min  loss {np.mean(losses[-100:]):.4f}  {update * BATCH / spent:.0f} images/s",
-                flush=True,
-            )
+            done, loss_now = f"{spent / 60:5.1f} of {budget / 60:.0f} min", np.mean(losses[-100:])
+            print(f"update {update:6d}  {done}  loss {loss_now:.4f}  {update * BATCH / spent:.0f} images/s", flush=True)
         if spent - saved > 240:
             saved = spent
             save(model, optimizer, ema, update, spent)

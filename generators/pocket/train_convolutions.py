@@ -15,11 +15,10 @@ from functools import partial
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import PixArtTransformer2DModel
 from torch import Tensor
 
 from ..models import minilm
-from ..models.pocket import Convolutions, refined, refiner, scheduler, upscaler
+from ..models.pocket import Convolutions, refined, refiner, saved, upscaler
 from .train import CHECKPOINT, LEAST_SIGMA, WEIGHTS, load_data
 
 BATCH, RATE = 16, 1e-3
@@ -39,7 +38,7 @@ def crops(pictures: np.ndarray, side: int, rng: torch.Generator) -> Tensor:
 
 def refiner_loss(
     network: Convolutions,
-    transformer: PixArtTransformer2DModel,
+    transformer: torch.nn.Module,
     pictures: np.ndarray,
     abar: Tensor,
     rng: torch.Generator,
@@ -97,8 +96,8 @@ def main() -> None:
     with np.load(CHECKPOINT.parent / "pictures.npz") as stored:
         pictures = stored["rgb"]
     rng = torch.Generator().manual_seed(42)
-    transformer = PixArtTransformer2DModel.from_pretrained(WEIGHTS / "transformer", torch_dtype=torch.float32).eval()
-    abar = scheduler().alphas_cumprod
+    transformer, schedule = saved(WEIGHTS)
+    abar = schedule.alphas_cumprod
     fit(
         "refiner",
         refiner(),

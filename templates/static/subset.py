@@ -1,4 +1,4 @@
-"""Makes stix-two-math.woff2, rule.png and icon.png. The build does not run this: the files are committed. See README.md.
+"""Makes stix-two-math.woff2, rule.png and icon.png, which are committed: the build does not run this. See README.md.
 
 python templates/static/subset.py PATH/STIXTwoMath-Regular.ttf
 """
@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 LATIN = set(range(0x20, 0x7F)) | set(map(ord, "\u00a0¬±·×÷°´¯¨–—…"))
 GREEK = set(range(0x391, 0x3CA)) | set(map(ord, "ϑϕϖϰϱϵ"))
-# The root sign, the accents and the primes come first in importance: a naive subset drops them, and every bar with them.
+# The root sign, the accents and the primes: a naive subset drops them, and every bar with them.
 MARKS = set(map(ord, "√¯ˆ˜˙‾′″‴‵†∗∘·⋅")) | {0x302, 0x303, 0x304, 0x305, 0x307, 0x20D7, 0x338, 0x2009}
 OPERATORS = set(map(ord, "∂∇∆∏∑−∓∝∞∥∣∧∨∩∪∫∼≃≅≈≔≠≡≤≥≪≫∈∉∋⊂⊆⊕⊖⊗⊙⊥⋆⋮⋯⋱⌈⌉⌊⌋⟨⟩‖∀∃∅→←↔↦⇒⇔⟶⟵⟹"))
 # Italic, bold and script letters are code points of their own in mathematics; ℎ fills the hole in the italic alphabet.
