@@ -4,7 +4,7 @@ MODEL ?= pocket
 REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: report section site serve status clean setup test check bench pocket lock
+.PHONY: report section site serve status clean setup test check bench pocket screenshot lock
 
 report: .venv/ready
 	$(REPORT) all --model $(MODEL)
@@ -25,6 +25,7 @@ setup: .venv/ready
 # CUDA build, put PyTorch's CPU index into PIP_EXTRA_INDEX_URL before the first run.
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'make: Python 3.11 or newer is needed; say which with PYTHON=…' >&2; exit 2; }
+	@echo 'setting up .venv from requirements.lock; this takes a minute or two the first time'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --requirement requirements.lock
 	.venv/bin/python -m pip install --quiet --no-deps --editable .
@@ -36,7 +37,7 @@ test: .venv/ready chromium
 # The browser tests drive the system's Chromium. On Debian it is installed where we may; elsewhere the tests say how.
 .PHONY: chromium
 chromium:
-	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	{ command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 	echo 'make test: Chromium is not here and could not be installed; the browser tests will fail until it is' >&2
 
@@ -48,6 +49,10 @@ check: .venv/ready
 
 bench: .venv/ready
 	.venv/bin/python -m generators.bench
+
+# The README's picture, of the page as it is built now.
+screenshot: .venv/ready
+	.venv/bin/python -m report.screenshot
 
 # Trains the shipped model again: hours on a CPU. Needs npm for the icons.
 pocket: .venv/ready

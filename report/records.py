@@ -114,6 +114,8 @@ def load(root: Path, model: str, site: Path, problems: Problems) -> list[Record]
         except (ValueError, TypeError, AttributeError) as error:
             problems.add(path, None, f"not a record ({error}); run `report section {section_id}`")
             continue
+        if not (root / record.source).is_file():
+            continue  # the section was taken out of the report
         if record.id != section_id:
             problems.add(path, None, f"the record is of section {record.id}; run `report section {section_id}`")
         elif record.model == model:

@@ -83,6 +83,9 @@ def section(
         "evaluations": 1234,
         "figures": drawn,
     }
+    source = root / str(record["source"])
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.touch()
     path = place / "record.json"
     path.write_text(json.dumps(record, indent=1, sort_keys=True))
     return path

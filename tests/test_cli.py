@@ -113,8 +113,8 @@ def test_a_new_section_is_one_new_file(project, tiny_pocket):
     assert told == ["1.10"]
     page = (project / "site" / "index.html").read_text()
     assert page.index('id="fig-1.9-') < page.index('id="fig-1.10-noise"')
-    shutil.rmtree(project / ".report" / "pocket" / "1.10")
     assert run(project, tiny_pocket, "site").returncode == 0
+    assert "fig-1.10-noise" not in (project / "site" / "index.html").read_text()
 
 
 @pytest.mark.parametrize(

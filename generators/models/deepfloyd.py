@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from diffusers import DDPMScheduler, IFPipeline, IFSuperResolutionPipeline, StableDiffusionUpscalePipeline
+from diffusers.utils import logging
 from torch import Tensor
 
 from ..diffusion.estimates import Noise
@@ -87,6 +88,7 @@ def load(folder: Path, digest: str) -> DeepFloyd:
     """DeepFloyd from its folder, on the GPU if there is one, in float16 there. Raises ModelError without stage_1/."""
     if not (folder / "stage_1").exists():
         raise ModelError(f"deepfloyd: {folder} has no stage_1/; save DeepFloyd/IF-I-XL-v1.0 there with diffusers")
+    logging.disable_progress_bar()
     device, dtype = ("cuda", torch.float16) if torch.cuda.is_available() else ("cpu", torch.float32)
     pipeline = IFPipeline.from_pretrained(folder / "stage_1", torch_dtype=dtype, **UNCHECKED).to(device)
     return DeepFloyd(pipeline, folder, digest)

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from diffusers import ConfigMixin, DDPMScheduler, ModelMixin, PixArtTransformer2DModel
 from diffusers.configuration_utils import register_to_config
+from diffusers.utils import logging
 from torch import Tensor, nn
 
 from ..diffusion.estimates import Noise
@@ -58,8 +59,8 @@ class Convolutions(ModelMixin, ConfigMixin):
             for _ in range(depth)
         )
         last = nn.Conv2d(width, 3 * scale**2, 3, padding=1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
         self.leave = nn.Sequential(last, nn.PixelShuffle(scale))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -129,4 +130,5 @@ class Pocket(Model):
 
 def load(folder: Path, digest: str) -> Pocket:
     """pocket from the folder of its weights."""
+    logging.disable_progress_bar()
     return Pocket(folder, digest)
