@@ -146,5 +146,6 @@ def encode(image: Image.Image, form: Form) -> bytes:
         quality = 75 if form.width <= 512 else 65
         image.save(data, "AVIF", quality=quality, subsampling="4:4:4", speed=6)
     else:
-        image.save(data, "JPEG", quality=85, subsampling=0, optimize=True, progressive=True)
+        # Neither optimised nor progressive: Pillow's buffer for these is too small for a large image of pure noise.
+        image.save(data, "JPEG", quality=85, subsampling=0)
     return data.getvalue()
