@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,16 @@ from ..diffusion.estimates import Estimate, Noise
 from ..diffusion.schedule import Schedule
 from ..diffusion.strands import ask, note
 from . import ModelError
+
+
+def schedule_of(scheduler: Any) -> Schedule:
+    """The schedule that a diffusers DDPMScheduler describes; without thresholding it only clips."""
+    config = scheduler.config
+    return Schedule(
+        scheduler.alphas_cumprod,
+        threshold=config.sample_max_value if config.thresholding else 1.0,
+        quantile=config.dynamic_thresholding_ratio,
+    )
 
 
 class Query(NamedTuple):

@@ -12,14 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from diffusers import DDPMScheduler, IFPipeline, IFSuperResolutionPipeline, StableDiffusionUpscalePipeline
+from diffusers import IFPipeline, IFSuperResolutionPipeline, StableDiffusionUpscalePipeline
 from diffusers.utils import logging
 from torch import Tensor
 
 from ..diffusion.estimates import Noise
-from ..diffusion.schedule import Schedule
 from . import ModelError
-from .base import Model
+from .base import Model, schedule_of
 
 UNCHECKED = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False, "watermarker": None}
 
@@ -33,12 +32,7 @@ class DeepFloyd(Model):
     def __init__(self, pipeline: IFPipeline, folder: Path | None = None, digest: str = "") -> None:
         self.pipeline, self.folder, self.digest = pipeline, folder, digest
         self.device, self.dtype = pipeline.unet.device, pipeline.unet.dtype
-        config = pipeline.scheduler.config
-        self.schedule = Schedule(
-            DDPMScheduler.from_config(config).alphas_cumprod,
-            threshold=config.sample_max_value if config.thresholding else 1.0,
-            quantile=config.dynamic_thresholding_ratio,
-        )
+        self.schedule = schedule_of(pipeline.scheduler)
         self._encode = lru_cache(self._encode_prompt)
 
     def _encode_prompt(self, prompt: str) -> Tensor:

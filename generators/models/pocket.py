@@ -17,9 +17,8 @@ from diffusers.utils import logging
 from torch import Tensor, nn
 
 from ..diffusion.estimates import Noise
-from ..diffusion.schedule import Schedule
 from . import minilm
-from .base import Model
+from .base import Model, schedule_of
 
 
 def denoiser(layers: int = 8, heads: int = 5) -> PixArtTransformer2DModel:
@@ -101,10 +100,10 @@ class Pocket(Model):
     name = "pocket"
 
     def __init__(self, folder: Path, digest: str) -> None:
-        self.transformer, schedule = saved(folder)
+        self.transformer, scheduler = saved(folder)
         self.refiner = Convolutions.from_pretrained(folder / "refiner", torch_dtype=torch.float32)
         self.upscaler = Convolutions.from_pretrained(folder / "upscaler", torch_dtype=torch.float32)
-        self.schedule = Schedule(schedule.alphas_cumprod)
+        self.schedule = schedule_of(scheduler)
         self.digest = digest
         networks = (self.transformer, self.refiner, self.upscaler)
         size = sum(parameter.numel() for network in networks for parameter in network.eval().parameters())

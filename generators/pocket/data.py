@@ -444,7 +444,7 @@ def styled(rgb: np.ndarray, noun: str, style: str, weight: float) -> Picture:
 def pictures() -> Iterator[Picture]:
     """Every training picture, in a fixed order."""
     for rgb, noun, style in objects():
-        yield styled(rgb, noun, style, 6.0 if COURSE.get(noun) == style else 1.0)
+        yield styled(rgb, noun, style, 24.0 if COURSE.get(noun) == style else 1.0)
     for scene, (variants, styles) in SCENES.items():
         for k in range(variants):
             rng = np.random.default_rng([k, len(scene.__name__)])
