@@ -16,7 +16,7 @@ class Progress(Report):
     """Counts evaluations of the network; how many to expect is known from the last time that a section was drawn."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(),
