@@ -16,8 +16,8 @@ section: .venv/ready
 site serve status: .venv/ready
 	$(REPORT) $@ --model $(MODEL)
 
-clean:
-	rm -rf .report
+clean: .venv/ready
+	$(REPORT) clean
 
 setup: .venv/ready
 
