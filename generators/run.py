@@ -121,7 +121,6 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
         for (figure, case), strand in zip(cases, drawn, strict=True):
             of_figure = panels[figure.name]
             of_figure.append(_write_panel(part, f"{figure.name}-{len(of_figure) + 1:02}.webp", figure, case, strand))
-        logs = [event for strand in {id(strand.log): strand for strand in drawn}.values() for event in strand.log]
         record = {
             "format": 1,
             "id": section.id,
@@ -134,18 +133,14 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
             "depends": {
                 "weights": model.digest,
                 "source": staleness.source_digest(section.id, model.name),
-                "inputs": {event[1]: event[2] for event in logs if event[0] == "input"},
+                "inputs": {event[1]: event[2] for strand in drawn for event in strand.log if event[0] == "input"},
             },
             "words": staleness.words_digest(section.id),
             "seconds": round(seconds, 3),
             "network_calls": model.calls - calls,
             "evaluations": model.evaluations - evaluations,
             "figures": [
-                {
-                    "name": figure.name,
-                    "caption": figure.caption_text(),
-                    "panels": panels[figure.name],
-                }
+                {"name": figure.name, "caption": figure.caption_text(), "panels": panels[figure.name]}
                 for figure in section.figures
             ],
         }

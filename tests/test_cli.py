@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -135,7 +134,6 @@ def test_bad_input_gets_one_line_and_the_page_stays(project, tiny_pocket, argume
 
 
 def test_help_answers_without_loading_anything(project, tiny_pocket):
-    began = time.monotonic()
     code = (
         "import sys\nfrom report.cli import main\n"
         "try: main(['--help'])\nfinally: assert not {'torch', 'numpy', 'jinja2'} & set(sys.modules)"
@@ -143,4 +141,3 @@ def test_help_answers_without_loading_anything(project, tiny_pocket):
     told = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     assert all(verb in told.stdout for verb in ("all", "section", "site", "serve", "status", "clean"))
-    assert time.monotonic() - began < 60

@@ -1,6 +1,6 @@
 """Train pocket's stage 1: a patch transformer that predicts the clean 64 x 64 image from a noisy one and a caption.
 
-    python -m generators.pocket.train --minutes 90        # resumes from its last checkpoint
+    python -m generators.pocket.train --minutes 110        # resumes from its last checkpoint
 
 The network outputs x0 (prediction type "sample") under a v-weighted loss: |v - v^|^2 = |x0 - x0^|^2 / sigma^2 with
 sigma^2 = 1 - abar_t, after Li and He 2025, "Back to Basics: Let Denoising Generative Models Denoise", and Salimans and
@@ -55,7 +55,7 @@ def learning_rate(progress: float, update: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train pocket's 64-pixel stage; resumes.")
-    parser.add_argument("--minutes", type=float, default=90, help="training time in all, earlier runs counted in")
+    parser.add_argument("--minutes", type=float, default=110, help="training time in all, earlier runs counted in")
     budget = 60 * parser.parse_args().minutes
 
     pictures, captions, weights = load_data()

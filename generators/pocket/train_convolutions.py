@@ -1,6 +1,6 @@
 """Train pocket's convolutions: the refiner, which mends what the transformer makes of x_t, and the upscaler.
 
-    python -m generators.pocket.train_convolutions --minutes 8        # minutes for each of the two
+    python -m generators.pocket.train_convolutions --minutes 4        # minutes for each of the two
 
 The transformer stays as it is. Both see crops, zooms and mirror images of the training pictures, so that they learn
 edges and surfaces rather than the pictures; the upscaler also sees noise and patch seams in its input, as the samples
@@ -89,7 +89,7 @@ def fit(name: str, network: Convolutions, loss_of: Callable[[Convolutions], Tens
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train pocket's refiner and upscaler.")
-    parser.add_argument("--minutes", type=float, default=8, help="for each of the two")
+    parser.add_argument("--minutes", type=float, default=4, help="for each of the two")
     minutes = parser.parse_args().minutes
     torch.manual_seed(42)
     load_data()
