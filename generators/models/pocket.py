@@ -1,6 +1,6 @@
 """pocket: the small cascade that ships with the report. Its weights lie in generators/pocket/weights.
 
-Stage 1 is diffusers' PixArtTransformer2DModel on 8 x 8 patches; it predicts the clean image, whose seams a few
+Stage 1 is diffusers' FluxTransformer2DModel on patches of 8 x 8 pixels; it predicts the clean image, whose seams a few
 convolutions mend. The later stages are one small convolutional network that enlarges by 4 and is applied twice.
 """
 
@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from diffusers import ConfigMixin, DDPMScheduler, ModelMixin, PixArtTransformer2DModel
+from diffusers import ConfigMixin, DDPMScheduler, FluxTransformer2DModel, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from diffusers.utils import logging
 from torch import Tensor, nn
@@ -21,20 +21,46 @@ from . import minilm
 from .base import Model, schedule_of
 
 
-def denoiser(layers: int = 8, heads: int = 5) -> PixArtTransformer2DModel:
-    """Stage 1, untrained: 64 patches of 8 x 8 pixels; with 8 layers of 5 heads x 64 channels 14 M parameters."""
-    return PixArtTransformer2DModel(
-        sample_size=64,
-        patch_size=8,
-        in_channels=3,
-        out_channels=3,
-        num_layers=layers,
+PATCH = 8  # pixels along a patch: 8 x 8 patches make an image of 64 x 64
+
+
+def denoiser(layers: int = 8, heads: int = 5) -> FluxTransformer2DModel:
+    """Stage 1, untrained: single-stream blocks over 64 patches and 16 word pieces; of 5 heads x 64 channels, 13 M.
+
+    The sentence vector modulates every block, together with t (adaptive normalisation); the word pieces are attended to.
+    """
+    return FluxTransformer2DModel(
+        in_channels=3 * PATCH**2 + 64,
+        out_channels=3 * PATCH**2,
+        num_layers=0,
+        num_single_layers=layers,
         num_attention_heads=heads,
         attention_head_dim=64,
-        cross_attention_dim=64 * heads,
-        caption_channels=minilm.WIDTH,
-        use_additional_conditions=False,
+        joint_attention_dim=minilm.WIDTH,
+        pooled_projection_dim=minilm.WIDTH,
+        axes_dims_rope=(16, 24, 24),
     )
+
+
+def clean(transformer: torch.nn.Module, x: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
+    """Stage 1's x_0^ of noisy images x (N, 3, 64, 64) at t (N,), from minilm's tokens (N, 17, 384).
+
+    Each patch comes with a one-hot vector of its place: the transformer's own rotary positions are only relative.
+    """
+    n, side = len(x), 64 // PATCH
+    patches = x.view(n, 3, side, PATCH, side, PATCH).permute(0, 2, 4, 1, 3, 5).reshape(n, side**2, -1)
+    place = torch.eye(side**2, device=x.device, dtype=x.dtype)
+    rows, columns = torch.meshgrid(*[torch.arange(1, side + 1, device=x.device)] * 2, indexing="ij")
+    answer = transformer(
+        torch.cat([patches, place.expand(n, -1, -1)], dim=2),
+        pooled_projections=tokens[:, 0],
+        encoder_hidden_states=tokens[:, 1:],
+        timestep=t / 1000,
+        img_ids=torch.stack([torch.zeros_like(rows), rows, columns], dim=-1).view(-1, 3).float(),
+        txt_ids=torch.zeros(tokens.shape[1] - 1, 3, device=x.device),
+        return_dict=False,
+    )[0]
+    return answer.view(n, side, side, 3, PATCH, PATCH).permute(0, 3, 1, 4, 2, 5).reshape(x.shape)
 
 
 def scheduler() -> DDPMScheduler:
@@ -88,9 +114,9 @@ def refined(network: Convolutions, x: Tensor, x0: Tensor, abar_t: Tensor) -> Ten
     return network(torch.cat([x0, x, sigma], dim=1))
 
 
-def saved(folder: Path) -> tuple[PixArtTransformer2DModel, DDPMScheduler]:
+def saved(folder: Path) -> tuple[FluxTransformer2DModel, DDPMScheduler]:
     """Stage 1's transformer, in float32, and its scheduler, from the folder of the weights."""
-    transformer = PixArtTransformer2DModel.from_pretrained(folder / "transformer", torch_dtype=torch.float32)
+    transformer = FluxTransformer2DModel.from_pretrained(folder / "transformer", torch_dtype=torch.float32)
     return transformer.eval(), DDPMScheduler.from_pretrained(folder / "scheduler")
 
 
@@ -108,17 +134,10 @@ class Pocket(Model):
         networks = (self.transformer, self.refiner, self.upscaler)
         size = sum(parameter.numel() for network in networks for parameter in network.eval().parameters())
         self.description = f"the {size / 1e6:.0f}-million-parameter cascade that ships with this report"
-        self._encode = lru_cache(lambda prompt: minilm.encode([prompt]))
+        self._encode = lru_cache(lambda prompt: minilm.encode([prompt])[0])
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        encoded = [self._encode(prompt) for prompt in prompts]
-        x0 = self.transformer(
-            x,
-            encoder_hidden_states=torch.cat([tokens for tokens, _ in encoded]),
-            encoder_attention_mask=torch.cat([mask for _, mask in encoded]),
-            timestep=t,
-            return_dict=False,
-        )[0]
+        x0 = clean(self.transformer, x, t, torch.cat([self._encode(prompt) for prompt in prompts]))
         x0 = refined(self.refiner, x, x0, self.schedule.abar[t].view(-1, 1, 1, 1))
         return Noise(self.schedule.eps_of(x, t, x0))
 

@@ -40,7 +40,11 @@ def icon_set(package: str) -> dict:
 
 
 def icon(key: str, package: str, x: float, y: float, size: float, mirror: bool = False) -> str:
-    """The icon of that key as an SVG fragment whose box is `size` units wide with its upper left corner at (x, y)."""
+    """The icon of that key as an SVG fragment whose box is `size` units wide with its upper left corner at (x, y).
+
+    All three are rounded to whole units: resvg 0.48 can fail on an icon's own filters at fractions of a pixel.
+    """
+    x, y, size = round(x), round(y), round(size)
     icons = icon_set(package)
     entry = icons["icons"][key]
     side = entry.get("width", icons.get("width", 16))
