@@ -26,9 +26,9 @@ def _load():
 def encode(prompts: list[str]) -> tuple[Tensor, Tensor]:
     """Encode prompts, any English sentences.
 
-    Returns `tokens` (N, 17, 384) float32: the mean-pooled vector of the whole sentence scaled to unit variance, then the
-    states of its first 16 word pieces, then zeros; and `mask` (N, 17), 1 where a token stands. Each prompt is encoded
-    alone, so that its vectors do not depend on its neighbours.
+    Returns `tokens` (N, 17, 384) float32: the mean-pooled vector of the whole sentence, scaled to unit variance, the
+    states of its first 16 word pieces, zeros; and `mask` (N, 17), 1 where a token stands. Each prompt is encoded alone,
+    so that its vectors do not depend on its neighbours.
     """
     tokenizer, model = _load()
     tokens, mask = torch.zeros(len(prompts), TOKENS, WIDTH), torch.zeros(len(prompts), TOKENS)

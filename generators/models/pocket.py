@@ -20,14 +20,13 @@ from ..diffusion.estimates import Noise
 from . import minilm
 from .base import Model, schedule_of
 
-
 PATCH = 8  # pixels along a patch: 8 x 8 patches make an image of 64 x 64
 
 
 def denoiser(layers: int = 8, heads: int = 5) -> FluxTransformer2DModel:
     """Stage 1, untrained: single-stream blocks over 64 patches and 16 word pieces; of 5 heads x 64 channels, 13 M.
 
-    The sentence vector modulates every block, together with t (adaptive normalisation); the word pieces are attended to.
+    The sentence vector modulates every block, together with t (adaptive normalisation); word pieces are attended to.
     """
     return FluxTransformer2DModel(
         in_channels=3 * PATCH**2 + 64,

@@ -1,8 +1,8 @@
 """pocket's training pictures: named icons and drawn scenes in five styles, each with the sentences that describe it.
 
 Every picture is a vector drawing that can be rendered at any size: at 256 pixels for stages 1 and 2 (the target of 64
-pixels is the 4 x 4 average), at 1024 for stage 3. One geometry serves a name in all its styles, so that names and styles
-can be learnt apart and combined. The input images of the report are not among the pictures.
+pixels is the 4 x 4 average), at 1024 for stage 3. One geometry serves a name in all its styles, so that names and
+styles can be learnt apart and combined. The input images of the report are not among the pictures.
 """
 
 from collections.abc import Iterator
