@@ -1,0 +1,103 @@
+"""What pocket's training scripts share: the loop, averaged weights, and checkpoints that a killed run resumes from."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .pictures import CACHE
+
+WEIGHTS = Path(__file__).parent / "weights"
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+SEED, WARMUP = 42, 100
+REPORT, SAVE = 30, 180  # seconds between two lines of progress, between two checkpoints
+
+
+def learning_rate(progress: float, update: int) -> float:
+    """The share of the full rate: warm-up by updates, then constant, then a linear fall over the last third of time."""
+    return min(1.0, (update + 1) / WARMUP) * max(0.02, min(1.0, 3 * (1 - progress)))
+
+
+def fit(
+    name: str,
+    network: nn.Module,
+    loss_of: Callable[[Callable, torch.Generator], Tensor],
+    minutes: float,
+    rate: float,
+    ema: float,
+) -> None:
+    """Train the network for so many minutes, earlier runs counted in, and leave in it the average of its weights.
+
+    loss_of(network, generator) draws a batch and gives its loss; the network that it is called with computes in bfloat16
+    and is compiled where there is a compiler. rate: the highest learning rate. ema: how much of the average one update keeps.
+    The checkpoint is .cache/pocket/NAME.pt; every save writes the averaged weights too (`export`).
+    """
+    network.to(DEVICE)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    state = {
+        "network": network.state_dict(),
+        "ema": {key: value.clone() for key, value in network.state_dict().items()},
+        "optimizer": optimizer.state_dict(),
+        "update": 0,
+        "spent": 0.0,
+    }
+    checkpoint = CACHE / f"{name}.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=DEVICE, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+    weights, average = network.state_dict(), state["ema"]
+    update, budget = state["update"], 60 * minutes
+    generator = torch.Generator().manual_seed(SEED + update)  # a resumed run goes on with other batches
+    forward = torch.autocast(DEVICE, torch.bfloat16)(torch.compile(network) if shutil.which("cc") else network)
+    began = time.monotonic() - state["spent"]
+    reported = saved = state["spent"]
+    losses: list[float] = []
+    while (spent := time.monotonic() - began) < budget:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * learning_rate(spent / budget, update)
+        loss = loss_of(forward, generator)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            keep = min(ema, (1 + update) / (10 + update))
+            torch._foreach_lerp_(list(average.values()), list(weights.values()), 1 - keep)
+        update += 1
+        losses.append(loss.item())
+        if spent - reported > REPORT:
+            reported = spent
+            left = math.ceil((budget - spent) / 60)
+            mean = sum(losses) / len(losses)
+            print(f"{name}: update {update}, loss {mean:.4f}, {update / spent:.1f} updates/s, {left} min left", flush=True)
+            losses.clear()
+        if spent - saved > SAVE:
+            saved = spent
+            _save(checkpoint, network, average, optimizer, update, spent)
+    _save(checkpoint, network, average, optimizer, update, budget)
+    network.load_state_dict(average)
+
+
+def _save(
+    checkpoint: Path, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, update: int,
+    spent: float,
+) -> None:  # fmt: skip
+    """Write the checkpoint beside its old version, then replace that: a killed run resumes from a whole one."""
+    state = {
+        "network": network.state_dict(),
+        "ema": average,
+        "optimizer": optimizer.state_dict(),
+        "update": update,
+        "spent": spent,
+    }
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    part = checkpoint.with_suffix(".part")
+    torch.save(state, part)
+    part.rename(checkpoint)
