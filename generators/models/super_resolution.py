@@ -30,6 +30,8 @@ from . import minilm
 SCALE = 4
 RESIDUAL = 0.1  # s
 FIRST = 500  # the first timestep: abar_t s^2 is 1/100 of the variance there, so x_t needs no more than b and noise
+LEVEL = 30  # of the noise on the smaller image when sampling: sigma = 0.05
+STEPS = 8
 
 
 def network(widths: tuple[int, int], text: bool) -> UNet2DConditionModel:
@@ -77,8 +79,9 @@ def predicted(
 ) -> tuple[Tensor, Tensor]:
     """x_0^ and c_out, which is the size of the error to expect in it.
 
-    x: x_t, (N, 3, 4 H, 4 W). abar_t (N, 1, 1, 1) and t (N,): its level. low: (N, 3, H, W) in about -1 … 1, with noise of
-    level `level` (N,). tokens: (N, 24, 384), the prompts as `minilm.encode` gives them, None for a stage without text.
+    x: x_t, (N, 3, 4 H, 4 W). abar_t (N, 1, 1, 1) and t (N,): its level. low: (N, 3, H, W) in about -1 … 1, with noise
+    of level `level` (N,). tokens: (N, 24, 384), the prompts as `minilm.encode` gives them; None for a stage without
+    text.
     """
     b = enlarged(low)
     y = x - abar_t.sqrt() * b
@@ -98,8 +101,6 @@ def enlarge(
     net: UNet2DConditionModel,
     schedule: Schedule,
     low: Tensor,
-    level: int,
-    steps: int,
     tokens: Tensor | None,
     generator: torch.Generator,
 ) -> Tensor:
@@ -107,11 +108,11 @@ def enlarge(
 
     The generator's draws: the noise on `low`, then those of SDEdit, which starts from the bicubic enlargement.
     """
-    noisy = schedule.forward(low, level, gaussian(generator, low))[None]
+    noisy = schedule.forward(low, LEVEL, gaussian(generator, low))[None]
 
     def estimate(x: Tensor, t: int) -> Noise:
         abar_t, at = schedule.at(t).view(1, 1, 1, 1), torch.tensor([t])
-        x0, _ = predicted(net, x[None], abar_t, at, noisy, torch.tensor([level]), tokens)
+        x0, _ = predicted(net, x[None], abar_t, at, noisy, torch.tensor([LEVEL]), tokens)
         return Noise(schedule.eps_of(x[None], at, x0)[0])
 
-    return last(sdedit(schedule, estimate, timesteps(steps), generator, enlarged(low[None])[0]))
+    return last(sdedit(schedule, estimate, timesteps(STEPS), generator, enlarged(low[None])[0]))

@@ -2,9 +2,9 @@
 
     python -m generators.pocket.train_stages stage_2 --minutes 30        # resumes from its last checkpoint
 
-Both see crops on the grid of the smaller image, never mirrored: a style's grain has a direction and a phase. The smaller
-image is the 4 x 4 average of the crop, a little spoilt, since the images that will be enlarged are samples and not
-averages: with blur, with the seams of stage 1's 8 x 8 patches, then with noise of a level that the network is told.
+Both see crops on the grid of the smaller image, never mirrored: a style's grain has a direction and a phase. The
+smaller image is the 4 x 4 average of the crop, a little spoilt, since the images that will be enlarged are samples and
+not averages: with blur, with the seams of stage 1's 8 x 8 patches, then with noise of a level that the network is told.
 """
 
 from __future__ import annotations

@@ -34,9 +34,9 @@ def fit(
 ) -> None:
     """Train the network for so many minutes, earlier runs counted in, and leave in it the average of its weights.
 
-    loss_of(network, generator) draws a batch and gives its loss; the network that it is called with computes in bfloat16
-    and is compiled where there is a compiler. rate: the highest learning rate. ema: how much of the average one update keeps.
-    The checkpoint is .cache/pocket/NAME.pt; every save writes the averaged weights too (`export`).
+    loss_of(network, generator) draws a batch and gives its loss; the network that it is called with computes in
+    bfloat16 and is compiled where there is a compiler. rate: the highest learning rate. ema: how much of the average an
+    update keeps. The checkpoint is .cache/pocket/NAME.pt.
     """
     network.to(DEVICE)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
@@ -76,7 +76,9 @@ def fit(
             reported = spent
             left = math.ceil((budget - spent) / 60)
             mean = sum(losses) / len(losses)
-            print(f"{name}: update {update}, loss {mean:.4f}, {update / spent:.1f} updates/s, {left} min left", flush=True)
+            print(
+                f"{name}: update {update}, loss {mean:.4f}, {update / spent:.1f} updates/s, {left} min left", flush=True
+            )
             losses.clear()
         if spent - saved > SAVE:
             saved = spent
