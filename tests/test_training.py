@@ -37,7 +37,7 @@ def test_training_goes_on_from_its_checkpoint(fit, tmp_path):
     assert state["update"] == begun > 0
     average, more = fit(0.002)  # the minutes are spent
     assert more == 0
-    assert all(torch.equal(average[key], state["ema"][key]) for key in average)
+    assert all(torch.equal(average[key], state["average"][key]) for key in average)
     _, more = fit(0.004)
     assert torch.load(tmp_path / "tiny.pt", weights_only=True)["update"] == begun + more > begun
     assert not (tmp_path / "tiny.part").exists()
@@ -46,7 +46,7 @@ def test_training_goes_on_from_its_checkpoint(fit, tmp_path):
 def test_the_averaged_weights_are_what_is_left_in_the_network(fit, tmp_path):
     average, _ = fit(0.002)
     state = torch.load(tmp_path / "tiny.pt", weights_only=True)
-    assert all(torch.equal(average[key], state["ema"][key]) for key in average)
+    assert all(torch.equal(average[key], state["average"][key]) for key in average)
     assert any(not torch.equal(average[key], state["network"][key]) for key in average)
 
 

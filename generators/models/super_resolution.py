@@ -5,17 +5,18 @@ noise, whose level it is told as a class label (noise conditioning augmentation)
 left wrong. It works on a space-to-depth grid: each 4 x 4 block of the noisy large image is 48 channels at one pixel of
 the small image, beside that pixel's 3.
 
-What is left to draw is the residual on the bicubic enlargement b, small against the noise. The network F is
-preconditioned for that (Karras et al. 2022, "Elucidating the Design Space", table 1, with our x_t and residual):
+What is left to draw is the residual on the bicubic enlargement b. The network F predicts that, cleaned (in diffusers'
+terms the prediction type is "sample"):
 
-    x_0^ = b + c_skip (x_t - sqrt(abar_t) b) + c_out F(c_in (x_t - sqrt(abar_t) b), small image, level, t, text)
+    x_0^ = b + s F((x_t - sqrt(abar_t) b) / sqrt(abar_t s^2 + 1 - abar_t), small image, level, t, text)
 
-With s, the residual's typical size, and v = abar_t s^2 + 1 - abar_t, the variance of x_t - sqrt(abar_t) b:
-
-    c_skip = sqrt(abar_t) s^2 / v        c_out = s sqrt((1 - abar_t) / v)        c_in = 1 / sqrt(v)
+where s is the residual's typical size, so that what F sees and what it says have about unit variance (after Karras et
+al. 2022, "Elucidating the Design Space", section 5).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -35,13 +36,13 @@ STEPS = 8
 
 
 def network(widths: tuple[int, int], text: bool) -> UNet2DConditionModel:
-    """An untrained stage of two resolutions; with `text`, the lower one looks at the prompt's tokens.
+    """A stage of two resolutions; with `text`, the lower one looks at the prompt's tokens. Untrained, it is bicubic.
 
     All it does is local, also the cross-attention (each position asks the text, none another position), so that it
     runs on images of any size.
     """
     cross, plain = ("SimpleCrossAttn", {"only_cross_attention": True}) if text else ("", {})
-    return UNet2DConditionModel(
+    net = UNet2DConditionModel(
         in_channels=3 * SCALE**2 + 3,
         out_channels=3 * SCALE**2,
         block_out_channels=widths,
@@ -57,6 +58,9 @@ def network(widths: tuple[int, int], text: bool) -> UNet2DConditionModel:
         class_embed_type="timestep",
         **plain,
     )
+    for parameter in net.conv_out.parameters():
+        torch.nn.init.zeros_(parameter)
+    return net
 
 
 def stage_2() -> UNet2DConditionModel:
@@ -75,21 +79,19 @@ def enlarged(low: Tensor) -> Tensor:
 
 
 def predicted(
-    net: UNet2DConditionModel, x: Tensor, abar_t: Tensor, t: Tensor, low: Tensor, level: Tensor, tokens: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """x_0^ and c_out, which is the size of the error to expect in it.
+    net: Callable[..., tuple[Tensor]], x: Tensor, abar_t: Tensor, t: Tensor, low: Tensor, level: Tensor,
+    tokens: Tensor | None,
+) -> Tensor:  # fmt: skip
+    """x_0^ from x = x_t, (N, 3, 4 H, 4 W), whose level is t, (N,), with abar_t, (N, 1, 1, 1).
 
-    x: x_t, (N, 3, 4 H, 4 W). abar_t (N, 1, 1, 1) and t (N,): its level. low: (N, 3, H, W) in about -1 … 1, with noise
-    of level `level` (N,). tokens: (N, 24, 384), the prompts as `minilm.encode` gives them; None for a stage without
-    text.
+    low: (N, 3, H, W) in about -1 … 1, with noise of level `level` (N,). tokens: (N, 24, 384), the prompts as
+    `minilm.encode` gives them; None for a stage without text.
     """
     b = enlarged(low)
-    y = x - abar_t.sqrt() * b
-    variance = abar_t * RESIDUAL**2 + 1 - abar_t
-    inputs = torch.cat([F.pixel_unshuffle(y / variance.sqrt(), SCALE), low], dim=1)
+    y = (x - abar_t.sqrt() * b) / (abar_t * RESIDUAL**2 + 1 - abar_t).sqrt()
+    inputs = torch.cat([F.pixel_unshuffle(y, SCALE), low], dim=1)
     answer = net(inputs, t, encoder_hidden_states=tokens, class_labels=level, return_dict=False)[0]
-    c_out = RESIDUAL * ((1 - abar_t) / variance).sqrt()
-    return b + abar_t.sqrt() * RESIDUAL**2 / variance * y + c_out * F.pixel_shuffle(answer.float(), SCALE), c_out
+    return b + RESIDUAL * F.pixel_shuffle(answer.float(), SCALE)
 
 
 def timesteps(steps: int) -> list[int]:
@@ -112,7 +114,7 @@ def enlarge(
 
     def estimate(x: Tensor, t: int) -> Noise:
         abar_t, at = schedule.at(t).view(1, 1, 1, 1), torch.tensor([t])
-        x0, _ = predicted(net, x[None], abar_t, at, noisy, torch.tensor([LEVEL]), tokens)
+        x0 = predicted(net, x[None], abar_t, at, noisy, torch.tensor([LEVEL]), tokens)
         return Noise(schedule.eps_of(x[None], at, x0)[0])
 
     return last(sdedit(schedule, estimate, timesteps(STEPS), generator, enlarged(low[None])[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def details() -> dict[str, np.ndarray]:
     return _kept("details", _details)
 
 
-def _kept(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _kept(name: str, make: Callable[[], dict[str, Any]]) -> dict[str, np.ndarray]:
     path = CACHE / f"{name}.npz"
     if not path.exists():
         print(f"rasterising the {name} …", flush=True)

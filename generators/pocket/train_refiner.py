@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ def main() -> None:
     transformer.to(DEVICE)
     tokens, mask = (part.expand(BATCH, *part.shape[1:]).to(DEVICE) for part in minilm.encode([""]))
 
-    def loss_of(network: Callable[[Tensor], Tensor], rng: torch.Generator) -> Tensor:
+    def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
         """The v-weighted error of the refined x_0, at random t, without a caption."""
         x0 = crops(rgb, rng)
         t = torch.randint(0, 1000, (BATCH,), generator=rng)

@@ -10,12 +10,14 @@ not averages: with blur, with the seams of stage 1's 8 x 8 patches, then with no
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..diffusion.schedule import Schedule
 from ..models import minilm, super_resolution
@@ -25,7 +27,7 @@ from . import pictures
 from .training import DEVICE, WEIGHTS, fit
 
 BATCH, SIDE, RATE, EMA = 8, 96, 2e-3, 0.995
-HIGHEST_LEVEL = 150  # of the noise on the smaller image: sigma = 0.24
+HIGHEST_LEVEL = 60  # of the noise on the smaller image: sigma = 0.1
 CAPTION_DROPOUT = 0.1
 PATCH = 8  # side of stage 1's patches
 
@@ -50,12 +52,9 @@ def crops(rgb: np.ndarray, index: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def diffusion_loss(
-    network: nn.Module, schedule: Schedule, x0: Tensor, tokens: Tensor | None, rng: torch.Generator
+    network: Callable[..., Any], schedule: Schedule, x0: Tensor, tokens: Tensor | None, rng: torch.Generator
 ) -> Tensor:
-    """The squared error of x_0^ in units of c_out, which weighs all noise levels alike (Karras et al. 2022, eq. 8).
-
-    The timesteps are drawn as `super_resolution.timesteps` spaces them.
-    """
+    """The squared error of the residual, in units of its typical size, at timesteps as sampling spaces them."""
     n = len(x0)
     low = spoilt(F.avg_pool2d(x0, super_resolution.SCALE), rng)
     level = torch.randint(HIGHEST_LEVEL + 1, (n,), generator=rng)
@@ -64,8 +63,8 @@ def diffusion_loss(
     low = abar_level.sqrt() * low + (1 - abar_level).sqrt() * torch.randn(low.shape, generator=rng)
     x = abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * torch.randn(x0.shape, generator=rng)
     x0, x, abar_t, t, low, level = (part.to(DEVICE) for part in (x0, x, abar_t, t, low, level))
-    x0_hat, c_out = super_resolution.predicted(network, x, abar_t, t, low, level, tokens)
-    return ((x0_hat - x0) / c_out).square().mean()
+    x0_hat = super_resolution.predicted(network, x, abar_t, t, low, level, tokens)
+    return ((x0_hat - x0) / super_resolution.RESIDUAL).square().mean()
 
 
 def train_stage_2(schedule: Schedule, minutes: float) -> UNet2DConditionModel:
@@ -76,7 +75,7 @@ def train_stage_2(schedule: Schedule, minutes: float) -> UNet2DConditionModel:
     row = {caption: k for k, caption in enumerate(vocabulary)}
     tokens = minilm.encode(vocabulary)[0]
 
-    def loss_of(network: nn.Module, rng: torch.Generator) -> Tensor:
+    def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
         index = torch.multinomial(weights, BATCH, replacement=True, generator=rng)
         chosen = [captions[i][int(torch.randint(len(captions[i]), (), generator=rng))] for i in index.tolist()]
         dropped = torch.rand(BATCH, generator=rng) < CAPTION_DROPOUT
@@ -92,7 +91,7 @@ def train_stage_2(schedule: Schedule, minutes: float) -> UNet2DConditionModel:
 def train_stage_3(schedule: Schedule, minutes: float) -> UNet2DConditionModel:
     rgb = pictures.details()["rgb"]
 
-    def loss_of(network: nn.Module, rng: torch.Generator) -> Tensor:
+    def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
         x0 = crops(rgb, torch.randint(len(rgb), (BATCH,), generator=rng), rng)
         return diffusion_loss(network, schedule, x0, None, rng)
 

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ def learning_rate(progress: float, update: int) -> float:
 def fit(
     name: str,
     network: nn.Module,
-    loss_of: Callable[[Callable, torch.Generator], Tensor],
+    loss_of: Callable[[Callable[..., Any], torch.Generator], Tensor],
     minutes: float,
     rate: float,
     ema: float,
@@ -40,24 +41,26 @@ def fit(
     """
     network.to(DEVICE)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    state = {
-        "network": network.state_dict(),
-        "ema": {key: value.clone() for key, value in network.state_dict().items()},
-        "optimizer": optimizer.state_dict(),
-        "update": 0,
-        "spent": 0.0,
-    }
+    average = {key: value.clone() for key, value in network.state_dict().items()}
+    update, spent = 0, 0.0
     checkpoint = CACHE / f"{name}.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=DEVICE, weights_only=True)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
-    weights, average = network.state_dict(), state["ema"]
-    update, budget = state["update"], 60 * minutes
+        average, update, spent = state["average"], state["update"], state["spent"]
+    weights = network.state_dict()
+
+    def save() -> None:
+        """Write the checkpoint beside its old version, then replace that: a killed run resumes from a whole one."""
+        state = {"network": weights, "average": average, "optimizer": optimizer.state_dict()}
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        torch.save({**state, "update": update, "spent": spent}, checkpoint.with_suffix(".part"))
+        checkpoint.with_suffix(".part").rename(checkpoint)
+
     generator = torch.Generator().manual_seed(SEED + update)  # a resumed run goes on with other batches
     forward = torch.autocast(DEVICE, torch.bfloat16)(torch.compile(network) if shutil.which("cc") else network)
-    began = time.monotonic() - state["spent"]
-    reported = saved = state["spent"]
+    budget, began, reported, saved = 60 * minutes, time.monotonic() - spent, spent, spent
     losses: list[float] = []
     while (spent := time.monotonic() - began) < budget:
         for group in optimizer.param_groups:
@@ -73,33 +76,14 @@ def fit(
         update += 1
         losses.append(loss.item())
         if spent - reported > REPORT:
-            reported = spent
-            left = math.ceil((budget - spent) / 60)
+            reported, left = spent, math.ceil((budget - spent) / 60)
             mean = sum(losses) / len(losses)
             print(
-                f"{name}: update {update}, loss {mean:.4f}, {update / spent:.1f} updates/s, {left} min left", flush=True
+                f"{name}: update {update}, loss {mean:.4f}, {update / spent:.1f} a second, {left} min left", flush=True
             )
             losses.clear()
         if spent - saved > SAVE:
             saved = spent
-            _save(checkpoint, network, average, optimizer, update, spent)
-    _save(checkpoint, network, average, optimizer, update, budget)
+            save()
+    save()
     network.load_state_dict(average)
-
-
-def _save(
-    checkpoint: Path, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, update: int,
-    spent: float,
-) -> None:  # fmt: skip
-    """Write the checkpoint beside its old version, then replace that: a killed run resumes from a whole one."""
-    state = {
-        "network": network.state_dict(),
-        "ema": average,
-        "optimizer": optimizer.state_dict(),
-        "update": update,
-        "spent": spent,
-    }
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    part = checkpoint.with_suffix(".part")
-    torch.save(state, part)
-    part.rename(checkpoint)
