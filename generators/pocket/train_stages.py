@@ -26,7 +26,7 @@ from ..models.pocket import scheduler
 from . import pictures
 from .training import DEVICE, WEIGHTS, fit
 
-BATCH, SIDE, RATE, EMA = 8, 96, 2e-3, 0.995
+BATCH, SIDE, RATE, EMA = 8, 96, 2e-3, 0.998
 HIGHEST_LEVEL = 60  # of the noise on the smaller image: sigma = 0.1
 CAPTION_DROPOUT = 0.1
 PATCH = 8  # side of stage 1's patches
@@ -57,8 +57,9 @@ def diffusion_loss(
     """The squared error of the residual, in units of its typical size, at timesteps as sampling spaces them."""
     n = len(x0)
     low = spoilt(F.avg_pool2d(x0, super_resolution.SCALE), rng)
-    level = torch.randint(HIGHEST_LEVEL + 1, (n,), generator=rng)
-    t = (super_resolution.FIRST * torch.rand(n, generator=rng) ** 2).round().long()
+    level, t = (
+        (top * torch.rand(n, generator=rng) ** 2).round().long() for top in (HIGHEST_LEVEL, super_resolution.FIRST)
+    )
     abar_level, abar_t = (schedule.abar[at].view(-1, 1, 1, 1) for at in (level, t))
     low = abar_level.sqrt() * low + (1 - abar_level).sqrt() * torch.randn(low.shape, generator=rng)
     x = abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * torch.randn(x0.shape, generator=rng)
