@@ -56,8 +56,11 @@ screenshot: .venv/ready
 
 # Trains the shipped model again: hours on a CPU. Needs npm for the icons.
 pocket: .venv/ready
-	.venv/bin/python -m generators.pocket.train
-	.venv/bin/python -m generators.pocket.train_convolutions
+	.venv/bin/python -m generators.pocket.train_stage_1
+	.venv/bin/python -m generators.pocket.train_refiner
+	.venv/bin/python -m generators.pocket.train_stages stage_2
+	.venv/bin/python -m generators.pocket.train_stages stage_3
+	.venv/bin/python -m generators.pocket.evaluate_stages
 
 # Resolves the newest versions that pyproject.toml allows, without installing them, and pins them.
 lock: .venv/ready
