@@ -59,7 +59,8 @@ def fit(
 
     def save() -> None:
         """Write the checkpoint beside its old version, then replace that: a killed run resumes from a whole one."""
-        state = {"network": weights, "average": average, "optimizer": optimizer.state_dict()}
+        states = [optimizer.state_dict() for optimizer in optimizers]
+        state = {"network": weights, "average": average, "optimizers": states}
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         torch.save({**state, "update": update, "spent": spent}, checkpoint.with_suffix(".part"))
         checkpoint.with_suffix(".part").rename(checkpoint)
