@@ -1,7 +1,8 @@
-"""What a reader can do with a figure, besides looking: the third part of `/// fig | 1.8-campfire | flip: upright, flipped`.
+"""What a reader can do with a figure: the third part of `/// fig | 1.8-campfire | flip: upright, flipped`.
 
     slide                     a slider through the columns; `slide: original, t = 250` names its stops, in order
-    wipe: noisy, best blur    one picture over the other, of two rows or of two columns; a third name is a mask to outline
+    wipe: noisy, best blur    one picture over the other, of two rows or of two columns; a third name is a mask,
+                              whose edge is drawn
     flip: upright, flipped    turns the pictures of the first row over; the names are the fields of the case that hold
                               the two readings
     distance: near, far       steps back from the pictures of the first row; the names likewise
@@ -36,7 +37,7 @@ class View:
 
 @dataclass(frozen=True)
 class Control:
-    """A control and what it needs: names of the ends or stops, the columns that the stops show, the stage's pictures."""
+    """What a control needs: names of its ends or stops, the columns that the stops show, the stage's pictures."""
 
     kind: str
     names: tuple[str, ...] = ()
@@ -103,7 +104,9 @@ def _readings(kind: str, figure: Figure, names: Sequence[str]) -> Control:
     for panel in figure.panels:
         for name in names:
             if name not in panel.case:
-                raise LookupError(f"`{kind}`: no field {name!r}; the cases of {figure.id} have: {', '.join(panel.case)}")
+                raise LookupError(
+                    f"`{kind}`: no field {name!r}; the cases of {figure.id} have: {', '.join(panel.case)}"
+                )
     (_, panels), _ = figure.rows
     views = tuple(View((panel,), panel.label, tuple(str(panel.case[name]) for name in names)) for panel in panels)
     return Control(kind, tuple(row for row, _ in figure.rows), (), views)

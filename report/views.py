@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from markupsafe import Markup
 
@@ -155,7 +154,10 @@ def _stage(figure: Figure, control: Control) -> Stage:
         [(plain(name), column) for name, column in zip(control.names, control.columns, strict=False)],
         [
             StageView(
-                [panel_view(figure, panel) for panel in view.panels], rich(view.label), list(view.readings), view.outline
+                [panel_view(figure, panel) for panel in view.panels],
+                rich(view.label),
+                list(view.readings),
+                view.outline,
             )
             for view in control.views
         ],
@@ -230,10 +232,15 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
         fact("Time", f"{duration(seconds)} of network here; {duration(record.seconds)} for the whole section")
     else:
         fact("Time", f"{duration(record.seconds)} for the whole section")
-    fact("Source", record.source + (f", lines {lines[0]}–{lines[1]}" if lines else ""))
+    fact("Source", record.source + (f", {place(*lines)}" if lines else ""))
     fact("Versions", versions(record))
     facts.append(Fact("Draw it again", [("", redraw(record))], code=True, copy=True))
     return facts
+
+
+def place(first: int, last: int) -> str:
+    """Lines of a file: line 7, lines 7–12."""
+    return f"line {first}" if first == last else f"lines {first}–{last}"
 
 
 def count(number: int, one: str, many: str = "") -> str:
