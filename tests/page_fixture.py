@@ -31,7 +31,9 @@ def picture(seed: int = 0, size: int = 64) -> Image.Image:
     """A few flat colours, with a little noise where that is quickly encoded; the same for the same seed."""
     rng = np.random.default_rng(seed)
     blocks = rng.integers(0, 255, (4, 4, 3), np.uint8).repeat(size // 4, 0).repeat(size // 4, 1)
-    return Image.fromarray((blocks // 2 + rng.integers(0, 40 if size <= 256 else 1, blocks.shape, np.uint8)).astype(np.uint8))
+    return Image.fromarray(
+        (blocks // 2 + rng.integers(0, 40 if size <= 256 else 1, blocks.shape, np.uint8)).astype(np.uint8)
+    )
 
 
 def panel(label: str, seed: int = 0, size: int = 64, **fields: Any) -> dict[str, Any]:

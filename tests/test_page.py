@@ -37,7 +37,7 @@ def test_it_loads_from_disk(visit, site):
     assert page.evaluate("document.fonts.ready.then(fonts => [...fonts].some(face => face.status == 'loaded'))")
 
 
-WIDTHS = (320, 390, 600, 800, 1000, 1150, 1280)
+WIDTHS = (320, 390, 400, 600, 800, 1000, 1150, 1280)
 
 
 def at_widths(page, script):
@@ -125,7 +125,7 @@ def test_it_prints_to_pdf(visit, address):
     assert b"/Subtype /Image" in data or b"/ObjStm" in data
 
 
-@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("width", [640, 1280])
 def test_text_at_twice_its_size_stays_in_the_page(visit, address, width):
     page = visit(address, viewport={"width": width, "height": 900})
     page.evaluate("document.documentElement.style.fontSize = '225%'")
