@@ -32,7 +32,7 @@ class _Reader(HTMLParser):
                 self.pointers += value.split()
             elif name == "srcset":
                 self.loads += [part.split()[0] for part in value.split(",") if part.split()]
-            elif name == "src" or (name == "href" and tag == "link"):
+            elif name == "src" or (name == "href" and dict(attrs).get("rel") in ("stylesheet", "icon")):
                 self.loads.append(value)
             elif name == "href":
                 self.links.append(value)

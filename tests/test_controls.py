@@ -6,7 +6,6 @@ import threading
 
 import page_fixture as fixture
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from page_fixture import panel, prose, section
 from PIL import Image
 
@@ -159,7 +158,6 @@ def test_the_lightbox_keeps_its_figure_and_gives_the_focus_back(page):
     for _ in range(4):
         page.keyboard.press("ArrowLeft")
     assert box.locator(".place").inner_text().startswith("6 of 6")
-    assert Axe().run(page).response["violations"] == []
     page.keyboard.press("Escape")
     assert box.is_hidden()
     assert link.evaluate("each => each == document.activeElement")

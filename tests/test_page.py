@@ -88,6 +88,19 @@ def test_axe_finds_nothing(visit, address, scheme, width):
     page.evaluate("for (const box of document.querySelectorAll('details')) box.open = true")
     found = Axe().run(page)
     assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found.response["violations"]] == []
+    page.locator("a.full").first.press("Enter")
+    assert Axe().run(page, context=".lightbox").response["violations"] == []
+
+
+def test_a_table_laid_out_as_a_grid_is_a_table_for_assistive_technology(visit, address):
+    page = visit(address)
+    session = page.context.new_cdp_session(page)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    roles = [node["role"]["value"] for node in nodes if not node["ignored"] and "role" in node]
+    grids = page.locator("table.grid").count()
+    assert roles.count("table") >= grids > 0
+    assert roles.count("rowheader") >= 2 * grids
+    assert roles.count("columnheader") >= 2 * grids
 
 
 def test_it_needs_no_script(visit, address):

@@ -1,11 +1,12 @@
-/* What HTML and CSS cannot do: sliders, loupe, lightbox, copying, the reader's place. Without it the page is whole. */
+/* Sliders, loupe, lightbox, copying, the reader's place. Without this file the page is whole. */
 "use strict";
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const on = (node, types, act) => types.split(" ").forEach(type => node.addEventListener(type, act, true));
 
 const controls = {
-  slide(stage, dial, figure) {
+  slide(stage, dial) {
     const stop = dial.list.options[dial.value];
-    all("tbody tr, .row", figure).forEach((row, index) => {
+    all("tbody tr, .row", stage.parentElement).forEach((row, index) => {
       const view = all("img", stage)[index];
       all(".panel", row).forEach((panel, column) => {
         const shown = column == stop.dataset.column, { src, alt } = panel.querySelector("img");
@@ -27,40 +28,43 @@ const controls = {
 };
 
 for (const dial of all(".stage input[type=range]")) {
-  const stage = dial.closest(".stage"), output = stage.querySelector("output");
-  const kind = stage.classList[1];
+  const stage = dial.closest(".stage"), output = stage.querySelector("output"), kind = stage.classList[1];
   const update = () => {
-    const text = controls[kind](stage, dial, stage.closest("figure"));
+    const text = controls[kind](stage, dial);
     dial.setAttribute("aria-valuetext", text);
     if (output) output.value = text;
   };
-  dial.addEventListener("input", update);
+  on(dial, "input", update);
   update();
   if (kind == "wipe") for (const frame of all(".frame", stage)) {
-    const drag = event => {
-      if (event.buttons) dial.value = event.offsetX / frame.clientWidth * 100;
+    on(frame, "pointerdown pointermove", ({ buttons, offsetX }) => {
+      if (!buttons) return;
+      dial.value = offsetX / frame.clientWidth * 100;
       update();
-    };
-    frame.addEventListener("pointerdown", drag);
-    frame.addEventListener("pointermove", drag);
+    });
   }
 }
 
 for (const loupe of all(".loupe input")) {
   const figure = loupe.closest("figure");
-  const move = (link, x, y) => {
-    for (const other of all(".full", link.closest("tr, .row"))) other.scrollTo({ left: x, top: y, behavior: "instant" });
+  let lead; // the picture at hand, which the others follow
+  const move = (link, left, top) => {
+    for (const each of all(".full", link.closest("tr, .row"))) {
+      if (each.scrollLeft != left || each.scrollTop != top) each.scrollTo(left, top);
+    }
   };
-  loupe.addEventListener("change", () => {
+  on(figure, "pointerover focusin", ({ target }) => lead = target.closest(".full"));
+  on(loupe, "change", () => {
     for (const each of all("source, img", figure)) each.sizes = loupe.checked ? "1024px" : "256px";
     for (const link of all(".full", figure)) move(link, 1.5 * link.clientWidth, 1.5 * link.clientWidth);
   });
-  figure.addEventListener("scroll", ({ target }) => move(target, target.scrollLeft, target.scrollTop), true);
-  figure.addEventListener("pointermove", event => {
-    const link = event.pointerType == "mouse" && event.target.closest(".full");
-    if (!link) return;
-    const { left, top } = link.getBoundingClientRect();
-    move(link, (event.clientX - left) * 3, (event.clientY - top) * 3);
+  on(figure, "scroll", ({ target }) => {
+    if (target == lead) move(lead, lead.scrollLeft, lead.scrollTop);
+  });
+  on(figure, "pointermove", ({ pointerType, clientX, clientY }) => {
+    if (!lead || pointerType != "mouse") return;
+    const { left, top } = lead.getBoundingClientRect();
+    move(lead, (clientX - left) * 3, (clientY - top) * 3);
   });
 }
 
@@ -76,37 +80,33 @@ const show = step => {
   if (image.className) image.style.width = Math.max(1, Math.floor(room / image.width)) * image.width + "px";
   place.textContent = `${at + 1} of ${links.length}: ${image.alt}`;
 };
-document.addEventListener("click", event => {
-  const link = event.target.closest("a.full");
+on(document, "click", event => {
+  const link = event.target.closest(".full");
   if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
   event.preventDefault();
   const figure = link.closest("figure");
-  links = all("a.full", figure);
+  links = all(".full", figure);
   at = links.indexOf(link);
   caption.innerHTML = figure.querySelector(".caption").innerHTML;
   show(0);
   link.focus();
   box.showModal();
 });
-box.addEventListener("click", ({ target }) => {
+on(box, "click", ({ target }) => {
   const step = target.dataset.step;
   if (target == box || step == "0" || target.closest("a")) box.close();
   else if (step) show(+step);
 });
-box.addEventListener("keydown", ({ key, target }) => {
+on(box, "keydown", ({ key, target }) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
-  if (step && target != frame) show(step);
+  if (step && target != frame) show(step); // the frame scrolls
 });
 
-for (const button of all(".copy")) button.addEventListener("click", async () => {
+for (const button of all(".copy")) on(button, "click", async () => {
   const code = button.parentElement.querySelector("code");
-  try {
-    await navigator.clipboard.writeText(code.textContent);
-    button.textContent = "Copied";
-  } catch {
-    getSelection().selectAllChildren(code);
-    button.textContent = "Selected";
-  }
+  getSelection().selectAllChildren(code);
+  await navigator.clipboard.writeText(code.textContent);
+  button.textContent = "Copied";
 });
 
 const bar = document.querySelector(".bar ol");
