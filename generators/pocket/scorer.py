@@ -13,11 +13,12 @@ drawn scenes, landscapes and pairs. The icons of a fourth, `icons.HELD_OUT`, by 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,7 +41,6 @@ SCENES = (  # what the scenes are called
     ("a tower", "a bell tower"), ("a city",), ("a landscape",),
 )  # fmt: skip
 VARIANTS, HELD_OUT_VARIANTS = 8, 4  # of each scene; none is among pocket's own
-RENDER = 128  # pixels, averaged to 64: about one grey level from the average of 256, at a quarter of the time
 SEED, EPOCHS, BATCH, RATE, SMOOTHING = 42, 16, 64, 2e-3, 0.1
 
 
@@ -103,18 +103,20 @@ class Pictures(NamedTuple):
         return Pictures(*(column[index] for column in self))
 
 
-def _drawings() -> Iterator[tuple[str, data.Drawing]]:
-    """Real pictures, each with its lot: "train", or what it tests."""
-    nouns = list(data.nouns())
-    for index, noun in enumerate(nouns):
+def _icons() -> Iterator[tuple[str, data.Drawing]]:
+    """The icons of all packages in all styles, each with its lot: "train", or "icons" for the held-out package's."""
+    for index, noun in enumerate(data.nouns()):
         for package in icons.PACKAGES:
             rng = np.random.default_rng([index, len(package)])
             lot = "icons" if package == icons.HELD_OUT else "train"
             yield lot, data.plain(noun, package)
-            if lot == "train":  # backdrops differ most among photos
-                yield lot, data.staged(noun, scenes.PHOTO, rng, package)
             for style in STYLES[1:]:
                 yield lot, data.staged(noun, style, rng, package)
+
+
+def _compositions() -> Iterator[tuple[str, data.Drawing]]:
+    """Landscapes, pairs and scenes, each with its lot: "train", or "places", "pairs" and "scenes" for testing."""
+    nouns = list(data.nouns())
     for index, noun in enumerate(nouns):
         rng = np.random.default_rng([7, index])
         for lot in ("train", "places"):
@@ -137,13 +139,20 @@ def pictures() -> dict[str, Pictures]:
     """
     kept = FOLDER / "pictures.npz"
     if not kept.exists():
-        lots, drawn = zip(*_drawings(), strict=True)
+        # Icons lie on whole pixels at 128 as well, and their shadows take a quarter of the time there; the average of
+        # 2 x 2 is within about one grey level of that of 4 x 4. Elsewhere resvg could meet half pixels: see `icons.icon`.
+        alone, composed = list(_icons()), list(_compositions())
+        rgb = [render("icons", [d for _, d in alone], 128), render("compositions", [d for _, d in composed], 256)]
         labels = []
-        for drawing in drawn:
+        for _, drawing in (*alone, *composed):
             reading = parse(drawing.captions[0])
             found = [numbers()[phrase] for phrase in reading.phrases]
             labels.append((found[0], found[-1], STYLES.index(drawing.style), PLACES.index(reading.place)))
-        keep(kept, rgb=render("real pictures", drawn), labels=np.array(labels), lots=np.array(lots))
+        lots = np.array([lot for lot, _ in (*alone, *composed)])
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(".part.npz")
+        np.savez(part, rgb=np.concatenate(rgb), labels=np.array(labels), lots=lots)
+        part.rename(kept)
     with np.load(kept) as stored:
         lots = stored["lots"]
         rgb, labels = torch.from_numpy(stored["rgb"]), torch.from_numpy(stored["labels"])
@@ -151,22 +160,18 @@ def pictures() -> dict[str, Pictures]:
     return {str(lot): every.at(torch.from_numpy(np.flatnonzero(lots == lot))) for lot in np.unique(lots)}
 
 
-def render(what: str, drawings: Sequence[data.Drawing]) -> np.ndarray:
-    """The drawings at 64 pixels, uint8 (N, 3, 64, 64); `what` they are, the line of progress says."""
-    progress, small, rgb = Progress(what, len(drawings)), RENDER // 64, []
+def render(what: str, drawings: Sequence[data.Drawing], size: int) -> np.ndarray:
+    """The drawings, drawn at `size` pixels and averaged to 64: uint8 (N, 3, 64, 64).
+
+    `what` they are, the line of progress says. Neighbours that differ in style alone are rasterised once.
+    """
+    raster = lru_cache(maxsize=4)(partial(icons.rasterise, size=size))
+    progress, block, rgb = Progress(what, len(drawings)), size // 64, []
     for drawing in drawings:
-        blocks = drawing.render(RENDER).reshape(64, small, 64, small, 3)
-        rgb.append(blocks.mean((1, 3)).round().astype(np.uint8).transpose(2, 0, 1))
+        styled = styles.FILTERS[drawing.style](raster(drawing.body)).reshape(64, block, 64, block, 3)
+        rgb.append((styled.mean((1, 3)) * 255).round().astype(np.uint8).transpose(2, 0, 1))
         progress.step()
     return np.stack(rgb)
-
-
-def keep(path: Path, **arrays: np.ndarray) -> None:
-    """Write an .npz file beside, and put it in place by a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.npz")
-    np.savez(part, **arrays)  # type: ignore[arg-type]
-    part.rename(path)
 
 
 def as_images(rgb: Tensor) -> Tensor:
@@ -363,6 +368,11 @@ def train() -> Scorer:
     save_file({name: value.contiguous() for name, value in scorer.state_dict().items()}, FOLDER / "scorer.safetensors")
     (FOLDER / "config.json").write_text(json.dumps(_config(), indent=1) + "\n", encoding="utf-8")
     return scorer
+
+
+def digest() -> str:
+    """sha256 over the weights of the scorer that is kept."""
+    return hashlib.sha256((FOLDER / "scorer.safetensors").read_bytes()).hexdigest()
 
 
 def _config() -> dict:
