@@ -57,7 +57,7 @@ BLANK = torch.zeros(1, 3, 64, 64)
         ("a lithograph of an owl next to a teapot", ("a lithograph of", ("an owl", "a teapot"), "")),
         ("bread and butter", ("", ("bread and butter",), "")),
         ("a high quality photo", ("a photo of", (), "")),
-        ("", ("", ("",), "")),
+        ("", ("", (), "")),
     ],
 )
 def test_a_prompt_is_taken_apart(prompt, reading):
@@ -119,6 +119,12 @@ def test_a_pair_ranks_first_where_its_names_are_the_first_two(looking):
     judge = looking({"a cat": 0.5, "a dog": 0.6, "a fox": 0.1})
     prompts = ["a cat and a dog", "a dog next to a cat", "a cat and a fox"]
     assert judge.retrieval(BLANK.expand(3, -1, -1, -1), prompts).tolist() == [1, 1, 2]
+
+
+@pytest.mark.parametrize("prompt", ["a high quality photo", ""])
+def test_a_prompt_that_names_nothing_has_no_rank(judge, prompt):
+    with pytest.raises(ValueError, match="names nothing"):
+        judge.retrieval(BLANK, [prompt])
 
 
 def test_recall():
@@ -277,11 +283,11 @@ FOUND = {
 
 def test_the_cards_section_is_put_between_its_markers_and_putting_it_twice_changes_nothing():
     text = card.section(FOUND)
-    bare = f"# pocket\n\n{card.BEGIN}\nold\n{card.END}\n\n## Use\n"
+    bare = f"# pocket\n\n{card.BEGIN}\nwhat stood there\n{card.END}\n\n## Use\n"
     once = card.put(bare, text)
     assert once.startswith("# pocket\n\n")
     assert once.endswith("\n\n## Use\n")
-    assert "old" not in once
+    assert "what stood there" not in once
     assert card.put(once, text) == once
     assert "0.50 (0.25–0.75)" in text
     assert "1,234" in text

@@ -64,8 +64,9 @@ def section(found: dict[str, Any]) -> str:
             [(row["stride"], row["n"], share(row["R@1"]), share(row["R@5"])) for row in found["strides"]],
         ),
         "### Memorised?",
-        f"Distance to the nearest of {near['training pictures']:,} training pictures (quartiles), for {near['n']} names "
-        f"drawn by pocket and for {near['held out']} held-out real icons. Copies: nearer than 19 in 20 of the held-out ones.",
+        f"Distance to the nearest of {near['training pictures']:,} training pictures (quartiles), for {near['n']} "
+        f"names drawn by pocket and for {near['held out']} held-out real icons. Copies: nearer than 19 in 20 of the "
+        "held-out ones.",
         table(
             ("Space", "drawn", "held-out real", "copies"),
             [

@@ -79,7 +79,7 @@ def parse(prompt: str) -> Reading:
         halves = tuple(phrase.split(joint))
         if len(halves) == 2 and set(halves) <= set(numbers()):
             return Reading(style, halves, place)
-    return Reading(style, (phrase,), place)
+    return Reading(style, (phrase,) if phrase else (), place)
 
 
 def _sentences(phrases: Sequence[str]) -> Tensor:
@@ -139,8 +139,8 @@ def pictures() -> dict[str, Pictures]:
     """
     kept = FOLDER / "pictures.npz"
     if not kept.exists():
-        # Icons lie on whole pixels at 128 as well, and their shadows take a quarter of the time there; the average of
-        # 2 x 2 is within about one grey level of that of 4 x 4. Elsewhere resvg could meet half pixels: see `icons.icon`.
+        # Icons alone lie on whole pixels at 128 as well, and their shadows take a quarter of the time there; the average
+        # of 2 x 2 is within about one grey level of that of 4 x 4. Others would meet half pixels: see `icons.icon`.
         alone, composed = list(_icons()), list(_compositions())
         rgb = [render("icons", [d for _, d in alone], 128), render("compositions", [d for _, d in composed], 256)]
         labels = []
@@ -250,10 +250,12 @@ class Scorer(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Seen:
-        x = self.blocks(self.stem(images.contiguous(memory_format=torch.channels_last))).mean((2, 3)).float()
-        dropped = F.dropout(x, 0.2, self.training)
-        sentence = F.normalize(self.sentence(dropped), dim=-1)
-        return Seen(x, sentence, self.style(dropped), self.place(dropped))
+        x = self.blocks(self.stem(images.contiguous(memory_format=torch.channels_last))).mean((2, 3))
+        with torch.autocast(x.device.type, enabled=False):  # what is read off decides between near neighbours
+            features = x.float()
+            kept = F.dropout(features, 0.2, self.training)
+            sentence = F.normalize(self.sentence(kept), dim=-1)
+            return Seen(features, sentence, self.style(kept), self.place(kept))
 
     @torch.inference_mode()
     def see(self, images: Tensor) -> Seen:
@@ -263,10 +265,6 @@ class Scorer(nn.Module):
         some = [self.eval()(part) for part in images.float().clamp(-1, 1).split(256)]
         return Seen(*(torch.cat(parts) for parts in zip(*some, strict=True)))
 
-    def log_names(self, images: Tensor) -> Tensor:
-        """log p(name | image), (N, G), over all the names."""
-        return (self.scale.exp() * self.see(images).sentence @ self.sentences.T).log_softmax(-1).detach()
-
     @torch.inference_mode()
     def scores(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         """How well each image answers each prompt, (N, P): the log-probabilities of what the prompt says, summed.
@@ -275,15 +273,17 @@ class Scorer(nn.Module):
         the mean of both. The more negative, the worse; 0 is best.
         """
         seen = self.see(images)
-        logits = self.scale.exp() * seen.sentence @ self.sentences.T
-        style, place = seen.style.log_softmax(-1), seen.place.log_softmax(-1)
+        logits = self._logits(seen)
         total = logits.logsumexp(-1)
+        style, place = seen.style.log_softmax(-1), seen.place.log_softmax(-1)
         columns = []
         for prompt in prompts:
             reading = parse(prompt)
             score = torch.zeros(len(images))
             for phrase in reading.phrases:
-                score = score + self._log_phrase(phrase, seen, logits, total) / len(reading.phrases)
+                own = self._logit(phrase, seen, logits)
+                known = total if phrase in numbers() else torch.logaddexp(total, own)
+                score = score + (own - known) / len(reading.phrases)
             if reading.style:
                 score = score + style[:, STYLES.index(reading.style)]
             if reading.place:
@@ -291,31 +291,34 @@ class Scorer(nn.Module):
             columns.append(score)
         return torch.stack(columns, dim=1)
 
-    def _log_phrase(self, phrase: str, seen: Seen, logits: Tensor, total: Tensor) -> Tensor:
-        if (number := numbers().get(phrase)) is not None:
-            return logits[:, number] - total
-        vector = F.normalize(_sentences([phrase])[0] - self.centre, dim=-1)
-        own = self.scale.exp() * seen.sentence @ vector
-        return own - torch.logaddexp(own, total)
-
     @torch.inference_mode()
     def retrieval(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
-        """The rank, (N,), of each image's own prompt's name among all names, given one prompt an image; 1 is best.
+        """The rank, (N,), among all names of what each image should show, given one prompt an image; 1 is best.
 
         A pair is ranked 1 where its two names come first and second. A phrase that is no name is ranked among the
-        names and itself.
+        names and itself. Raises ValueError for a prompt that names nothing.
         """
         seen = self.see(images)
-        logits = self.scale.exp() * seen.sentence @ self.sentences.T
-        total = logits.logsumexp(-1)
+        logits = self._logits(seen)
         ranks = []
         for row, prompt in enumerate(prompts):
             phrases = parse(prompt).phrases
-            one = Seen(*(part[row : row + 1] for part in seen))
-            own = [self._log_phrase(phrase, one, logits[row : row + 1], total[row]) + total[row] for phrase in phrases]
-            better = [int((logits[row] > value + 1e-4).sum()) for value in own]
+            if not phrases:
+                raise ValueError(f"{prompt!r} names nothing that could be ranked")
+            better = [int((logits[row] > self._logit(phrase, seen, logits)[row]).sum()) for phrase in phrases]
             ranks.append(max(better) + 2 - len(phrases))
         return torch.tensor(ranks)
+
+    def _logits(self, seen: Seen) -> Tensor:
+        """Of all the names, (N, G): CLIP's scaled cosines."""
+        return self.scale.exp() * seen.sentence @ self.sentences.T
+
+    def _logit(self, phrase: str, seen: Seen, logits: Tensor) -> Tensor:
+        """Of one phrase, (N,): a name's own, or the scaled cosine with MiniLM's vector of any other words."""
+        if (number := numbers().get(phrase)) is not None:
+            return logits[:, number]
+        vector = F.normalize(_sentences([phrase])[0] - self.centre, dim=-1)
+        return self.scale.exp() * seen.sentence @ vector
 
 
 def recall(ranks: Tensor, k: int) -> float:
@@ -348,11 +351,11 @@ def fit(train: Pictures, epochs: int = EPOCHS) -> Scorer:
                 with torch.autocast("cpu", torch.bfloat16):
                     seen = scorer(augmented(as_images(batch.rgb), generator))
                 spoken = first + (torch.rand(len(first), generator=generator) * count).long()  # a synonym of each name
-                logits = scorer.scale.exp() * seen.sentence.float() @ aliases[spoken].T
+                logits = scorer.scale.exp() * seen.sentence @ aliases[spoken].T
                 target = F.one_hot(batch.names, len(first)).float().mean(1)
                 loss = F.cross_entropy(logits, target, label_smoothing=SMOOTHING)
-                loss = loss + 0.3 * F.cross_entropy(seen.style.float(), batch.style, label_smoothing=SMOOTHING)
-                loss = loss + 0.3 * F.cross_entropy(seen.place.float(), batch.place, label_smoothing=SMOOTHING)
+                loss = loss + 0.3 * F.cross_entropy(seen.style, batch.style, label_smoothing=SMOOTHING)
+                loss = loss + 0.3 * F.cross_entropy(seen.place, batch.place, label_smoothing=SMOOTHING)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
