@@ -35,15 +35,15 @@ from .progress import Progress
 from .scorer import Scorer, as_images, parse
 
 HERE = Path(__file__).parent
-NAMES, STYLED, UNSEEN, SWEPT = 64, 12, 16, 32  # how many names each part takes from the list, evenly spread
+NAMES, STYLED, UNSEEN, SWEPT = 60, 15, 16, 32  # how many names each part takes from the list, evenly spread
 GAMMAS, STRIDE = (1, 3, 7), 30
-SWEEP_GAMMAS, SWEEP_THRESHOLDS, SWEEP_STRIDE = (1, 2, 3, 5, 7, 10), (1.0, 1.5), 90
-STRIDES = (200, 90, 45)  # beside the report's
+SWEEP_GAMMAS, SWEEP_THRESHOLDS, SWEEP_STRIDE = (1, 3, 5, 7, 10), (1.0, 1.5), 90
+STRIDES = (200, 90)  # beside the report's
 DIVERSE = (
     "an oil painting of an old man", "an oil painting of people around a campfire", "a photo of the amalfi coast",
     "a photo of a dog", "a lithograph of a skull", "a lithograph of waterfalls",
 )  # fmt: skip
-SEEDS = 6
+SEEDS = 4
 PROMPTS = (  # each reading of an anagram or a hybrid is ranked among twenty: its own pair's, then these
     "an oil painting of a snowy mountain village", "an oil painting of people around a campfire",
     "an oil painting of an old man", "a photo of the amalfi coast", "a photo of a man", "a photo of a hipster barista",

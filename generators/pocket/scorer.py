@@ -41,7 +41,7 @@ SCENES = (  # what the scenes are called
     ("a tower", "a bell tower"), ("a city",), ("a landscape",),
 )  # fmt: skip
 VARIANTS, HELD_OUT_VARIANTS = 8, 4  # of each scene; none is among pocket's own
-SEED, EPOCHS, BATCH, RATE, SMOOTHING = 42, 16, 64, 2e-3, 0.1
+SEED, EPOCHS, BATCH, RATE, SMOOTHING = 42, 10, 32, 2e-3, 0.1
 
 
 # ----------------------------------------------------------------------------------------------------------- prompts
@@ -139,19 +139,19 @@ def pictures() -> dict[str, Pictures]:
     """
     kept = FOLDER / "pictures.npz"
     if not kept.exists():
-        # Icons alone lie on whole pixels at 128 as well, and their shadows take a quarter of the time there; the average
+        # Icons alone lie on whole pixels at 128 as well, and their shadows take a quarter of the time there; the mean
         # of 2 x 2 is within about one grey level of that of 4 x 4. Others would meet half pixels: see `icons.icon`.
         alone, composed = list(_icons()), list(_compositions())
-        rgb = [render("icons", [d for _, d in alone], 128), render("compositions", [d for _, d in composed], 256)]
-        labels = []
+        drawn = [render("icons", [d for _, d in alone], 128), render("compositions", [d for _, d in composed], 256)]
+        said = []
         for _, drawing in (*alone, *composed):
             reading = parse(drawing.captions[0])
             found = [numbers()[phrase] for phrase in reading.phrases]
-            labels.append((found[0], found[-1], STYLES.index(drawing.style), PLACES.index(reading.place)))
-        lots = np.array([lot for lot, _ in (*alone, *composed)])
+            said.append((found[0], found[-1], STYLES.index(drawing.style), PLACES.index(reading.place)))
         FOLDER.mkdir(parents=True, exist_ok=True)
         part = kept.with_suffix(".part.npz")
-        np.savez(part, rgb=np.concatenate(rgb), labels=np.array(labels), lots=lots)
+        of = np.array([lot for lot, _ in (*alone, *composed)])
+        np.savez(part, rgb=np.concatenate(drawn), labels=np.array(said), lots=of)
         part.rename(kept)
     with np.load(kept) as stored:
         lots = stored["lots"]
@@ -247,7 +247,7 @@ class Scorer(nn.Module):
         self.register_buffer("sentences", torch.zeros(count, minilm.WIDTH))
         self.sentences: Tensor
         self.centre: Tensor
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Seen:
         x = self.blocks(self.stem(images.contiguous(memory_format=torch.channels_last))).mean((2, 3))
@@ -411,7 +411,9 @@ def held_out(scorer: Scorer) -> dict[str, dict[str, float]]:
     """The accuracy on real pictures that the scorer has not seen: the held-out icons in each style, and the rest."""
     lots = pictures()
     found = {
-        f"icons, {style or 'plain'}": accuracy(scorer, lots["icons"].at(lots["icons"].style == number))
+        f"icons, {style.removesuffix(' of') or 'plain'}": accuracy(
+            scorer, lots["icons"].at(lots["icons"].style == number)
+        )
         for number, style in enumerate(STYLES)
     }
     return found | {lot: accuracy(scorer, lots[lot]) for lot in ("scenes", "places", "pairs")}
