@@ -132,15 +132,25 @@ def test_recall():
     assert scorer.recall(torch.tensor([1, 2, 5, 9]), 5) == 0.75
 
 
-def test_a_scorer_learns_to_tell_two_colours_apart():
-    """Two names, one red and one blue: after a few steps the loss has fallen, and twice gives the same weights."""
-    rgb = torch.zeros(64, 3, 64, 64, dtype=torch.uint8)
-    rgb[::2, 0], rgb[1::2, 2] = 255, 255
-    number = torch.arange(64) % 2
-    pictures = Pictures(rgb, torch.stack([number, number], 1), torch.zeros(64).long(), torch.zeros(64).long())
-    one, other = (scorer.fit(pictures, epochs=2) for _ in range(2))
-    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
-    assert one.sentences.shape == (len(scorer.names()), 384)
+def test_a_training_that_was_killed_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    rgb = torch.randint(256, (8, 3, 64, 64), dtype=torch.uint8)
+    number = torch.arange(8)
+    pictures = Pictures(rgb, torch.stack([number, number], 1), number % 5, number % 6)
+    whole = scorer.fit(pictures, epochs=2)
+
+    class Killed(scorer.Progress):
+        def step(self, note="", count=1):
+            if (tmp_path / "checkpoint.pt").exists():
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scorer, "Progress", Killed)
+        with pytest.raises(KeyboardInterrupt):
+            scorer.fit(pictures, 2, tmp_path / "checkpoint.pt")
+    resumed = scorer.fit(pictures, 2, tmp_path / "checkpoint.pt")
+    for one, other in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    assert torch.allclose(resumed.sentences.norm(dim=1), torch.ones(len(scorer.names())))
 
 
 def test_augmentation_keeps_shape_and_range_and_follows_its_generator():

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ SCENES = (  # what the scenes are called
     ("a tower", "a bell tower"), ("a city",), ("a landscape",),
 )  # fmt: skip
 VARIANTS, HELD_OUT_VARIANTS = 8, 4  # of each scene; none is among pocket's own
-SEED, EPOCHS, BATCH, RATE, SMOOTHING = 42, 10, 32, 2e-3, 0.1
+SEED, EPOCHS, BATCH, RATE, SMOOTHING = 42, 24, 32, 2e-3, 0.1
 
 
 # ----------------------------------------------------------------------------------------------------------- prompts
@@ -139,25 +139,29 @@ def pictures() -> dict[str, Pictures]:
     """
     kept = FOLDER / "pictures.npz"
     if not kept.exists():
-        # Icons alone lie on whole pixels at 128 as well, and their shadows take a quarter of the time there; the mean
-        # of 2 x 2 is within about one grey level of that of 4 x 4. Others would meet half pixels: see `icons.icon`.
-        alone, composed = list(_icons()), list(_compositions())
-        drawn = [render("icons", [d for _, d in alone], 128), render("compositions", [d for _, d in composed], 256)]
-        said = []
-        for _, drawing in (*alone, *composed):
-            reading = parse(drawing.captions[0])
-            found = [numbers()[phrase] for phrase in reading.phrases]
-            said.append((found[0], found[-1], STYLES.index(drawing.style), PLACES.index(reading.place)))
         FOLDER.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(".part.npz")
-        of = np.array([lot for lot, _ in (*alone, *composed)])
-        np.savez(part, rgb=np.concatenate(drawn), labels=np.array(said), lots=of)
-        part.rename(kept)
+        np.savez(kept.with_suffix(".part.npz"), **_drawn())  # type: ignore[arg-type]
+        kept.with_suffix(".part.npz").rename(kept)
     with np.load(kept) as stored:
-        lots = stored["lots"]
-        rgb, labels = torch.from_numpy(stored["rgb"]), torch.from_numpy(stored["labels"])
-    every = Pictures(rgb, labels[:, :2], labels[:, 2], labels[:, 3])
+        rgb, labels, lots = (stored[name] for name in ("rgb", "labels", "lots"))
+    names_of, style, place = torch.from_numpy(labels).split((2, 1, 1), dim=1)
+    every = Pictures(torch.from_numpy(rgb), names_of, style[:, 0], place[:, 0])
     return {str(lot): every.at(torch.from_numpy(np.flatnonzero(lots == lot))) for lot in np.unique(lots)}
+
+
+def _drawn() -> dict[str, np.ndarray]:
+    """All real pictures: rgb, their labels (two names, style, place), and their lots."""
+    alone, composed = list(_icons()), list(_compositions())
+    labels = []
+    for _, drawing in (*alone, *composed):
+        reading = parse(drawing.captions[0])
+        found = [numbers()[phrase] for phrase in reading.phrases]
+        labels.append((found[0], found[-1], STYLES.index(drawing.style), PLACES.index(reading.place)))
+    # Icons alone lie on whole pixels at 128 as well, and their shadows take a quarter of the time there; the mean of
+    # 2 x 2 is within about one grey level of that of 4 x 4. Others would meet half pixels: see `icons.icon`.
+    rgb = [render("icons", [d for _, d in alone], 128), render("compositions", [d for _, d in composed], 256)]
+    lots = np.array([lot for lot, _ in (*alone, *composed)])
+    return {"rgb": np.concatenate(rgb), "labels": np.array(labels), "lots": lots}
 
 
 def render(what: str, drawings: Sequence[data.Drawing], size: int) -> np.ndarray:
@@ -329,47 +333,72 @@ def recall(ranks: Tensor, k: int) -> float:
 # --------------------------------------------------------------------------------------------------------- training
 
 
-def fit(train: Pictures, epochs: int = EPOCHS) -> Scorer:
-    """A scorer that has learned from these pictures, `epochs` passes over them. The seed is pinned."""
-    aliases = _sentences([phrase for phrases in names() for phrase in phrases])
-    first = torch.tensor([sum(len(phrases) for phrases in names()[:number]) for number in range(len(names()))])
-    count = torch.tensor([len(phrases) for phrases in names()])
+def fit(train: Pictures, epochs: int = EPOCHS, checkpoint: Path | None = None) -> Scorer:
+    """A scorer that has learned from these pictures in so many passes. The seed is pinned.
+
+    With a checkpoint, each pass is kept there, and a run that was killed goes on from the last.
+    """
+    phrases = [phrase for phrases in names() for phrase in phrases]
+    first = torch.tensor([phrases.index(own) for own, *_ in names()])
+    count = torch.tensor([len(synonyms) for synonyms in names()])
+    vectors = _sentences(phrases)
+    centre = vectors[first].mean(0)
+    vectors = F.normalize(vectors - centre, dim=-1)
+    batches = -(-len(train.rgb) // BATCH)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         scorer = Scorer(len(names())).train()
-        scorer.centre.copy_(aliases[first].mean(0))
-        aliases = F.normalize(aliases - scorer.centre, dim=-1)
-        scorer.sentences.copy_(aliases[first])
-        steps = epochs * -(-len(train.rgb) // BATCH)
+        scorer.centre.copy_(centre)
+        scorer.sentences.copy_(vectors[first])
         optimizer = torch.optim.AdamW(scorer.parameters(), lr=RATE, weight_decay=0.05)
-        rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.2)
-        generator = torch.Generator().manual_seed(SEED)
-        progress = Progress("scorer", steps)
-        for _ in range(epochs):
+        rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=epochs * batches, pct_start=0.2)
+        done = 0
+        parts: dict[str, Any] = {"scorer": scorer, "optimizer": optimizer, "rates": rates}
+        if checkpoint and checkpoint.exists():
+            state = torch.load(checkpoint, weights_only=True)
+            if state["config"] == _config():
+                done = state["done"]
+                for name, part in parts.items():
+                    part.load_state_dict(state[name])
+        progress = Progress("scorer", (epochs - done) * batches)
+        for epoch in range(done, epochs):
+            generator = torch.manual_seed(SEED + epoch)
             for index in torch.randperm(len(train.rgb), generator=generator).split(BATCH):
                 batch = train.at(index)
-                with torch.autocast("cpu", torch.bfloat16):
-                    seen = scorer(augmented(as_images(batch.rgb), generator))
                 spoken = first + (torch.rand(len(first), generator=generator) * count).long()  # a synonym of each name
-                logits = scorer.scale.exp() * seen.sentence @ aliases[spoken].T
-                target = F.one_hot(batch.names, len(first)).float().mean(1)
-                loss = F.cross_entropy(logits, target, label_smoothing=SMOOTHING)
-                loss = loss + 0.3 * F.cross_entropy(seen.style, batch.style, label_smoothing=SMOOTHING)
-                loss = loss + 0.3 * F.cross_entropy(seen.place, batch.place, label_smoothing=SMOOTHING)
+                loss = _loss(scorer, batch, augmented(as_images(batch.rgb), generator), vectors[spoken])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 rates.step()
                 progress.step(f"loss {loss.item():.3f}")
+            if checkpoint:
+                state = {name: part.state_dict() for name, part in parts.items()}
+                torch.save({**state, "config": _config(), "done": epoch + 1}, checkpoint.with_suffix(".part"))
+                checkpoint.with_suffix(".part").replace(checkpoint)
     return scorer.eval()
+
+
+def _loss(scorer: Scorer, batch: Pictures, images: Tensor, sentences: Tensor) -> Tensor:
+    """Cross entropy of the names, of the style and of the place; sentences (G, 384): what each name is called here."""
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = scorer(images)
+    target = F.one_hot(batch.names, len(sentences)).float().mean(1)
+    logits = scorer.scale.exp() * seen.sentence @ sentences.T
+    named = F.cross_entropy(logits, target, label_smoothing=SMOOTHING)
+    styled = F.cross_entropy(seen.style, batch.style, label_smoothing=SMOOTHING)
+    placed = F.cross_entropy(seen.place, batch.place, label_smoothing=SMOOTHING)
+    return named + 0.3 * (styled + placed)
 
 
 def train() -> Scorer:
     """Train the scorer on the real pictures and keep it. Minutes on two cores; needs the icon packages once."""
-    scorer = fit(pictures()["train"])
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    shown = pictures()["train"]
+    checkpoint = FOLDER / "checkpoint.pt"
+    scorer = fit(shown, checkpoint=checkpoint)
     save_file({name: value.contiguous() for name, value in scorer.state_dict().items()}, FOLDER / "scorer.safetensors")
-    (FOLDER / "config.json").write_text(json.dumps(_config(), indent=1) + "\n", encoding="utf-8")
+    (FOLDER / "config.json").write_text(_config(), encoding="utf-8")
+    checkpoint.unlink()
     return scorer
 
 
@@ -378,14 +407,19 @@ def digest() -> str:
     return hashlib.sha256((FOLDER / "scorer.safetensors").read_bytes()).hexdigest()
 
 
-def _config() -> dict:
-    return {"seed": SEED, "epochs": EPOCHS, "names": names(), "styles": STYLES, "places": PLACES}
+def _config() -> str:
+    """What a scorer that is kept was trained for and how, as JSON."""
+    config = {
+        "seed": SEED, "epochs": EPOCHS, "batch": BATCH, "rate": RATE, "smoothing": SMOOTHING,
+        "names": names(), "styles": STYLES, "places": PLACES,
+    }  # fmt: skip
+    return json.dumps(config, indent=1) + "\n"
 
 
 def load() -> Scorer:
-    """The scorer that is kept; trained first where there is none, or one for other names."""
+    """The scorer that is kept; trained first where there is none, or one that was trained otherwise."""
     config = FOLDER / "config.json"
-    if not config.exists() or config.read_text(encoding="utf-8") != json.dumps(_config(), indent=1) + "\n":
+    if not config.exists() or config.read_text(encoding="utf-8") != _config():
         return train()
     scorer = Scorer(len(names()))
     scorer.load_state_dict(load_file(FOLDER / "scorer.safetensors"))
