@@ -4,7 +4,7 @@ MODEL ?= pocket
 REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: report section site serve status clean setup test check bench pocket screenshot lock
+.PHONY: report section site serve status clean setup test check bench evaluate pocket screenshot lock
 
 report: .venv/ready
 	$(REPORT) all --model $(MODEL)
@@ -49,6 +49,11 @@ check: .venv/ready
 
 bench: .venv/ready
 	.venv/bin/python -m generators.bench
+
+# Draws what the model card's numbers are about, judges it, and writes the card's section.
+evaluate: .venv/ready
+	.venv/bin/python -m generators.pocket.evaluate
+	.venv/bin/python -m generators.pocket.sheet
 
 # The README's picture, of the page as it is built now.
 screenshot: .venv/ready
