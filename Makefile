@@ -66,6 +66,7 @@ pocket: .venv/ready
 	.venv/bin/python -m generators.pocket.train_stages stage_2
 	.venv/bin/python -m generators.pocket.train_stages stage_3
 	.venv/bin/python -m generators.pocket.evaluate_stages
+	$(MAKE) evaluate
 
 # Resolves the newest versions that pyproject.toml allows, without installing them, and pins them.
 lock: .venv/ready

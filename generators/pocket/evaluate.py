@@ -30,7 +30,7 @@ from ..diffusion.schedule import strided
 from ..diffusion.views import FLIP
 from ..editing import edit
 from ..lab import GAMMA, Lab
-from . import card, data, scenes, scorer
+from . import card, data, pictures, scenes, scorer
 from .progress import Progress
 from .scorer import Scorer, as_images, parse
 
@@ -308,14 +308,12 @@ def sdedit(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
 
 def evaluate() -> dict[str, Any]:
     """Draw everything, judge it, and return the numbers. Minutes on two cores."""
-    from .train import load_data
-
     began = time.monotonic()
     judge, lab = scorer.load(), Lab(models.load("pocket"))
     jobs = plan(lab)
     progress = Progress("drawing", sum(job.evaluations for part in jobs.values() for job in part))
     images = {name: draw(lab, part, progress) for name, part in jobs.items()}
-    rgb, captions, _ = load_data()
+    rgb, captions, _ = pictures.small()
     training = as_images(rgb)
     real = scorer.pictures()["icons"]
     plain = [row for row, job in enumerate(jobs["names"]) if job.said["gamma"] == GAMMA]

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from . import data
 
@@ -22,6 +24,14 @@ def pictures() -> dict[str, np.ndarray]:
     is drawn.
     """
     return _kept("pictures", _pictures)
+
+
+def small() -> tuple[Tensor, list[tuple[str, ...]], Tensor]:
+    """All drawings at 64 pixels, the 4 x 4 averages: uint8 (N, 3, 64, 64); their captions; their weights (N,)."""
+    stored = pictures()
+    rgb = stored["rgb"].reshape(-1, 64, 4, 64, 4, 3).mean((2, 4)).round().astype(np.uint8)
+    captions = [tuple(text.split("\n")) for text in stored["captions"].tolist()]
+    return torch.from_numpy(rgb).permute(0, 3, 1, 2).contiguous(), captions, torch.from_numpy(stored["weights"])
 
 
 def details() -> dict[str, np.ndarray]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..models import minilm
 from ..models.pocket import clean, denoiser, scheduler
-from .pictures import pictures
+from . import pictures
 from .training import DEVICE, SEED, WEIGHTS, adamw, fit
 
 BATCH, RATE, MUON_RATE, EMA = 32, 1e-3, 1.5e-3, 0.999
@@ -54,11 +54,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=120, help="training time in all, earlier runs counted in")
     minutes = parser.parse_args().minutes
 
-    stored = pictures()
-    rgb = stored["rgb"].reshape(-1, 64, 4, 64, 4, 3).mean((2, 4)).round().astype("uint8")
-    small = torch.from_numpy(rgb).permute(0, 3, 1, 2).contiguous()
-    captions = [text.split("\n") for text in stored["captions"].tolist()]
-    weights = torch.from_numpy(stored["weights"])
+    rgb, captions, weights = pictures.small()
     vocabulary = sorted({"", *(caption for some in captions for caption in some)})
     row = {caption: k for k, caption in enumerate(vocabulary)}
     tokens = minilm.encode(vocabulary)[0].to(DEVICE)
@@ -69,7 +65,7 @@ def main() -> None:
         chosen = [captions[i][int(torch.randint(len(captions[i]), (), generator=rng))] for i in index.tolist()]
         dropped = torch.rand(BATCH, generator=rng) < CAPTION_DROPOUT
         rows = [row["" if drop else caption] for caption, drop in zip(chosen, dropped.tolist(), strict=True)]
-        x0 = (small[index].float() / 127.5 - 1).to(DEVICE)
+        x0 = (rgb[index].float() / 127.5 - 1).to(DEVICE)
         t = timesteps(BATCH, rng).to(DEVICE)
         eps = torch.randn(x0.shape, generator=rng).to(DEVICE)
         abar_t = abar[t].view(-1, 1, 1, 1)
