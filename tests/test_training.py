@@ -1,5 +1,7 @@
 """What pocket's training scripts share, and how training pictures become batches. No icons are needed."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,8 @@ def fit(tmp_path, monkeypatch):
     """`training.fit` of a network to nothing but zeros, without a compiler, its checkpoints in a folder of the test."""
     monkeypatch.setattr(training, "CACHE", tmp_path)
     monkeypatch.setattr(training.shutil, "which", lambda program: None)
+    ticks = itertools.count()  # the clock: a second each time that one looks
+    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(ticks)))
     updates = []
 
     def loss_of(network, generator):
@@ -32,19 +36,19 @@ def fit(tmp_path, monkeypatch):
 
 
 def test_training_goes_on_from_its_checkpoint(fit, tmp_path):
-    _, begun = fit(0.002)
+    _, begun = fit(0.2)
     state = torch.load(tmp_path / "tiny.pt", weights_only=True)
     assert state["update"] == begun > 0
-    average, more = fit(0.002)  # the minutes are spent
+    average, more = fit(0.2)  # the minutes are spent
     assert more == 0
     assert all(torch.equal(average[key], state["average"][key]) for key in average)
-    _, more = fit(0.004)
+    _, more = fit(0.4)
     assert torch.load(tmp_path / "tiny.pt", weights_only=True)["update"] == begun + more > begun
     assert not (tmp_path / "tiny.part").exists()
 
 
 def test_the_averaged_weights_are_what_is_left_in_the_network(fit, tmp_path):
-    average, _ = fit(0.002)
+    average, _ = fit(0.2)
     state = torch.load(tmp_path / "tiny.pt", weights_only=True)
     assert all(torch.equal(average[key], state["average"][key]) for key in average)
     assert any(not torch.equal(average[key], state["network"][key]) for key in average)
