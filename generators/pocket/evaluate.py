@@ -33,6 +33,7 @@ from ..lab import GAMMA, Lab
 from . import card, data, scenes, scorer
 from .progress import Progress
 from .scorer import Scorer, as_images, parse
+from .train import load_data
 
 HERE = Path(__file__).parent
 NAMES, STYLED, UNSEEN, SWEPT = 60, 15, 16, 32  # how many names each part takes from the list, evenly spread
@@ -308,8 +309,6 @@ def sdedit(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
 
 def evaluate() -> dict[str, Any]:
     """Draw everything, judge it, and return the numbers. Minutes on two cores."""
-    from .train import load_data
-
     began = time.monotonic()
     judge, lab = scorer.load(), Lab(models.load("pocket"))
     jobs = plan(lab)
