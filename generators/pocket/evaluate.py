@@ -33,6 +33,7 @@ from ..lab import GAMMA, Lab
 from . import card, data, pictures, scenes, scorer
 from .progress import Progress
 from .scorer import Scorer, as_images, parse
+from .train import load_data
 
 HERE = Path(__file__).parent
 NAMES, STYLED, UNSEEN, SWEPT = 60, 15, 16, 32  # how many names each part takes from the list, evenly spread

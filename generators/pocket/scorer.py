@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ..diffusion.filters import low_pass
 from ..models import minilm
 from . import data, icons, scenes, styles
 from .pictures import small
@@ -160,8 +161,9 @@ def _kept(
     name: str, drawings: Callable[[], Iterable[tuple[str, data.Drawing]]]
 ) -> tuple[Tensor, list[Sequence[str]], list[str]]:
     """The drawings at 64 pixels, uint8 (N, 3, 64, 64), their captions and lots; rendered once, then kept."""
-    kept = FOLDER / f"{name}.npz"
     lots, drawn = zip(*drawings(), strict=True)
+    content = hashlib.sha256("".join(drawing.style + drawing.body for drawing in drawn).encode()).hexdigest()
+    kept = FOLDER / f"{name}-{content[:12]}.npz"
     if not kept.exists():
         progress, rgb = Progress(name, len(drawn)), []
         raster = lru_cache(maxsize=4)(_raster)  # for neighbours that differ in style alone
@@ -198,7 +200,10 @@ def as_images(rgb: Tensor) -> Tensor:
 
 
 def augmented(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images (N, 3, 64, 64) shifted, scaled, mirrored left to right, tinted, some blurred, with a little noise."""
+    """Images (N, 3, 64, 64) shifted, scaled, mirrored left to right, tinted, some blurred, with a little noise.
+
+    A fifth are blurred as much as what a hybrid image shows from afar: a box of 7 pixels, whose sigma is 2.
+    """
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(len(images), *shape, generator=generator)
@@ -210,8 +215,9 @@ def augmented(images: Tensor, generator: torch.Generator) -> Tensor:
     theta[:, :, 2] = uniform(-0.15, 0.15, 2)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     x = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    x = torch.lerp(x, blurred, (uniform(-1, 1.5, 1, 1, 1)).clamp(0, 1))
+    near, far = (F.avg_pool2d(F.pad(x, (k // 2,) * 4, mode="replicate"), k, stride=1) for k in (3, 7))
+    x = torch.lerp(x, near, uniform(-1, 1, 1, 1, 1).clamp(0, 1))
+    x = torch.where(uniform(0, 1, 1, 1, 1) < 0.2, far, x)
     x = x * uniform(0.8, 1.1, 1, 1, 1) * uniform(0.92, 1.08, 3, 1, 1) + uniform(-0.1, 0.1, 1, 1, 1)
     noise = torch.randn(x.shape, generator=generator)
     return (x + uniform(0, 0.1, 1, 1, 1) * noise).clamp(-1, 1)
@@ -440,9 +446,8 @@ def load() -> Scorer:
     return scorer.eval()
 
 
-def accuracy(scorer: Scorer, pictures: Pictures) -> dict[str, float]:
-    """R@1 and R@5 among all the names, and the share of styles and places that are right."""
-    images = as_images(pictures.rgb)
+def accuracy(scorer: Scorer, pictures: Pictures, images: Tensor) -> dict[str, float]:
+    """R@1 and R@5 among all the names, and the share of styles and places that are right, of the pictures' images."""
     seen = scorer.see(images)
     prompts = [" and ".join(names()[n][0] for n in dict.fromkeys(pair)) for pair in pictures.names.tolist()]
     ranks = scorer.retrieval(images, prompts)
@@ -458,13 +463,13 @@ def accuracy(scorer: Scorer, pictures: Pictures) -> dict[str, float]:
 def held_out(scorer: Scorer) -> dict[str, dict[str, float]]:
     """The accuracy on real pictures that the scorer has not seen: the held-out icons in each style, and the rest."""
     lots = pictures()
-    found = {
-        f"icons, {style.removesuffix(' of') or 'plain'}": accuracy(
-            scorer, lots["icons"].at(lots["icons"].style == number)
-        )
+    tested = {
+        f"icons, {style.removesuffix(' of') or 'plain'}": lots["icons"].at(lots["icons"].style == number)
         for number, style in enumerate(STYLES)
-    }
-    return found | {lot: accuracy(scorer, lots[lot]) for lot in ("scenes", "places", "pairs")}
+    } | {lot: lots[lot] for lot in ("scenes", "places", "pairs")}
+    found = {lot: accuracy(scorer, some, as_images(some.rgb)) for lot, some in tested.items()}
+    afar = torch.stack([low_pass(image) for image in as_images(lots["icons"].rgb)])
+    return found | {"icons, all styles, low-passed": accuracy(scorer, lots["icons"], afar)}
 
 
 def main() -> None:
