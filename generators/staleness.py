@@ -55,6 +55,17 @@ def why_stale(folder: Path, section_id: str, model: str) -> str | None:
     record = read_record(folder)
     if record is None:
         return "not drawn yet"
+    if why := why_outdated(record, section_id, model):
+        return why
+    for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
+        path = folder / panel["file"]
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != panel["bytes"]:
+            return f"{panel['file']} is missing or damaged"
+    return None
+
+
+def why_outdated(record: dict[str, Any], section_id: str, model: str) -> str | None:
+    """Which of the things that the record was drawn from has changed since, in a few words; None when none has."""
     depends = record["depends"]
     if depends["weights"] != weights_digest(model):
         return "the model's weights changed"
@@ -63,10 +74,6 @@ def why_stale(folder: Path, section_id: str, model: str) -> str | None:
     for name, digest in depends["inputs"].items():
         if inputs.digest(name) != digest:
             return f"the input image {name} changed"
-    for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
-        path = folder / panel["file"]
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != panel["bytes"]:
-            return f"{panel['file']} is missing or damaged"
     return None
 
 

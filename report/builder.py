@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from report import grids, links, records, values, views
+from report import grids, links, records, values, verdicts, views
 from report.excerpt import excerpt, highlighted
 from report.markup import FIGURE, PLACEHOLDER, Prose
 from report.mathml import TexError, rich
@@ -173,7 +173,8 @@ class _Page:
             view = views.figure_view(record, figure, self.numbers[name], note)
         except TexError:
             return Markup("")  # reported when the records were scanned
-        return self._template("figure.html.j2", figure=view)
+        mark = verdicts.mark(verdicts.read(self.site, record.path), figure.name)
+        return self._template("figure.html.j2", figure=view, mark=mark)
 
     def table(self, name: str, fields: list[str], note: Markup) -> Markup:
         _, figure = self._figure(name)
@@ -310,6 +311,8 @@ class _Page:
         (new / "records").mkdir()
         for record in self.records:
             shutil.copyfile(record.path, new / "records" / f"{record.id}.json")
+            if verification := verdicts.read(self.site, record.path):
+                verdicts.write(new, record.id, verification)
         for path in _static(self.root / "templates" / "static"):
             target = new / "static" / path.name
             target.parent.mkdir(exist_ok=True)

@@ -99,10 +99,14 @@ def section_key(section_id: str) -> tuple[int, ...]:
     return tuple(int(part) for part in section_id.split("."))
 
 
-def load(root: Path, model: str, site: Path, problems: Problems) -> list[Record]:
-    """Every section that `model` has drawn, in page order: local records first, published ones for the rest."""
+def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: bool = True) -> list[Record]:
+    """Every section that `model` has drawn, in page order: local records first, published ones for the rest.
+
+    Without `drawn_here`, the published ones only.
+    """
     paths = {path.stem: path for path in site.glob("records/*.json")}
-    paths |= {path.parent.name: path for path in root.glob(f".report/{model}/*/record.json")}
+    if drawn_here:
+        paths |= {path.parent.name: path for path in root.glob(f".report/{model}/*/record.json")}
     records = []
     for section_id, path in paths.items():
         local = path.name == "record.json"
