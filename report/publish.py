@@ -53,7 +53,7 @@ def refusals(root: Path, model: str) -> list[str]:
 
 
 def plan(root: Path, remote: str, branch: str) -> Plan:
-    """Compare the site with what the branch has. Sends nothing. Raises PublishError where the remote does not answer."""
+    """Compare the site with what the branch has; sends nothing. Raises PublishError if the remote does not answer."""
     _git(root, "check-ref-format", "--branch", branch)
     parent = _git(root, "ls-remote", "--", remote, f"refs/heads/{branch}").partition("\t")[0].strip()
     if parent:
