@@ -50,6 +50,17 @@ def excerpt(root: Path, target: str) -> Excerpt:
     return Excerpt(where, name, first, node.end_lineno, textwrap.dedent("\n".join(lines)))
 
 
+def declared(root: Path, path: str, name: str) -> tuple[int, int] | None:
+    """The lines on which a section's source declares the figure of this name: the call that gets it first."""
+    tree = ast.parse((root / path).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and first.value == name and node.end_lineno:
+                return node.lineno, node.end_lineno
+    return None
+
+
 def highlighted(code: str, language: str = "python") -> Markup:
     """Code with Pygments' class names, escaped. A language that Pygments does not know stays plain."""
     try:

@@ -28,11 +28,13 @@ class Panel:
     alt: str
     case: Mapping[str, Any]
     found: Mapping[str, Any]
+    inputs: tuple[str, ...]
     seeds: tuple[int, ...]
     prompts: tuple[str, ...]
     gamma: float | None
     timesteps: tuple[int, ...]
     evaluations: int
+    seconds: float
     origin: str
 
     @property
@@ -174,10 +176,12 @@ def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
         alt=raw["alt"],
         case=dict(raw["case"]),
         found=dict(raw["found"]),
+        inputs=tuple(raw["inputs"]),
         seeds=tuple(raw["seeds"]),
         prompts=tuple(raw["prompts"]),
         gamma=raw["gamma"],
         timesteps=tuple(raw["timesteps"]),
         evaluations=int(raw["evaluations"]),
+        seconds=float(raw["seconds"]),
         origin=raw["origin"],
     )
