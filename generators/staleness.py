@@ -55,12 +55,15 @@ def why_stale(folder: Path, section_id: str, model: str) -> str | None:
     record = read_record(folder)
     if record is None:
         return "not drawn yet"
-    if why := why_outdated(record, section_id, model):
-        return why
-    for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
-        path = folder / panel["file"]
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != panel["bytes"]:
-            return f"{panel['file']} is missing or damaged"
+    try:
+        if why := why_outdated(record, section_id, model):
+            return why
+        for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
+            path = folder / panel["file"]
+            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != panel["bytes"]:
+                return f"{panel['file']} is missing or damaged"
+    except (KeyError, TypeError, AttributeError):
+        return "its record is damaged"
     return None
 
 
@@ -86,7 +89,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """A record from its file, or None where it cannot be read."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and record.get("format") == 1 else None
 
@@ -98,14 +101,22 @@ def weights_digest(model: str) -> str:
 
 @cache
 def _graph() -> grimp.ImportGraph:
-    return grimp.build_graph(PACKAGE, cache_dir=str(HOME.parent / ".cache" / "grimp"))
+    try:
+        return grimp.build_graph(PACKAGE, cache_dir=str(HOME.parent / ".cache" / "grimp"))
+    except grimp.exceptions.SourceSyntaxError as error:
+        where = Path(error.filename).name
+        raise SectionError(f"{where}:{error.lineno}: does not parse: {(error.text or '').strip()}") from None
 
 
 @cache
 def _tree(module: str) -> ast.Module:
     path = HOME.parent.joinpath(*module.split("."))
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return ast.parse(path.read_bytes(), filename=str(path))
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise SectionError(f"{path.name}:{line}: does not parse: {getattr(error, 'msg', error)}") from None
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
 import time
@@ -12,6 +13,10 @@ from typing import Any
 import click
 
 ROOT = Path(__file__).parents[1]
+OS_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, and run the same command again"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable, and run the same command again"),
+}
 
 model_option = click.option(
     "--model", default="pocket", show_default=True, help="Which model draws: pocket (ships here) or deepfloyd."
@@ -19,7 +24,7 @@ model_option = click.option(
 
 
 def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
-    """Errors that the user can mend become one line on stderr and exit status 1; Ctrl-C becomes 130."""
+    """Errors that the user can mend, the disk's included, become one line and exit status 1; Ctrl-C becomes 130."""
 
     @functools.wraps(verb)
     def guarded(*args: Any, **kwargs: Any) -> None:
@@ -36,6 +41,13 @@ def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
             verb(*args, **kwargs)
         except known as error:
             click.echo(f"report: {error}", err=True)
+            sys.exit(1)
+        except BrokenPipeError:
+            raise  # whoever read along has gone; click ends quietly
+        except OSError as error:
+            advice = OS_ADVICE.get(error.errno or 0, "see to it, and run the same command again")
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"report: {where}{error.strerror or error}; {advice}; what was finished is kept", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
             click.echo("report: stopped; what was finished is kept, run the same command to go on", err=True)

@@ -117,7 +117,7 @@ def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: boo
         except KeyError as error:
             problems.add(path, None, f"the record has no {error}; run `report section {section_id}`")
             continue
-        except (ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             problems.add(path, None, f"not a record ({error}); run `report section {section_id}`")
             continue
         if not (root / record.source).is_file():

@@ -77,7 +77,7 @@ def read(site: Path, record: Path) -> dict[str, Any] | None:
 def write(site: Path, section_id: str, content: Mapping[str, Any]) -> None:
     """Sorted text, written beside and put in place by a rename. Raises OSError where the site cannot be written."""
     path = path_of(site, section_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("w", encoding="utf-8") as file:
         file.write(json.dumps(content, indent=1, sort_keys=True) + "\n")

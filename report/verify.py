@@ -27,6 +27,7 @@ from .problems import Problems, VerifyError
 from .records import Figure, Panel, Record, load
 from .verdicts import Verdict
 from .web_images import PanelError, encode, forms, open_panel
+from .whole import alone
 
 
 def verify(
@@ -62,7 +63,8 @@ def verify(
                 figure.name: compare(record, figure, again, Path(scratch) / section_id, root, model)
                 for figure in record.figures
             }
-            verdicts.write(site, section_id, _result(record, again, of_figures))
+            with alone(site):
+                verdicts.write(site, section_id, _result(record, again, of_figures))
             found[section_id] = [verdict for panels in of_figures.values() for verdict in panels]
             report.done(section_id, again)
     return found
