@@ -11,6 +11,7 @@ import ast
 import copy
 import hashlib
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def sections() -> dict[str, Path]:
     """The modules of all sections by id, in page order: part_1_7_1.py is 1.7.1, and 1.10 comes after 1.9."""
     found = {path.stem.removeprefix("part_").replace("_", "."): path for path in HOME.glob("part_*.py")}
     for section_id, path in found.items():
-        if not all(part.isdigit() for part in section_id.split(".")):
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", section_id):
             raise SectionError(f"{path.name}: a section's module is named after its number, such as part_1_10.py")
     return {section_id: found[section_id] for section_id in sorted(found, key=section_key)}
 
