@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from report import budget, grids, links
+from jinja2 import TemplateError, TemplateSyntaxError
+
+from report import budget, grids, links, verdicts
 from report.page import ReportPage, prose_files
 from report.problems import BuildError, Problems
 from report.records import Figure, Record
 from report.web_images import PanelError, Store, open_panel, place_panel
+from report.whole import replaced
 
 __all__ = ["BuildError", "build", "sources"]
 
@@ -30,14 +33,13 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
     root = root.resolve()
     site = (site or root / "site").resolve()
     problems = Problems(root)
-    page = ReportPage(root, model, site, problems)
-    html = page.render()
-    problems.check()
-
-    site.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{site.name}.", dir=site.parent) as beside:
-        new = Path(beside) / "new"
-        new.mkdir()
+    with replaced(site) as new:
+        page = ReportPage(root, model, site, problems)
+        try:
+            html = page.render()
+        except TemplateError as error:
+            problems.add(*_wrong_template(error, root / "templates"))
+        problems.check()
         _write(page, html, new)
         for text, wrong in links.broken(html, new):
             path, line = page.find(text)
@@ -45,7 +47,6 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
         for wrong in budget.broken(html, new):
             problems.add(site / "index.html", None, wrong)
         problems.check()
-        _swap(new, site, Path(beside) / "old")
     return site / "index.html"
 
 
@@ -83,6 +84,8 @@ def _write(page: ReportPage, html: str, new: Path) -> None:
     (new / "records").mkdir()
     for record in page.records:
         shutil.copyfile(record.path, new / "records" / f"{record.id}.json")
+        if verification := verdicts.read(page.site, record.path):
+            verdicts.write(new, record.id, verification)
     for path in _static(page.root / "templates" / "static"):
         target = new / "static" / path.name
         target.parent.mkdir(exist_ok=True)
@@ -95,13 +98,11 @@ def _static(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.iterdir()) if path.suffix in STATIC)
 
 
-def _swap(new: Path, site: Path, old: Path) -> None:
-    """Puts `new` in the place of `site`; should that fail half-way, the old site comes back."""
-    if site.exists():
-        site.rename(old)
-    try:
-        new.rename(site)
-    except OSError:
-        if old.exists():
-            old.rename(site)
-        raise
+def _wrong_template(error: TemplateError, folder: Path) -> tuple[Path, int | None, str]:
+    """Which template is wrong, on which line, and how."""
+    if isinstance(error, TemplateSyntaxError) and error.name:
+        return folder / error.name, error.lineno, f"the template does not parse: {error.message}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
+    if frames:
+        return Path(frames[-1].filename), frames[-1].lineno, f"the template fails: {error.message}"
+    return folder, None, f"there is no template {error.message}"

@@ -36,6 +36,7 @@ PLACEHOLDER = re.compile(
 )
 DIRECTIVES = ("fig", "code", "table", "only")
 
+_CONTROL = re.compile("(?![\n\r\t])[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[ \t]*$")
 _LIFT = re.compile(
     r"(?P<code>(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=ticks)(?!`))"
@@ -77,7 +78,16 @@ class Prose:
     def __init__(self, path: Path, model: str, problems: Problems) -> None:
         self.path = path
         self.problems = problems
-        self.text = path.read_text(encoding="utf-8").replace("\ue000", "").replace("\ue001", "")
+        data = path.read_bytes()
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            problems.add(path, data.count(b"\n", 0, error.start) + 1, "not UTF-8; save the file again as UTF-8")
+            text = data.decode("utf-8", errors="replace")
+        for match in _CONTROL.finditer(text):
+            wrong = f"the control character U+{ord(match[0]):04X} in the prose; remove it"
+            problems.add(path, text.count("\n", 0, match.start()) + 1, wrong)
+        self.text = _CONTROL.sub("", text).replace("\ue000", "").replace("\ue001", "")
         self.directives: list[Directive] = []
         self._lines = self._scan(model)
 

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from report import records, values, views
+from report import records, values, verdicts, views
 from report.card import Card, card_of
 from report.citation import CitationError, cited
 from report.controls import Control, control
@@ -142,7 +142,8 @@ class ReportPage:
             return Markup("")
         except TexError:
             return Markup("")  # reported when the records were scanned
-        return self._template("figure.html.j2", figure=view)
+        mark = verdicts.mark(verdicts.read(self.site, record.path), figure.name)
+        return self._template("figure.html.j2", figure=view, mark=mark)
 
     def _control(self, record: Record, figure: Figure, wish: str) -> Control:
         return control(figure, wish, lambda panel: open_panel(record, figure, panel, self.site))
