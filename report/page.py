@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from report import records, values, verdicts, views
+from report import linked, records, values, verdicts, views
 from report.card import Card, card_of
 from report.citation import CitationError, cited
 from report.controls import Control, control
@@ -246,6 +246,7 @@ class ReportPage:
             strip=self._strip(),
             static={name: _digest(self.root / "templates" / "static" / name) for name in ("style.css", "page.js")},
             citation=self.citation,
+            linked=linked.page(TITLE, self.citation, self.records) if self.citation else "",
             card=self.card.path if self.card else "",
             provenance=self._provenance(),
         )

@@ -43,7 +43,7 @@ def verified(root: Path, section_id: str, verdict: Verdict = Verdict(IDENTICAL))
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A committed report of two sections, verified and fresh, in a git repository."""
-    monkeypatch.setattr(grids, "compose", lambda figure, images: b"grid")
+    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
     monkeypatch.setattr(staleness, "why_outdated", lambda record, section_id, model: None)
     for setting, value in zip(("NAME", "EMAIL"), ("A Reader", "reader@example.org"), strict=True):
         monkeypatch.setenv(f"GIT_AUTHOR_{setting}", value)

@@ -30,7 +30,7 @@ def published(tiny_pocket, tmp_path_factory):
         (root / "generators" / staleness.sections()[section_id].name).touch()
     run.draw(root, "pocket", SECTIONS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grids, "compose", lambda figure, images: b"grid")
+        patch.setattr(grids, "compose", lambda *_: b"grid")
         build(root)
     return root
 
@@ -39,7 +39,7 @@ def published(tiny_pocket, tmp_path_factory):
 def root(published, tmp_path, monkeypatch):
     """A copy of it, to be changed."""
     shutil.copytree(published, tmp_path / "report", symlinks=True)
-    monkeypatch.setattr(grids, "compose", lambda figure, images: b"grid")
+    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
     return tmp_path / "report"
 
 
@@ -182,7 +182,7 @@ def test_other_pixels_are_measured(root, off, kind, largest, drawn_here):
 
 
 def test_a_large_panel_is_compared_as_it_is_shown_where_only_its_page_is_here(tmp_path, monkeypatch):
-    monkeypatch.setattr(grids, "compose", lambda figure, images: b"grid")
+    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
     root = fixture.folder(tmp_path)
     fixture.section(root, "0", {"stages": [fixture.panel("large", size=256)]})
     build(root)
