@@ -109,4 +109,4 @@ def _wrong_template(error: TemplateError, folder: Path) -> tuple[Path, int | Non
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
     if frames:
         return Path(frames[-1].filename), frames[-1].lineno, f"the template fails: {error.message}"
-    return folder, None, f"there is no template {error.message}"
+    return folder, None, str(error.message)

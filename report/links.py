@@ -4,7 +4,7 @@ nothing is written into the page that its Content-Security-Policy forbids."""
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 POINTERS = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
@@ -54,6 +54,8 @@ def broken(html: str, site: Path) -> list[tuple[str, str]]:
                 found.append((address, f"{address} would be loaded from another host"))
         elif address.startswith("/"):
             found.append((address, f"{address}: use a relative address, the page may live under a sub-path"))
+        elif ".." in PurePosixPath(unquote(parts.path)).parts:
+            found.append((address, f"{address} leads out of the site: link to what is in it, or to an https address"))
         elif parts.path and not (site / unquote(parts.path)).exists():
             found.append((address, f"{address} leads nowhere: there is no such file in the site"))
         elif not parts.path and unquote(parts.fragment) not in ids | {"top"}:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
 from markupsafe import Markup
 
 from report import linked, records, values, verdicts, views
@@ -215,7 +215,10 @@ class ReportPage:
     # -- rendering ----------------------------------------------------------------------------------------------------
 
     def _template(self, template: str, **context: Any) -> Markup:
-        return Markup(_environment((self.root / "templates").resolve()).get_template(template).render(context))
+        try:
+            return Markup(_environment((self.root / "templates").resolve()).get_template(template).render(context))
+        except TemplateNotFound as error:  # also a LookupError, for which the prose would be blamed
+            raise TemplateError(f"there is no template {error.name}") from None
 
     def render(self) -> str:
         """The whole page as HTML; problems in the prose are noted on the way, and then the text is of no use."""

@@ -60,7 +60,7 @@ def refused(root: Path, *arguments: str) -> list[str]:
 
 PROSE = {
     "not UTF-8": (PLACED.encode() + b"\ncaf\xe9\n", "4: not UTF-8"),
-    "UTF-16": (PLACED.encode() + "\n\nhello".encode("utf-16"), "5: not UTF-8"),
+    "UTF-16": (PLACED.encode() + "\n\nhello".encode("utf-16"), "3: not UTF-8"),
     "a null character": (PLACED.encode() + b"\nno\x00thing\n", "4: the control character U+0000"),
     "an escape sequence": (PLACED.encode() + b"\x1b[31mred\n", "3: the control character U+001B"),
     "a C1 control": (PLACED.encode() + "\u0085\n".encode(), "3: the control character U+0085"),

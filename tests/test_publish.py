@@ -168,16 +168,16 @@ def swap_pixels(root: Path) -> None:
 
 REFUSED = {
     "a change that is not committed": (
-        lambda root: (root / "report/intro.md").write_text("Hello.\n"),
-        r"^dirty: report/intro\.md not committed",
+        lambda root: (root / "generators/schedule.py").write_text("STRIDE = 31\n"),
+        r"^dirty: generators/schedule\.py not committed; commit first",
     ),
     "a file that is not of the site": (
         lambda root: (root / "site/notes.txt").touch() or commit(root),
-        r"^site: not what the records and the prose give now \(notes\.txt\); run `report site`$",
+        r"^site: not what the records and the prose give now \(.*notes\.txt\); run `report site`$",
     ),
     "prose that is newer than the page": (
         lambda root: (root / "report/intro.md").write_text("Hello.\n") and git(root, "add", ".") + str(commit(root)),
-        r"^site: not what the records and the prose give now \(index\.html\); run `report site`$",
+        r"^site: not what the records and the prose give now \(index\.html.*\); run `report site`$",
     ),
     "a verification that is missing": (
         lambda root: (root / "site/verified/1.8.json").unlink() or commit(root),
