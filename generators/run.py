@@ -99,6 +99,8 @@ def load_section(section_id: str) -> Section:
         module = import_module(f"{__package__}.{path.stem}")
     except Exception as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        if isinstance(error, SyntaxError) and error.filename == str(path):
+            lines.append(error.lineno)
         where = f"{path.name}:{lines[-1]}" if lines else path.name
         what = "" if isinstance(error, DeclarationError) else f"{type(error).__name__}: "
         raise DeclarationError(f"{where}: {what}{error}") from error
