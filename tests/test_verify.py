@@ -176,7 +176,7 @@ def test_other_pixels_are_measured(root, off, kind, largest, drawn_here):
     (found,) = verify.verify(root, "pocket", ["1.1"]).values()
     assert [verdict.kind for verdict in found] == [IDENTICAL, kind, IDENTICAL, IDENTICAL]
     assert (found[1].largest or 0) <= largest
-    assert found[1].psnr == pytest.approx(51.1, abs=0.6) if kind == CLOSE else found[1].psnr < 48.1
+    assert (found[1].psnr >= 48.1) == (kind == CLOSE)
     page = build(root).read_text()
     assert ('class="mark fails"' in page) == (kind == DIFFERS)
 
@@ -191,7 +191,7 @@ def test_a_large_panel_is_compared_as_it_is_shown_where_only_its_page_is_here(tm
     picture = np.asarray(fixture.picture(0, 256))
     for name, image, kinds in (
         ("same", picture, {IDENTICAL}),
-        ("near", picture ^ (np.random.default_rng(0).random(picture.shape) < 0.01), {CLOSE}),
+        ("near", picture ^ (np.random.default_rng(0).random(picture.shape) < 0.0002), {CLOSE}),
         ("other", 255 - picture, {DIFFERS}),
     ):
         Image.fromarray(image).save(tmp_path / f"{name}.webp", lossless=True, exact=True)
