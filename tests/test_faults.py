@@ -170,7 +170,7 @@ def interrupted(root: str, end) -> None:
     from report.progress import Progress
 
     torch.set_num_threads(1)
-    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # not what pytest captures
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115  not what pytest captures
     calls = []
 
     def evaluated(self, count):
@@ -218,7 +218,7 @@ def limited(root: str, size: int) -> None:
     import torch
 
     torch.set_num_threads(1)
-    sys.stdout = sys.stderr = Path(os.devnull).open("w")
+    sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     cli.ROOT = Path(root)
