@@ -73,6 +73,8 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
     state = state_folder(root, model)
     state.mkdir(parents=True, exist_ok=True)
     with _alone(state, report):
+        for leftover in (*state.glob(".*.part"), *state.glob(".*.old")):  # of runs that were killed
+            shutil.rmtree(leftover, ignore_errors=True)
         todo = {}
         for section_id in wanted or known:
             why = "asked for" if again else staleness.why_stale(state / section_id, section_id, model)

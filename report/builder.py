@@ -59,7 +59,7 @@ def sources(root: Path) -> list[Path]:
         for match in re.finditer(r"(?m)^///\s*code\s*\|\s*([^:\n]+?)\s*::", path.read_text(encoding="utf-8"))
     }
     templates = (path for path in (root / "templates").rglob("*") if path.is_file())
-    found = {*prose.values(), *templates, *root.glob(".report/*/*/record.json"), *filter(Path.is_file, code)}
+    found = {*prose.values(), *templates, *root.glob(".report/*/[!.]*/record.json"), *filter(Path.is_file, code)}
     return sorted(found)
 
 
