@@ -4,7 +4,7 @@ MODEL ?= pocket
 REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: report section verify publish site serve status clean setup test check bench pocket screenshot lock
+.PHONY: report section verify publish site serve status clean setup test check bench evaluate pocket screenshot lock
 
 report: .venv/ready
 	$(REPORT) all --model $(MODEL)
@@ -68,14 +68,23 @@ audit: .venv/ready
 bench: .venv/ready
 	.venv/bin/python -m generators.bench
 
+# Draws what the model card's numbers are about, judges it, and writes the card's section.
+evaluate: .venv/ready
+	.venv/bin/python -m generators.pocket.evaluate
+	.venv/bin/python -m generators.pocket.sheet
+
 # The README's picture, of the page as it is built now.
 screenshot: .venv/ready
 	.venv/bin/python -m report.screenshot
 
 # Trains the shipped model again: hours on a CPU. Needs npm for the icons.
 pocket: .venv/ready
-	.venv/bin/python -m generators.pocket.train
-	.venv/bin/python -m generators.pocket.train_convolutions
+	.venv/bin/python -m generators.pocket.train_stage_1
+	.venv/bin/python -m generators.pocket.train_refiner
+	.venv/bin/python -m generators.pocket.train_stages stage_2
+	.venv/bin/python -m generators.pocket.train_stages stage_3
+	.venv/bin/python -m generators.pocket.evaluate_stages
+	$(MAKE) evaluate
 
 # Resolves the newest versions that pyproject.toml allows, without installing them, and pins them.
 lock: .venv/ready

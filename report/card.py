@@ -42,7 +42,7 @@ class Card:
         scale = min(3, 1080 // (64 * len(self.panels)))
         left = (SIZE[0] - 64 * scale * len(self.panels)) // 2
         draw.text((left, 66), "Berkeley CS180 · Project 5A", MUTED, _font(30))
-        draw.text((left - 4, 112), self.title, INK, _font(76))
+        draw.text((left - 4, 112), self.title, INK, _font(72))
         for index, panel in enumerate(self.panels):
             image = open_panel(self.record, self.figure, panel, site)
             large = image.resize((64 * scale, 64 * scale), Image.Resampling.NEAREST)

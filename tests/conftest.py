@@ -23,15 +23,17 @@ def tiny_pocket(tmp_path_factory):
     import torch
 
     from generators import staleness
-    from generators.models.pocket import Convolutions, denoiser, scheduler
+    from generators.models.pocket import Refiner, denoiser, scheduler
+    from generators.models.super_resolution import network
 
     folder = tmp_path_factory.mktemp("tiny-pocket")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         parts = {
             "transformer": denoiser(layers=1, heads=1),
-            "refiner": Convolutions(inputs=7, scale=1, width=4, depth=1),
-            "upscaler": Convolutions(inputs=3, scale=4, width=4, depth=1),
+            "refiner": Refiner(width=4, depth=1),
+            "stage_2": network((8, 16), text=True),
+            "stage_3": network((8, 16), text=False),
         }
         for part in parts.values():
             for parameter in part.parameters():

@@ -134,7 +134,7 @@ def test_the_loupe_moves_all_stages_together(page):
         "return x > 384 && x == y && y == z }",
         arg=found.locator("tr").nth(1).element_handle(),
     )
-    links.first.hover(position={"x": 64, "y": 128})
+    links.first.hover(position={"x": 16, "y": 128})
     page.wait_for_function("each => each.scrollLeft < 200", arg=links.nth(2).element_handle())
     chosen = links.nth(2).locator("img").evaluate("async image => { await image.decode(); return image.currentSrc }")
     assert "512w" not in chosen

@@ -227,6 +227,7 @@ COURSE = {
             for upright, flipped in (
                 (OIL + "an old man", OIL + "people around a campfire"),
                 (PHOTO_OF + "a hipster barista", PHOTO_OF + "a dog"),
+                (PHOTO_OF + "a dog", PHOTO_OF + "a lion"),
             )
             for show in ("upright", "flipped")
         ],
@@ -235,14 +236,14 @@ COURSE = {
         ("far", "near", "show"),
         [
             {"far": LITHOGRAPH + "a skull", "near": near, "show": show}
-            for near in (LITHOGRAPH + "waterfalls", OIL + "people around a campfire")
+            for near in (LITHOGRAPH + "waterfalls", OIL + "people around a campfire", LITHOGRAPH + "a zebra")
             for show in ("near", "afar")
         ],
     ],
 }
 PANELS = {  # 1.8 and 1.9 show three samples of each
     "0": 18, "1.1": 4, "1.2": 6, "1.3": 9, "1.4": 10, "1.5": 5, "1.6": 5,
-    "1.7": 21, "1.7.1": 21, "1.7.2": 12, "1.7.3": 28, "1.8": 12, "1.9": 12,
+    "1.7": 21, "1.7.1": 21, "1.7.2": 12, "1.7.3": 28, "1.8": 18, "1.9": 18,
 }  # fmt: skip
 
 
@@ -290,8 +291,9 @@ def test_the_hybrids_filter_is_the_courses():
 
 def test_the_seed_is_42_and_guidance_7_away_from_the_empty_prompt():
     from generators import lab, prompts
+    from generators.models.deepfloyd import DeepFloyd
 
-    assert (lab.SEED, lab.GAMMA, prompts.UNCONDITIONAL, prompts.PHOTO) == (42, 7, "", PHOTO)
+    assert (lab.SEED, DeepFloyd.gamma, prompts.UNCONDITIONAL, prompts.PHOTO) == (42, 7, "", PHOTO)
 
 
 # --- who imports whom

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import page_fixture as fixture
 import pytest
-import torch
 from click.testing import CliRunner
 
 from generators import models, run, staleness
@@ -27,15 +26,6 @@ from report.builder import build
 
 SECTIONS = ("1.1", "1.5")  # one that asks the network nothing, one that samples
 KILLS = 20
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Forked processes have one thread, and the pixels that they draw are compared to the last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +110,9 @@ def work(root: str, moment: int, log: str) -> None:
         if event in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir") and str(arguments[0]).startswith(root):
             one_more()
 
+    import torch
+
+    torch.set_num_threads(1)  # the threads of the process that this one was forked from are not here
     report = run.Report()
     report.evaluated = one_more
     report.done = lambda section_id, record: os.write(finished, f"{section_id}\n".encode())
@@ -129,6 +122,18 @@ def work(root: str, moment: int, log: str) -> None:
     os.write(finished, f"{passed}\n".encode())
 
 
+@pytest.fixture
+def one_thread():
+    """As in the forked processes: another number of threads may round otherwise."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_killed_at_random_moments_it_goes_on_and_the_site_is_never_half_new(root, older, tmp_path):
     log = tmp_path / "log"
     assert in_another_process(work, str(root), 0, str(log)) == 0
@@ -173,8 +178,13 @@ def test_a_site_on_its_way_out_comes_back(root):
 
 def interrupted(root: str, end) -> None:
     """Run the command, and do `end` when the network is called for the third time."""
+    import torch
+
     from report.progress import Progress
 
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to both
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115  not what pytest captures
     calls = []
 
@@ -220,6 +230,9 @@ def test_an_interrupted_run_keeps_what_was_finished(root, end, codes):
 
 def limited(root: str, size: int) -> None:
     """Draw and build where no file may grow beyond so many bytes: the kernel refuses the write."""
+    import torch
+
+    torch.set_num_threads(1)
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

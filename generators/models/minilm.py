@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 WIDTH = 384  # channels of one text token
-TOKENS = 24  # the pooled sentence vector, then at most 23 word pieces
+TOKENS = 17  # the pooled sentence vector, then at most 16 word pieces
 
 
 @cache
@@ -24,18 +24,18 @@ def _load():
 
 @torch.no_grad()
 def encode(prompts: list[str]) -> tuple[Tensor, Tensor]:
-    """Encode prompts, any English sentences; what goes beyond 21 word pieces is cut off.
+    """Encode prompts, any English sentences.
 
-    Returns `tokens` (N, 24, 384) float32, the first of them the mean-pooled sentence vector scaled to unit variance,
-    and `mask` (N, 24), 1 where a token stands. Each prompt is encoded alone, so that its vectors do not depend on its
-    neighbours.
+    Returns `tokens` (N, 17, 384) float32: the mean-pooled vector of the whole sentence, scaled to unit variance, the
+    states of its first 16 word pieces, zeros; and `mask` (N, 17), 1 where a token stands. Each prompt is encoded alone,
+    so that its vectors do not depend on its neighbours.
     """
     tokenizer, model = _load()
     tokens, mask = torch.zeros(len(prompts), TOKENS, WIDTH), torch.zeros(len(prompts), TOKENS)
     for row, prompt in enumerate(prompts):
-        pieces = tokenizer(prompt, return_tensors="pt", truncation=True, max_length=TOKENS - 1)
+        pieces = tokenizer(prompt, return_tensors="pt", truncation=True, max_length=256)
         states = model(**pieces).last_hidden_state[0]
         pooled = torch.nn.functional.normalize(states.mean(0), dim=0) * WIDTH**0.5
-        tokens[row, : len(states) + 1] = torch.cat([pooled[None], states])
-        mask[row, : len(states) + 1] = 1
+        kept = torch.cat([pooled[None], states])[:TOKENS]
+        tokens[row, : len(kept)], mask[row, : len(kept)] = kept, 1
     return tokens, mask

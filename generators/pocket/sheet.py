@@ -1,4 +1,4 @@
-"""A sheet of samples for the model card: the course's prompts, things that pocket knows, and what it never met.
+"""A sheet of a hundred samples for the model card, one a prompt with the report's seed, none chosen.
 
 python -m generators.pocket.sheet        # writes generators/pocket/sheet.webp
 """
@@ -6,47 +6,102 @@ python -m generators.pocket.sheet        # writes generators/pocket/sheet.webp
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
 from .. import models
 from ..diffusion import strands
 from ..lab import Lab
+from .progress import Progress
 
-PROMPTS = (
-    "an oil painting of a snowy mountain village", "an oil painting of people around a campfire",
-    "an oil painting of an old man", "a photo of the amalfi coast", "a photo of a man", "a photo of a hipster barista",
-    "a photo of a dog", "a lithograph of waterfalls", "a lithograph of a skull", "a man wearing a hat",
-    "a high quality photo", "a rocket ship", "a pencil", "an android dreaming of electric sheep",
-    "Dr.Jones holding the holy grail", "a mobius strip",
-    "a cat", "an elephant", "a pizza", "a rainbow", "a castle", "a penguin", "a strawberry", "a train",
-    "a photo of a lion", "a photo of a city", "an oil painting of a tower", "a lithograph of a car",
-    "a snowman in the desert", "an oil painting of a robot", "a lithograph of a pineapple", "a sad clown",
-)  # fmt: skip
-COLUMNS, CELL, LABEL = 4, 64, 26
+GROUPS = {  # ten prompts a row
+    "The course's prompts, and Part 0's": (
+        "an oil painting of a snowy mountain village", "an oil painting of people around a campfire",
+        "an oil painting of an old man", "a photo of the amalfi coast", "a photo of a man",
+        "a photo of a hipster barista", "a photo of a dog", "a lithograph of waterfalls", "a lithograph of a skull",
+        "a man wearing a hat",
+        "a high quality photo", "a rocket ship", "a pencil", "an android dreaming of electric sheep",
+        "Dr.Jones holding the holy grail", "a mobius strip", "a lithograph of the amalfi coast",
+        "an oil painting of waterfalls", "a photo of people around a campfire", "an oil painting of a dog",
+    ),
+    "Names": (
+        "a cat", "an elephant", "a pizza", "a rainbow", "a castle", "a penguin", "a strawberry", "a train",
+        "a sunflower", "a teapot",
+        "an owl", "a bicycle", "a cactus", "a violin", "an umbrella", "a volcano", "a whale", "a snowman",
+        "an astronaut", "a rose",
+        "a lion", "a banana", "a sailboat", "a dragon", "a butterfly", "a mushroom", "a helicopter", "a crown",
+        "a turtle", "a hamburger",
+    ),
+    "Names in a style": (
+        "a photo of a lion", "a photo of a teapot", "a photo of a volcano", "a photo of a city", "a photo of a robot",
+        "an oil painting of a fox", "an oil painting of a tower", "an oil painting of a rose",
+        "an oil painting of a sailboat", "an oil painting of a horse",
+        "a lithograph of a car", "a lithograph of an owl", "a lithograph of a whale", "a lithograph of a castle",
+        "a lithograph of a pineapple", "a pencil sketch of a cat", "a pencil sketch of a bicycle",
+        "a pencil sketch of an old woman", "a pencil sketch of a tree", "a pencil sketch of a fish",
+    ),
+    "Combinations that no training picture shows": (
+        "an oil painting of a penguin in the desert", "a lithograph of a lion in the snow",
+        "a pencil sketch of a robot by the sea", "an oil painting of a castle at night",
+        "a lithograph of a snowman on the grass", "a cat and a rocket", "an owl next to a teapot",
+        "a robot and a rose", "a skull and a candle", "an elephant next to a bicycle",
+    ),
+    "Other words for things that it knows": (
+        "a kitten", "a puppy", "a car", "a spaceship of aliens", "a grandmother", "a pumpkin", "the earth",
+        "a dinosaur", "a burger", "a golden cup",
+    ),
+    "Free prompts": (
+        "a sad clown", "a blue bird", "a red car", "a king", "a ship in a storm", "a forest", "a sunset over the sea",
+        "a bowl of fruit", "a chess board", "the meaning of life",
+    ),
+}  # fmt: skip
+COLUMNS, CELL, LABEL, HEADING, GAP = 10, 128, 34, 34, 8  # pixels; a sample of 64 is shown at twice its size
+
+
+def lines(prompt: str, width: int = 22) -> str:
+    """The prompt in lines of at most `width` letters, broken between words."""
+    rows = [""]
+    for word in prompt.split():
+        if rows[-1] and len(rows[-1]) + 1 + len(word) > width:
+            rows.append("")
+        rows[-1] = f"{rows[-1]} {word}".strip()
+    return "\n".join(rows)
+
+
+def sheet(groups: dict[str, list[Image.Image]], prompts: dict[str, tuple[str, ...]]) -> Image.Image:
+    """The pictures of each group under its heading, each above its prompt."""
+    rows = {heading: -(-len(pictures) // COLUMNS) for heading, pictures in groups.items()}
+    width = COLUMNS * (CELL + GAP) + GAP
+    height = sum(HEADING + count * (CELL + LABEL + GAP) for count in rows.values()) + GAP
+    page = Image.new("RGB", (width, height), "white")
+    write, top = ImageDraw.Draw(page), 0
+    for heading, pictures in groups.items():
+        write.text((GAP, top + HEADING - 8), heading, "black", font_size=18, anchor="ls")
+        top += HEADING
+        for index, (picture, prompt) in enumerate(zip(pictures, prompts[heading], strict=True)):
+            row, column = divmod(index, COLUMNS)
+            x, y = GAP + column * (CELL + GAP), top + row * (CELL + LABEL + GAP)
+            page.paste(picture.resize((CELL, CELL), Image.Resampling.BICUBIC), (x, y))
+            write.multiline_text((x, y + CELL + 2), lines(prompt), "#333333", font_size=11, spacing=1)
+        top += rows[heading] * (CELL + LABEL + GAP)
+    return page
+
+
+def draw(lab: Lab) -> dict[str, list[Image.Image]]:
+    """Sample 0 of every prompt, guided as in the report."""
+    prompts = [prompt for group in GROUPS.values() for prompt in group]
+    progress = Progress("samples", len(prompts) * 68)
+    lab.model.on_answer = lambda count: progress.step(count=count)
+    with torch.inference_mode():
+        drawn = strands.run([partial(lab.sample, lab.guided(prompt)) for prompt in prompts])
+    pixels = [((s.result.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy() for s in drawn]
+    pictures = iter(Image.fromarray(array) for array in pixels)
+    return {heading: [next(pictures) for _ in group] for heading, group in GROUPS.items()}
 
 
 def main() -> None:
-    lab = Lab(models.load("pocket"))
-    seeds = (0, 1)
-    with torch.inference_mode():
-        drawn = strands.run([partial(lab.sample, lab.guided(prompt), k) for prompt in PROMPTS for k in seeds])
-    width = CELL * len(seeds) + 12
-    sheet = Image.new("RGB", (COLUMNS * width, -(-len(PROMPTS) // COLUMNS) * (CELL + LABEL)), "white")
-    write = ImageDraw.Draw(sheet)
-    for index, strand in enumerate(drawn):
-        prompt, k = divmod(index, len(seeds))
-        x, y = prompt % COLUMNS * width, prompt // COLUMNS * (CELL + LABEL)
-        pixels = ((strand.result.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-        sheet.paste(Image.fromarray(np.ascontiguousarray(pixels)), (x + k * CELL, y))
-        if k == 0:
-            words = PROMPTS[prompt].split()
-            half = len(words) // 2 + 1 if len(PROMPTS[prompt]) > 22 else len(words)
-            write.text((x + 1, y + CELL), " ".join(words[:half]) + "\n" + " ".join(words[half:]), "black", font_size=9)
-    sheet.resize((2 * sheet.width, 2 * sheet.height), Image.Resampling.NEAREST).save(
-        Path(__file__).parent / "sheet.webp", lossless=True
-    )
+    page = sheet(draw(Lab(models.load("pocket"))), GROUPS)
+    page.save(Path(__file__).parent / "sheet.webp", quality=82, method=6)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ const controls = {
   },
   wipe(stage, dial) {
     stage.style.setProperty("--at", dial.value + "%");
-    return dial.value + "% " + dial.labels[0].textContent;
+    return dial.value + "% " + dial.previousElementSibling.innerText;
   },
   distance(stage, dial) {
     stage.style.setProperty("--far", 1 / dial.value);
@@ -47,7 +47,7 @@ for (const dial of all(".stage input[type=range]")) {
 
 for (const loupe of all(".loupe input")) {
   const figure = loupe.closest("figure");
-  let lead; // the picture at hand, which the others follow
+  let lead; // the picture at hand; others follow
   const move = (link, left, top) => {
     for (const each of all(".full", link.closest("tr, .row"))) {
       if (each.scrollLeft != left || each.scrollTop != top) each.scrollTo(left, top);
@@ -99,7 +99,7 @@ on(box, "click", ({ target }) => {
 });
 on(box, "keydown", ({ key, target }) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
-  if (step && target != frame) show(step); // the frame scrolls
+  if (step && target != frame) show(step); // it scrolls
 });
 
 for (const button of all(".copy")) on(button, "click", async () => {

@@ -1,0 +1,22 @@
+"""A line of progress with the time left, for what takes minutes."""
+
+import sys
+import time
+
+
+class Progress:
+    """Rewrites one line on standard error, at most once a second: how far, how long still, and a note."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total, self.done = what, total, 0
+        self.began = self.told = time.monotonic()
+
+    def step(self, note: str = "", count: int = 1) -> None:
+        """So many parts more are done."""
+        self.done += count
+        now = time.monotonic()
+        if self.done >= self.total or now - self.told > 1:
+            self.told, left = now, (now - self.began) / self.done * (self.total - self.done)
+            end = "\n" if self.done >= self.total else ""
+            print(f"\r{self.what}: {self.done} of {self.total}, {left:.0f} s left  {note:12}", end=end, file=sys.stderr)
+            sys.stderr.flush()
