@@ -4,7 +4,7 @@ MODEL ?= pocket
 REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: report section site serve status clean setup test check bench evaluate pocket screenshot lock
+.PHONY: report section verify publish site serve status clean setup test check bench evaluate pocket screenshot lock
 
 report: .venv/ready
 	$(REPORT) all --model $(MODEL)
@@ -12,6 +12,14 @@ report: .venv/ready
 section: .venv/ready
 	@test -n "$(S)" || { echo 'make section: say which, as in `make section S=1.8`' >&2; exit 2; }
 	$(REPORT) section $(S) --model $(MODEL)
+
+# All of the page, or S=1.8, or N sections picked by chance.
+verify: .venv/ready
+	$(REPORT) verify --model $(MODEL) $(if $(S),--section $(S)) $(if $(N),--sample $(N))
+
+# Shows what would go to branch gh-pages of REMOTE (origin); PUSH=1 sends it.
+publish: .venv/ready
+	$(REPORT) publish --model $(MODEL) $(if $(REMOTE),--remote $(REMOTE)) $(if $(PUSH),--push)
 
 site serve status: .venv/ready
 	$(REPORT) $@ --model $(MODEL)
@@ -61,8 +69,12 @@ screenshot: .venv/ready
 
 # Trains the shipped model again: hours on a CPU. Needs npm for the icons.
 pocket: .venv/ready
-	.venv/bin/python -m generators.pocket.train
-	.venv/bin/python -m generators.pocket.train_convolutions
+	.venv/bin/python -m generators.pocket.train_stage_1
+	.venv/bin/python -m generators.pocket.train_refiner
+	.venv/bin/python -m generators.pocket.train_stages stage_2
+	.venv/bin/python -m generators.pocket.train_stages stage_3
+	.venv/bin/python -m generators.pocket.evaluate_stages
+	$(MAKE) evaluate
 
 # Resolves the newest versions that pyproject.toml allows, without installing them, and pins them.
 lock: .venv/ready

@@ -7,12 +7,16 @@ disagree with its picture. This module imports neither torch nor any model.
 from __future__ import annotations
 
 import itertools
+import json
+import re
 import string
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 Case = Mapping[str, Any]
+LONGEST_NAME = 60  # of a figure: it becomes part of file names
 
 
 class DeclarationError(ValueError):
@@ -78,10 +82,13 @@ class Figure:
     finds: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if not self.name or not set(self.name) <= set(string.ascii_lowercase + string.digits + "-"):
-            raise DeclarationError(f"figure {self.name!r}: use lower-case words joined by hyphens")
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name) or len(self.name) > LONGEST_NAME:
+            known = f"at most {LONGEST_NAME} letters and digits"
+            raise DeclarationError(f"figure {self.name!r}: use lower-case words joined by hyphens, {known}")
         if not self.cases:
             raise DeclarationError(f"figure {self.name!r} has no cases")
+        for case in self.cases:
+            self._check(case)
         shared = set.intersection(*(set(case) for case in self.cases))
         constant = {key for key in shared if all(case[key] == self.cases[0][key] for case in self.cases)}
         found = dict.fromkeys(self.finds, 0)
@@ -91,15 +98,44 @@ class Figure:
             ("label", shared | set(found)),
             ("alt", shared | set(found)),
         ):
-            for name in _fields(getattr(self, template)) - fields:
+            for name in self._fields(template) - fields:
                 known = ", ".join(sorted(fields)) or "none"
                 raise DeclarationError(f"figure {self.name!r}: {template} names {{{name}}}; the fields are: {known}")
-        if not _fields(self.label) & set(found):  # a label with found values is known only once drawn
-            labels = [(self.row_of(case), self.label_of(case)) for case in self.cases]
+        if not self._fields("label") & set(found):  # a label with found values is known only once drawn
+            try:
+                labels = [(self.row_of(case), self.label_of(case)) for case in self.cases]
+            except (ValueError, LookupError, AttributeError, TypeError) as error:
+                raise DeclarationError(f"figure {self.name!r}: row or label cannot be filled: {error}") from None
             for twice in (pair for pair in labels if labels.count(pair) > 1):
                 raise DeclarationError(
                     f"figure {self.name!r}: two panels have the label {' / '.join(filter(None, twice))!r}"
                 )
+
+    def _check(self, case: Case) -> None:
+        """Refuse a case that could not be handed to `draw`, or not be recorded."""
+        if not isinstance(case, Mapping) or not all(isinstance(name, str) for name in case):
+            raise DeclarationError(f"figure {self.name!r}: the case {case!r} is no dict of named fields; see `each`")
+        if "lab" in case:
+            raise DeclarationError(f"figure {self.name!r}: a case cannot have a field 'lab'; draw gets the lab so")
+        try:
+            json.dumps(dict(case), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            wrong = f"{error}; use texts, finite numbers, lists and None"
+            raise DeclarationError(f"figure {self.name!r}: a case cannot be recorded: {wrong}") from None
+        for text in (self.caption, self.row, self.label, self.alt, *_texts(case)):
+            for letter in text:
+                if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp"):
+                    wrong = f"the control character U+{ord(letter):04X} in {text[:40]!r}; remove it"
+                    raise DeclarationError(f"figure {self.name!r}: {wrong}")
+
+    def _fields(self, template: str) -> set[str]:
+        """The fields that a template of the figure names."""
+        try:
+            parsed = list(string.Formatter().parse(getattr(self, template)))
+        except ValueError as error:
+            wrong = f"{error}; write {{{{ and }}}} for plain braces"
+            raise DeclarationError(f"figure {self.name!r}: {template} does not parse: {wrong}") from None
+        return {name.split(".")[0].split("[")[0] for _, name, _, _ in parsed if name is not None}
 
     def caption_text(self) -> str:
         return self.caption.format_map(self.cases[0])
@@ -123,7 +159,7 @@ class Section:
     figures: Sequence[Figure]
 
     def __post_init__(self) -> None:
-        if not self.id or not all(part.isdigit() for part in self.id.split(".")):
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", self.id):
             raise DeclarationError(f"section {self.id!r}: the id is numbers joined by dots, such as 1.7.2")
         names = [figure.name for figure in self.figures]
         for name in names:
@@ -136,5 +172,10 @@ def section_key(section_id: str) -> tuple[int, ...]:
     return tuple(int(part) for part in section_id.split("."))
 
 
-def _fields(template: str) -> set[str]:
-    return {name.split(".")[0].split("[")[0] for _, name, _, _ in string.Formatter().parse(template) if name}
+def _texts(value: Any) -> list[str]:
+    """All texts in a case, however deep."""
+    if isinstance(value, Mapping):
+        return [text for pair in value.items() for item in pair for text in _texts(item)]
+    if isinstance(value, (list, tuple)):
+        return [text for item in value for text in _texts(item)]
+    return [value] if isinstance(value, str) else []

@@ -18,7 +18,6 @@ from .models.base import Model
 from .prompts import UNCONDITIONAL
 
 SEED = 42  # of sample 0, everywhere; sample k uses 42 + k
-GAMMA = 7.0  # the guidance scale wherever guidance is used
 
 Result = TypeVar("Result")
 
@@ -56,8 +55,9 @@ class Lab:
         """The model's own estimate for a prompt, without guidance."""
         return self.model.noise(prompt)
 
-    def guided(self, prompt: str, gamma: float = GAMMA) -> Estimate:
-        """The estimate with classifier-free guidance away from the empty prompt."""
+    def guided(self, prompt: str, gamma: float | None = None) -> Estimate:
+        """The estimate with classifier-free guidance away from the empty prompt; None takes the model's own gamma."""
+        gamma = self.model.gamma if gamma is None else gamma
         note("gamma", gamma)
         return cfg(self.model.noise(prompt), self.model.noise(UNCONDITIONAL), gamma)
 

@@ -14,6 +14,7 @@ import os
 import platform
 import shutil
 import time
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -92,9 +93,16 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
 
 
 def load_section(section_id: str) -> Section:
-    """Import a section's module. Raises DeclarationError where it declares no section, or another one."""
+    """Import a section's module. Raises DeclarationError, with file and line, where it does not declare its section."""
     path = staleness.sections()[section_id]
-    section = getattr(import_module(f"{__package__}.{path.stem}"), "SECTION", None)
+    try:
+        module = import_module(f"{__package__}.{path.stem}")
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        where = f"{path.name}:{lines[-1]}" if lines else path.name
+        what = "" if isinstance(error, DeclarationError) else f"{type(error).__name__}: "
+        raise DeclarationError(f"{where}: {what}{error}") from error
+    section = getattr(module, "SECTION", None)
     if not isinstance(section, Section):
         raise DeclarationError(f"{path.name}: declares no SECTION = Section(…)")
     if section.id != section_id:
@@ -220,8 +228,11 @@ def _expected(root: Path, model: str, section_id: str) -> int:
         staleness.read_record(state_folder(root, model) / section_id),
         staleness.read_json(root / "site" / "records" / f"{section_id}.json"),
     ):
-        if record and record["model"]["name"] == model:
-            return record["evaluations"]
+        try:
+            if record and record["model"]["name"] == model:
+                return int(record["evaluations"])
+        except (KeyError, TypeError, ValueError):
+            continue  # a damaged record; what it is of is drawn again or refused by the page
     return 0
 
 

@@ -11,6 +11,7 @@ import ast
 import copy
 import hashlib
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def sections() -> dict[str, Path]:
     """The modules of all sections by id, in page order: part_1_7_1.py is 1.7.1, and 1.10 comes after 1.9."""
     found = {path.stem.removeprefix("part_").replace("_", "."): path for path in HOME.glob("part_*.py")}
     for section_id, path in found.items():
-        if not all(part.isdigit() for part in section_id.split(".")):
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", section_id):
             raise SectionError(f"{path.name}: a section's module is named after its number, such as part_1_10.py")
     return {section_id: found[section_id] for section_id in sorted(found, key=section_key)}
 
@@ -55,6 +56,20 @@ def why_stale(folder: Path, section_id: str, model: str) -> str | None:
     record = read_record(folder)
     if record is None:
         return "not drawn yet"
+    try:
+        if why := why_outdated(record, section_id, model):
+            return why
+        for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
+            path = folder / panel["file"]
+            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != panel["bytes"]:
+                return f"{panel['file']} is missing or damaged"
+    except (KeyError, TypeError, AttributeError):
+        return "its record is damaged"
+    return None
+
+
+def why_outdated(record: dict[str, Any], section_id: str, model: str) -> str | None:
+    """Which of the things that the record was drawn from has changed since, in a few words; None when none has."""
     depends = record["depends"]
     if depends["weights"] != weights_digest(model):
         return "the model's weights changed"
@@ -63,10 +78,6 @@ def why_stale(folder: Path, section_id: str, model: str) -> str | None:
     for name, digest in depends["inputs"].items():
         if inputs.digest(name) != digest:
             return f"the input image {name} changed"
-    for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
-        path = folder / panel["file"]
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != panel["bytes"]:
-            return f"{panel['file']} is missing or damaged"
     return None
 
 
@@ -79,7 +90,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """A record from its file, or None where it cannot be read."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and record.get("format") == 1 else None
 
@@ -91,14 +102,22 @@ def weights_digest(model: str) -> str:
 
 @cache
 def _graph() -> grimp.ImportGraph:
-    return grimp.build_graph(PACKAGE, cache_dir=str(HOME.parent / ".cache" / "grimp"))
+    try:
+        return grimp.build_graph(PACKAGE, cache_dir=str(HOME.parent / ".cache" / "grimp"))
+    except grimp.exceptions.SourceSyntaxError as error:
+        where = Path(error.filename).name
+        raise SectionError(f"{where}:{error.lineno}: does not parse: {(error.text or '').strip()}") from None
 
 
 @cache
 def _tree(module: str) -> ast.Module:
     path = HOME.parent.joinpath(*module.split("."))
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return ast.parse(path.read_bytes(), filename=str(path))
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise SectionError(f"{path.name}:{line}: does not parse: {getattr(error, 'msg', error)}") from None
 
 
 @cache

@@ -5,31 +5,24 @@ The builder knows the generators only by the records that they leave on disk, an
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
-import tempfile
+import traceback
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import TemplateError, TemplateSyntaxError
 
-from report import grids, links, records, values, views
-from report.excerpt import excerpt, highlighted
-from report.markup import FIGURE, PLACEHOLDER, Prose
-from report.mathml import TexError, rich
+from report import budget, grids, links, verdicts
+from report.page import ReportPage, prose_files
 from report.problems import BuildError, Problems
-from report.records import Figure, Record, section_key
+from report.records import Figure, Record
 from report.web_images import PanelError, Store, open_panel, place_panel
+from report.whole import replaced
 
 __all__ = ["BuildError", "build", "sources"]
 
-TITLE = "The Power of Diffusion Models"
 STATIC = {".css", ".js", ".woff2", ".png", ".txt"}  # of templates/static, what the page is served with
-SECTION_VALUES = ("seconds", "evaluations", "network_calls")
 
 
 def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
@@ -40,26 +33,26 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
     root = root.resolve()
     site = (site or root / "site").resolve()
     problems = Problems(root)
-    page = _Page(root, model, site, problems)
-    html = page.render()
-    problems.check()
-
-    site.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{site.name}.", dir=site.parent) as beside:
-        new = Path(beside) / "new"
-        new.mkdir()
-        page.write(html, new)
+    with replaced(site) as new:
+        page = ReportPage(root, model, site, problems)
+        try:
+            html = page.render()
+        except TemplateError as error:
+            problems.add(*_wrong_template(error, root / "templates"))
+        problems.check()
+        _write(page, html, new)
         for text, wrong in links.broken(html, new):
             path, line = page.find(text)
             problems.add(path, line, wrong)
+        for wrong in budget.broken(html, new):
+            problems.add(site / "index.html", None, wrong)
         problems.check()
-        _swap(new, site, Path(beside) / "old")
     return site / "index.html"
 
 
 def sources(root: Path) -> list[Path]:
     """The files that a page is made from, besides the published site: what `serve` should watch."""
-    prose = _prose_files(root)
+    prose = prose_files(root)
     code = {
         root / match[1]
         for path in prose.values()
@@ -70,295 +63,46 @@ def sources(root: Path) -> list[Path]:
     return sorted(found)
 
 
-def _prose_files(root: Path) -> dict[str, Path]:
-    """Section id -> prose file, in page order; "" is the introduction."""
-    found = {path.stem.removeprefix("part_").replace("_", "."): path for path in root.glob("report/part_*.md")}
-    ordered = sorted(found, key=lambda name: section_key(name) if re.fullmatch(r"\d+(\.\d+)*", name) else (-1,))
-    intro = root / "report" / "intro.md"
-    return ({"": intro} if intro.is_file() else {}) | {name: found[name] for name in ordered}
-
-
-class _Page:
-    """One build's state: the records, the prose, the figures' numbers. It is the `Page` that the prose asks."""
-
-    def __init__(self, root: Path, model: str, site: Path, problems: Problems) -> None:
-        self.root, self.model, self.site, self.problems = root, model, site, problems
-        self.records = records.load(root, model, site, problems)
-        self.by_id = {record.id: record for record in self.records}
-        self.figures = {figure.id: (record, figure) for record in self.records for figure in record.figures}
-        self.prose: dict[str, Prose] = {}
-        for name, path in _prose_files(root).items():
-            if name in self.by_id or not name:
-                self.prose[name] = Prose(path, model, problems)
-            elif re.fullmatch(r"\d+(\.\d+)*", name):
-                problems.add(path, None, f"section {name} has not been drawn by {model}; run `report section {name}`")
-            else:
-                problems.add(path, None, "the name is part_ and the section's number, as in part_1_7_2.md")
-        if not self.records and not self.prose:
-            problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; run `report`")
-        self.numbers = self._number()
-        self._scan_records()
-
-    # -- gathering ----------------------------------------------------------------------------------------------------
-
-    def _number(self) -> dict[str, int]:
-        """Figure id -> its number: the order on the page is the order in which the prose places them."""
-        placed: dict[str, tuple[Path, int]] = {}
-        order: list[str] = []
-        for name in ["", *self.by_id]:
-            prose = self.prose.get(name)
-            if prose:
-                for line, figure in prose.figures:
-                    if figure not in self.figures:
-                        wrong = f"unknown figure {figure!r}; {self._known(figure)}"
-                        prose.problem(line, wrong)
-                    elif figure in placed:
-                        path, first = placed[figure]
-                        prose.problem(
-                            line, f"figure {figure} is placed twice; it stands in {path.name}:{first} already"
-                        )
-                    else:
-                        placed[figure] = prose.path, line
-                        order.append(figure)
-            elif name:
-                order += [figure.id for figure in self.by_id[name].figures if self._is_left(figure)]
-        for name, (record, _) in self.figures.items():
-            if name not in order:
-                prose = self.prose[record.id]
-                prose.problem(None, f"figure {name} is drawn but never placed; add `/// fig | {name}` and `///`")
-        return {name: number for number, name in enumerate(order, 1)}
-
-    def _known(self, figure: str) -> str:
-        section = figure.split("-")[0]
-        if section in self.by_id:
-            there = ", ".join(found.id for found in self.by_id[section].figures) or "none"
-            return f"section {section} has: {there}"
-        return f"no section {section} has been drawn; run `report section {section}`"
-
-    def _scan_records(self) -> None:
-        """Texts of the records are printed too: no placeholder and no bad TeX may hide there."""
-        for record in self.records:
-            texts = [record.title]
-            for figure in record.figures:
-                texts += [figure.caption]
-                texts += [text for panel in figure.panels for text in (panel.row, panel.label, panel.alt)]
-                for panel in figure.panels:
-                    if not panel.alt.strip() or panel.alt.strip().lower() in ("image", "figure", "picture", "photo"):
-                        wrong = f"figure {figure.id}, panel {panel.number}: alt {panel.alt!r} says nothing; describe it"
-                        self.problems.add(record.path, None, wrong)
-            for text in dict.fromkeys(texts):
-                if match := PLACEHOLDER.search(text):
-                    wrong = f"placeholder {match[0]!r} in {text!r}; change it in {record.source}"
-                    self.problems.add(record.path, None, wrong)
-                try:
-                    rich(text)
-                except TexError as error:
-                    self.problems.add(record.path, None, f"{error}; change it in {record.source}")
-
-    def find(self, text: str) -> tuple[Path, int | None]:
-        """Where the prose says `text`, for problems that only the finished page shows."""
-        for prose in self.prose.values():
-            for line, written in enumerate(prose.text.splitlines(), 1):
-                if text in written:
-                    return prose.path, line
-        return self.site / "index.html", None
-
-    # -- what the prose asks (see markup.Page) ------------------------------------------------------------------------
-
-    def figure(self, name: str, note: Markup) -> Markup:
-        if name not in self.figures:
-            return Markup("")  # reported when the figures were numbered
-        record, figure = self.figures[name]
-        try:
-            view = views.figure_view(record, figure, self.numbers[name], note)
-        except TexError:
-            return Markup("")  # reported when the records were scanned
-        return self._template("figure.html.j2", figure=view)
-
-    def table(self, name: str, fields: list[str], note: Markup) -> Markup:
-        _, figure = self._figure(name)
-        rows = []
+def _write(page: ReportPage, html: str, new: Path) -> None:
+    """Puts the page and all that it loads into the folder `new`; missing or wrong panels become problems."""
+    store = Store(page.root / ".report" / "web", page.site, new)
+    for record, figure in page.figures.values():
         for panel in figure.panels:
-            if any(field in panel.found for field in fields):
-                cells = [
-                    values.shown(key, panel.found[key], unit=False) if key in panel.found else "–" for key in fields
-                ]
-                rows.append((rich_or_plain(panel.name), cells))
-        for key in fields:
-            if not any(key in panel.found for panel in figure.panels):
-                known = ", ".join(sorted({key for panel in figure.panels for key in panel.found})) or "none"
-                raise LookupError(f"no panel of {name} found {key!r}; found there: {known}")
-        heads = [values.title(key) for key in fields]
-        link = self.reference("fig", name)
-        return self._template("table.html.j2", heads=heads, rows=rows, link=link, note=note)
+            place_panel(store, record, figure, panel, page.site, page.problems)
 
-    def code(self, target: str, note: Markup) -> Markup:
-        found = excerpt(self.root, target)
-        return self._template("code.html.j2", excerpt=found, code=highlighted(found.code), note=note)
+        def compose(record: Record = record, figure: Figure = figure) -> bytes:
+            return grids.compose(figure, [open_panel(record, figure, panel, page.site) for panel in figure.panels])
 
-    def reference(self, kind: str, target: str) -> Markup:
-        if kind == "sec":
-            if target not in self.by_id:
-                raise LookupError(f"@sec:{target}: there is no section {target} on the page")
-            return Markup('<a href="#sec-{0}">Section\u00a0{0}</a>').format(target)
-        if kind == "fig":
-            self._figure(target)
-            number = self.numbers.get(target, "?")
-            return Markup('<a href="#fig-{}">Figure\u00a0{}</a>').format(target, number)
-        return Markup('<span class="value">{}</span>').format(self._value(target))
-
-    def _value(self, target: str) -> str:
-        """The text of `1.2-blur[t=250].psnr`, or of `1.4.seconds`. Raises LookupError."""
-        where, _, name = target.rpartition(".")
-        if re.fullmatch(r"\d+(\.\d+)*", where):
-            if where not in self.by_id or name not in SECTION_VALUES:
-                raise LookupError(f"@val:{target}: a section that is drawn has {', '.join(SECTION_VALUES)}")
-            return values.shown(name, getattr(self.by_id[where], name))
-        match = re.fullmatch(rf"({FIGURE})(?:\[(.*)\])?", where)
-        assert match, target
-        try:
-            _, figure = self._figure(match[1])
-            panels = values.select(figure.panels, match[2] or "")
-            if not panels:
-                raise LookupError(f"no panel of {match[1]} has {match[2]}")
-            found = list(dict.fromkeys(values.shown(name, values.field(panel, name)) for panel in panels))
-            if len(found) > 1:
-                raise LookupError(f"{len(panels)} panels with different values; choose one in [ ]")
-        except LookupError as error:
-            raise LookupError(f"@val:{target}: {error.args[0]}") from None
-        return found[0]
-
-    def _figure(self, name: str) -> tuple[Record, Figure]:
-        if name not in self.figures:
-            raise LookupError(f"there is no figure {name}; {self._known(name)}")
-        return self.figures[name]
-
-    # -- rendering ----------------------------------------------------------------------------------------------------
-
-    def _template(self, template: str, **context: Any) -> Markup:
-        return Markup(_environment((self.root / "templates").resolve()).get_template(template).render(context))
-
-    def render(self) -> str:
-        """The whole page as HTML; problems in the prose are noted on the way, and then the text is of no use."""
-        if self.problems.lines and not self.records:
-            self.problems.check()
-        sections = []
-        for record in self.records:
-            # A section inside another one, such as 1.7.2, stands one level lower, as its number says.
-            level = 2 + (record.id.rpartition(".")[0] in self.by_id)
-            prose = self.prose.get(record.id)
-            if prose:
-                html = prose.html(self, level + 1)
-            else:
-                mine = [figure.id for figure in record.figures if self._is_left(figure)]
-                html = Markup("").join(self.figure(name, Markup()) for name in mine)
-            sections.append({"id": record.id, "title": rich_or_plain(record.title), "level": level, "html": html})
-        intro = self.prose[""].html(self, 2) if "" in self.prose else Markup("")
-        self.problems.check()
-        return self._template(
-            "page.html.j2",
-            title=TITLE,
-            model=self.records[0].model,
-            description=_named(self.records[0]),
-            intro=intro,
-            sections=sections,
-            trajectory=views.trajectory(self.records),
-            style=_digest(self.root / "templates" / "static" / "style.css"),
-            provenance=self._provenance(),
-        )
-
-    def _is_left(self, figure: Figure) -> bool:
-        """Whether no prose places the figure, not even another section's."""
-        return not any(figure.id == name for prose in self.prose.values() for _, name in prose.figures)
-
-    def _provenance(self) -> dict[str, Any]:
-        """The footer's facts. Sections may have been drawn by different weights: then each digest names its own."""
-
-        def by(text: Any) -> list[tuple[str, str]]:
-            groups: dict[str, list[str]] = {}
-            for record in self.records:
-                groups.setdefault(text(record), []).append(record.id)
-            return [(found, ", ".join(ids) if len(groups) > 1 else "") for found, ids in groups.items()]
-
-        return {
-            "digests": by(lambda record: record.digest),
-            "runs": by(lambda record: f"{record.device}, {record.dtype}"),
-            "versions": by(views.versions),
-            "figures": len(self.figures),
-            "panels": sum(len(figure.panels) for _, figure in self.figures.values()),
-            "evaluations": sum(record.evaluations for record in self.records),
-            "duration": values.duration(sum(record.seconds for record in self.records)),
-        }
-
-    # -- writing ------------------------------------------------------------------------------------------------------
-
-    def write(self, html: str, new: Path) -> None:
-        """Puts the page and all that it loads into the folder `new`; missing or wrong panels become problems."""
-        store = Store(self.root / ".report" / "web", self.site, new)
-        for record, figure in self.figures.values():
-            for panel in figure.panels:
-                place_panel(store, record, figure, panel, self.site, self.problems)
-
-            def compose(record: Record = record, figure: Figure = figure) -> bytes:
-                return grids.compose(figure, [open_panel(record, figure, panel, self.site) for panel in figure.panels])
-
-            if not self.problems.lines:
-                try:
-                    store.place(grids.path(figure), compose)
-                except PanelError as error:
-                    self.problems.add(record.path, None, str(error))
-        (new / "records").mkdir()
-        for record in self.records:
-            shutil.copyfile(record.path, new / "records" / f"{record.id}.json")
-        for path in _static(self.root / "templates" / "static"):
-            target = new / "static" / path.name
-            target.parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, target)
-        (new / ".nojekyll").touch()  # GitHub Pages: serve the files as they are
-        (new / "index.html").write_text(html, encoding="utf-8")
-
-
-def _named(record: Record) -> str:
-    """The model's description, which the reader must be able to tell by its name."""
-    named = record.description.startswith(record.model)
-    return record.description if named else f"{record.model}, {record.description}"
-
-
-@cache
-def _environment(folder: Path) -> Environment:
-    """Jinja for one folder of templates; it notices by itself when one of them changes."""
-    return Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def rich_or_plain(text: str) -> Markup:
-    """A title with its formulas; bad TeX has been reported with the record and stays as it was written."""
-    try:
-        return rich(text)
-    except TexError:
-        return Markup("{}").format(text)
+        if not page.problems.lines:
+            try:
+                store.place(grids.path(figure), compose)
+            except PanelError as error:
+                page.problems.add(record.path, None, str(error))
+    if page.card and not page.problems.lines:
+        card = page.card
+        store.place(card.path, lambda: card.compose(page.site))
+    (new / "records").mkdir()
+    for record in page.records:
+        shutil.copyfile(record.path, new / "records" / f"{record.id}.json")
+        if verification := verdicts.read(page.site, record.path):
+            verdicts.write(new, record.id, verification)
+    for path in _static(page.root / "templates" / "static"):
+        target = new / "static" / path.name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
+    (new / ".nojekyll").touch()  # GitHub Pages: serve the files as they are
+    (new / "index.html").write_text(html, encoding="utf-8")
 
 
 def _static(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.iterdir()) if path.suffix in STATIC)
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-
-
-def _swap(new: Path, site: Path, old: Path) -> None:
-    """Puts `new` in the place of `site`; should that fail half-way, the old site comes back."""
-    if site.exists():
-        site.rename(old)
-    try:
-        new.rename(site)
-    except OSError:
-        if old.exists():
-            old.rename(site)
-        raise
+def _wrong_template(error: TemplateError, folder: Path) -> tuple[Path, int | None, str]:
+    """Which template is wrong, on which line, and how."""
+    if isinstance(error, TemplateSyntaxError) and error.name:
+        return folder / error.name, error.lineno, f"the template does not parse: {error.message}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
+    if frames:
+        return Path(frames[-1].filename), frames[-1].lineno, f"the template fails: {error.message}"
+    return folder, None, f"there is no template {error.message}"

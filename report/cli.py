@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
 import time
@@ -12,6 +13,10 @@ from typing import Any
 import click
 
 ROOT = Path(__file__).parents[1]
+OS_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, and run the same command again"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable, and run the same command again"),
+}
 
 model_option = click.option(
     "--model", default="pocket", show_default=True, help="Which model draws: pocket (ships here) or deepfloyd."
@@ -19,7 +24,7 @@ model_option = click.option(
 
 
 def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
-    """Errors that the user can mend become one line on stderr and exit status 1; Ctrl-C becomes 130."""
+    """Errors that the user can mend, the disk's included, become one line and exit status 1; Ctrl-C becomes 130."""
 
     @functools.wraps(verb)
     def guarded(*args: Any, **kwargs: Any) -> None:
@@ -28,12 +33,21 @@ def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
         from generators.models import ModelError
         from generators.staleness import SectionError
 
-        from .problems import BuildError
+        from .problems import BuildError, PublishError, VerifyError
+
+        known = (BuildError, DeclarationError, InputError, ModelError, PublishError, SectionError, VerifyError)
 
         try:
             verb(*args, **kwargs)
-        except (BuildError, DeclarationError, InputError, ModelError, SectionError) as error:
+        except known as error:
             click.echo(f"report: {error}", err=True)
+            sys.exit(1)
+        except BrokenPipeError:
+            raise  # whoever read along has gone; click ends quietly
+        except OSError as error:
+            advice = OS_ADVICE.get(error.errno or 0, "see to it, and run the same command again")
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"report: {where}{error.strerror or error}; {advice}; what was finished is kept", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
             click.echo("report: stopped; what was finished is kept, run the same command to go on", err=True)
@@ -66,6 +80,60 @@ def section(ids: tuple[str, ...], again: bool, model: str) -> None:
     """Draw the sections IDS, such as 1.8, if they are stale, then build the page."""
     _draw(model, ids, again)
     _build(model)
+
+
+@main.command()
+@click.option("--section", "ids", multiple=True, metavar="ID", help="Only this section, such as 1.8; may be repeated.")
+@click.option("--sample", default=0, metavar="N", help="Only N of the sections, picked by chance.")
+@model_option
+@one_line_errors
+def verify(ids: tuple[str, ...], sample: int, model: str) -> None:
+    """Draw published sections again and compare the pixels; the page then shows the result.
+
+    Exit status 0: all panels are identical or within tolerance; 1: some differ.
+    """
+    from . import verdicts
+    from .progress import Progress
+    from .verify import verify as run
+
+    with Progress() as progress:
+        found = run(ROOT, model, ids, sample, progress)
+    for section_id, of_section in found.items():
+        click.echo(f"{section_id:6} {len(of_section)} panels: {verdicts.summary(of_section)}")
+    everything = [verdict for of_section in found.values() for verdict in of_section]
+    click.echo(f"{'all':6} {len(everything)} panels: {verdicts.summary(everything)}")
+    _build(model)
+    sys.exit(any(verdict.kind == verdicts.DIFFERS for verdict in everything))
+
+
+@main.command()
+@model_option
+@one_line_errors
+def check(model: str) -> None:
+    """Check the site: whole, as its records and the prose give it, and verified. Never samples."""
+    from .check import unfit
+
+    _refuse(unfit(ROOT, model))
+    click.echo("The site is what its records and the prose give, and every section was verified.")
+
+
+@main.command()
+@click.option("--remote", default="origin", show_default=True, help="A remote of this repository, or an address.")
+@click.option("--branch", default="gh-pages", show_default=True, help="The branch that is served.")
+@click.option("--push", "sends", is_flag=True, help="Push; without it, only say what would go.")
+@model_option
+@one_line_errors
+def publish(remote: str, branch: str, sends: bool, model: str) -> None:
+    """Put site/ on a branch of a remote, if it is committed, fresh and verified."""
+    from . import publish as publishing
+
+    _refuse(publishing.refusals(ROOT, model))
+    planned = publishing.plan(ROOT, remote, branch)
+    click.echo(planned.told())
+    if planned.changes and sends:
+        click.echo(f"pushed {publishing.push(ROOT, planned)[:12]}")
+    elif planned.changes:
+        click.echo("Nothing was sent. To publish: `make publish PUSH=1`, or the same command with --push.")
 
 
 @main.command()
@@ -118,6 +186,14 @@ def _draw(model: str, ids: tuple[str, ...] = (), again: bool = False) -> None:
         count = draw(ROOT, model, ids, again, progress)
     if not count:
         click.echo("All sections asked for are up to date." if ids else "All sections are up to date.")
+
+
+def _refuse(problems: list[str]) -> None:
+    """Say every problem, one line each, and end with exit status 1; go on where there is none."""
+    for line in problems:
+        click.echo(f"report: {line}", err=True)
+    if problems:
+        sys.exit(1)
 
 
 def _build(model: str) -> None:

@@ -33,10 +33,10 @@ def excerpt(root: Path, target: str) -> Excerpt:
     file = (root / where).resolve()
     if file.suffix != ".py" or not file.is_relative_to(root.resolve()) or not file.is_file():
         raise LookupError(f"unknown code target {target!r}: there is no file {where}")
-    source = file.read_text(encoding="utf-8")
     try:
+        source = file.read_text(encoding="utf-8")
         node: ast.AST = ast.parse(source)
-    except SyntaxError as error:
+    except (SyntaxError, ValueError) as error:  # ValueError: not UTF-8, or a null character
         raise LookupError(f"code target {target!r}: {where} does not parse ({error})") from None
     for part in name.split("."):
         found = [child for child in getattr(node, "body", []) if part in _names(child)]
@@ -48,6 +48,20 @@ def excerpt(root: Path, target: str) -> Excerpt:
     first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
     lines = source.splitlines()[first - 1 : node.end_lineno]
     return Excerpt(where, name, first, node.end_lineno, textwrap.dedent("\n".join(lines)))
+
+
+def declared(root: Path, path: str, name: str) -> tuple[int, int] | None:
+    """The lines on which a section's source declares the figure of this name: the call that gets it first."""
+    try:
+        tree = ast.parse((root / path).read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError):
+        return None  # whoever draws the section is told
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and first.value == name and node.end_lineno:
+                return node.lineno, node.end_lineno
+    return None
 
 
 def highlighted(code: str, language: str = "python") -> Markup:

@@ -1,4 +1,5 @@
-"""Checks the finished page: every link, fragment and image leads somewhere inside the site, and every id is its own."""
+"""Checks the finished page: every link, fragment and image leads somewhere inside the site, every id is its own, and
+nothing is written into the page that its Content-Security-Policy forbids."""
 
 from __future__ import annotations
 
@@ -16,17 +17,22 @@ class _Reader(HTMLParser):
         self.pointers: list[str] = []
         self.links: list[str] = []
         self.loads: list[str] = []
+        self.forbidden: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "style" or (tag == "script" and not any(name == "src" for name, _ in attrs)):
+            self.forbidden.append(f"<{tag}>")
         for name, value in attrs:
             value = value or ""
+            if name == "style" or name.startswith("on"):
+                self.forbidden.append(f'{name}="{value}"')
             if name == "id":
                 self.ids.append(value)
             elif name in POINTERS:
                 self.pointers += value.split()
             elif name == "srcset":
                 self.loads += [part.split()[0] for part in value.split(",") if part.split()]
-            elif name == "src" or (name == "href" and tag == "link"):
+            elif name == "src" or (name == "href" and dict(attrs).get("rel") in ("stylesheet", "icon")):
                 self.loads.append(value)
             elif name == "href":
                 self.links.append(value)
@@ -39,6 +45,7 @@ def broken(html: str, site: Path) -> list[tuple[str, str]]:
     ids = set(page.ids)
     found = [(name, f"the id {name!r} is there twice") for name in sorted(ids) if page.ids.count(name) > 1]
     found += [(name, f"a label points to {name!r}, which is not there") for name in page.pointers if name not in ids]
+    found += [(text, f"{text} in the page: its Content-Security-Policy forbids that") for text in page.forbidden]
     for address in dict.fromkeys(page.loads + page.links):
         parts = urlsplit(address)
         if parts.scheme or parts.netloc:

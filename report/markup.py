@@ -1,6 +1,7 @@
 """Prose to HTML: Markdown, with what this report adds to it.
 
     /// fig | 1.2-blur            a figure; text up to the closing `///` becomes a note below it
+    /// fig | 1.4-trajectory | slide    … with a control; report/controls.py lists them
     /// code | path.py::Name      a definition, pulled from the source
     /// table | 1.2-blur | psnr   a table of values from the record
     /// only | pocket             prose for the page of that model alone
@@ -35,6 +36,7 @@ PLACEHOLDER = re.compile(
 )
 DIRECTIVES = ("fig", "code", "table", "only")
 
+_CONTROL = re.compile("(?![\n\r\t])[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[ \t]*$")
 _LIFT = re.compile(
     r"(?P<code>(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=ticks)(?!`))"
@@ -51,7 +53,7 @@ _MARKS = re.compile("\ue000(\\d+)\ue001")
 class Page(Protocol):
     """What prose may ask of the page. Each raises LookupError, with the words for the reader of the message."""
 
-    def figure(self, name: str, note: Markup) -> Markup: ...
+    def figure(self, name: str, note: Markup, wish: str = "") -> Markup: ...
 
     def table(self, name: str, fields: list[str], note: Markup) -> Markup: ...
 
@@ -76,7 +78,16 @@ class Prose:
     def __init__(self, path: Path, model: str, problems: Problems) -> None:
         self.path = path
         self.problems = problems
-        self.text = path.read_text(encoding="utf-8").replace("\ue000", "").replace("\ue001", "")
+        data = path.read_bytes()
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            problems.add(path, data.count(b"\n", 0, error.start) + 1, "not UTF-8; save the file again as UTF-8")
+            text = data.decode("utf-8", errors="replace")
+        for match in _CONTROL.finditer(text):
+            wrong = f"the control character U+{ord(match[0]):04X} in the prose; remove it"
+            problems.add(path, text.count("\n", 0, match.start()) + 1, wrong)
+        self.text = _CONTROL.sub("", text).replace("\ue000", "").replace("\ue001", "")
         self.directives: list[Directive] = []
         self._lines = self._scan(model)
 
@@ -149,9 +160,13 @@ class Prose:
         if name not in DIRECTIVES:
             self.problem(number, f"unknown directive {name!r}; there are: {', '.join(DIRECTIVES)}")
             return None, True
-        wanted = 2 if name == "table" else 1
-        if len(arguments) != wanted or not all(arguments):
-            form = {"table": "/// table | 1.2-blur | psnr ssim", "code": "/// code | path/to/file.py::name"}
+        wanted = {"table": (2,), "fig": (1, 2)}.get(name, (1,))
+        if len(arguments) not in wanted or not all(arguments):
+            form = {
+                "fig": "/// fig | 1.2-blur` or `/// fig | 1.2-blur | control",
+                "table": "/// table | 1.2-blur | psnr ssim",
+                "code": "/// code | path/to/file.py::name",
+            }
             self.problem(number, f"`/// {name}` wants the form `{form.get(name, f'/// {name} | name')}`")
             return Directive("broken", number, arguments), True
         if name == "only":
@@ -230,7 +245,7 @@ class Prose:
         note = self._convert(body, found.line + 1, page, level + 1) if body.strip() else Markup("")
         try:
             if found.kind == "fig":
-                return page.figure(found.arguments[0], note)
+                return page.figure(found.arguments[0], note, "".join(found.arguments[1:]))
             if found.kind == "table":
                 return page.table(found.arguments[0], found.arguments[1].replace(",", " ").split(), note)
             return page.code(found.arguments[0], note)

@@ -23,6 +23,8 @@ STYLES = {
     "width: 50%": "half",
 }
 
+LONGEST = 2000  # letters; math-core recurses, and deeper nesting than so many letters allow would end the process
+
 
 class TexError(ValueError):
     """The TeX is wrong; the message says how."""
@@ -31,6 +33,8 @@ class TexError(ValueError):
 @cache
 def mathml(tex: str, display: bool = False) -> Markup:
     """One formula as MathML. Raises TexError on bad TeX."""
+    if len(tex) > LONGEST:
+        raise TexError(f"bad TeX in ${tex.strip()[:40]}…$: longer than {LONGEST} letters; split the formula")
     try:
         found = _converter().convert_with_local_state(tex, displaystyle=display)
     except LatexError as error:

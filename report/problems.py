@@ -13,6 +13,14 @@ class BuildError(Exception):
         self.problems = problems
 
 
+class VerifyError(Exception):
+    """What is asked for cannot be verified. One line: what is wrong, what to do."""
+
+
+class PublishError(Exception):
+    """The site cannot be published. One line: what is wrong, what to do."""
+
+
 class Problems:
     """Gathers problems so that one build reports all of them; `check` raises BuildError when there are any."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,11 +29,13 @@ class Panel:
     alt: str
     case: Mapping[str, Any]
     found: Mapping[str, Any]
+    inputs: tuple[str, ...]
     seeds: tuple[int, ...]
     prompts: tuple[str, ...]
     gamma: float | None
     timesteps: tuple[int, ...]
     evaluations: int
+    seconds: float
     origin: str
 
     @property
@@ -99,10 +102,14 @@ def section_key(section_id: str) -> tuple[int, ...]:
     return tuple(int(part) for part in section_id.split("."))
 
 
-def load(root: Path, model: str, site: Path, problems: Problems) -> list[Record]:
-    """Every section that `model` has drawn, in page order: local records first, published ones for the rest."""
+def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: bool = True) -> list[Record]:
+    """Every section that `model` has drawn, in page order: local records first, published ones for the rest.
+
+    Without `drawn_here`, the published ones only.
+    """
     paths = {path.stem: path for path in site.glob("records/*.json")}
-    paths |= {path.parent.name: path for path in root.glob(f".report/{model}/*/record.json")}
+    if drawn_here:
+        paths |= {path.parent.name: path for path in root.glob(f".report/{model}/*/record.json")}
     records = []
     for section_id, path in paths.items():
         local = path.name == "record.json"
@@ -111,7 +118,7 @@ def load(root: Path, model: str, site: Path, problems: Problems) -> list[Record]
         except KeyError as error:
             problems.add(path, None, f"the record has no {error}; run `report section {section_id}`")
             continue
-        except (ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             problems.add(path, None, f"not a record ({error}); run `report section {section_id}`")
             continue
         if not (root / record.source).is_file():
@@ -130,6 +137,8 @@ def _read(path: Path, folder: Path | None) -> Record:
     if raw.get("format") != FORMAT:
         raise ValueError(f"format {raw.get('format')!r}, expected {FORMAT}")
     section_key(raw["id"])
+    if not re.fullmatch(r"generators/part_[0-9_]+\.py", raw["source"]):
+        raise ValueError(f"source {raw['source']!r} is no section's")
     return Record(
         id=raw["id"],
         title=raw["title"],
@@ -150,6 +159,8 @@ def _read(path: Path, folder: Path | None) -> Record:
 
 
 def _figure(section: str, raw: Mapping[str, Any]) -> Figure:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", raw["name"]):
+        raise ValueError(f"figure name {raw['name']!r} is not lower-case words joined by hyphens")
     panels = tuple(_panel(number, panel) for number, panel in enumerate(raw["panels"], 1))
     if not panels:
         raise ValueError(f"figure {raw['name']} has no panels")
@@ -159,6 +170,10 @@ def _figure(section: str, raw: Mapping[str, Any]) -> Figure:
 def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
     if Path(raw["file"]).name != raw["file"]:
         raise ValueError(f"panel file {raw['file']!r} is not a plain name")
+    if not re.fullmatch(r"[0-9a-f]{64}", raw["pixels"]):
+        raise ValueError(f"panel digest {raw['pixels']!r} is no SHA-256")
+    if control := re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", "".join(map(str, _texts(raw)))):
+        raise ValueError(f"the control character U+{ord(control[0]):04X} in a text of a panel")
     return Panel(
         number=number,
         file=raw["file"],
@@ -170,10 +185,17 @@ def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
         alt=raw["alt"],
         case=dict(raw["case"]),
         found=dict(raw["found"]),
+        inputs=tuple(raw["inputs"]),
         seeds=tuple(raw["seeds"]),
         prompts=tuple(raw["prompts"]),
         gamma=raw["gamma"],
         timesteps=tuple(raw["timesteps"]),
         evaluations=int(raw["evaluations"]),
+        seconds=float(raw["seconds"]),
         origin=raw["origin"],
     )
+
+
+def _texts(raw: Mapping[str, Any]) -> list[Any]:
+    """What a reader of the page may see of a panel."""
+    return [raw["row"], raw["label"], raw["alt"], *raw["prompts"], *raw["case"].values(), *raw["found"].values()]

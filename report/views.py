@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from markupsafe import Markup
 
 from report import grids
+from report.controls import Control
 from report.mathml import plain, rich
 from report.records import Figure, Panel, Record
 from report.values import compact, duration, ranges, shown, vary
@@ -59,6 +59,35 @@ class Fact:
     term: str
     items: list[tuple[str, str]]
     code: bool = False
+    copy: bool = False
+
+
+@dataclass(frozen=True)
+class StageView:
+    """A picture of a control's stage: its images, the lowest first, and what stands below."""
+
+    panels: list[PanelView]
+    label: Markup
+    readings: list[str]
+    outline: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A figure's control: its kind, the names of its ends or (name, column) of its stops, its pictures, their size."""
+
+    kind: str
+    names: list[str]
+    stops: list[tuple[str, int]]
+    views: list[StageView]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Another figure, and its number, whose panels stand above a figure's own."""
+
+    figure: Figure
+    number: int
 
 
 @dataclass(frozen=True)
@@ -76,14 +105,31 @@ class FigureView:
     rows: list[tuple[Heading, list[PanelView]]]
     grid: str
     record: str
+    stage: Stage | None = None
     made: list[Fact] = field(default_factory=list)
 
 
-def figure_view(record: Record, figure: Figure, number: int, note: Markup) -> FigureView:
-    """Everything the figure's template prints. Raises TexError on bad TeX in a caption or a label."""
-    columns, scale, fine = figure.columns, _scale(figure), any(not pixelated(panel) for panel in figure.panels)
+def figure_view(
+    record: Record,
+    figure: Figure,
+    number: int,
+    note: Markup,
+    lines: tuple[int, int] | None = None,
+    control: Control | None = None,
+    beside: Beside | None = None,
+) -> FigureView:
+    """Everything the figure's template prints. lines: where its source declares it.
+
+    Raises TexError on bad TeX in a caption or a label.
+    """
+    columns, fine = figure.columns, any(not pixelated(panel) for panel in figure.panels)
+    # The stage shows the pictures large; below it the grid is for comparing.
+    scale = 2 if control and control.views and columns > 2 else _scale(figure)
     layout = f"columns-{min(columns, 8)} scale-{scale}{' fine' if fine else ''}"
     rows = [(heading(name), [panel_view(figure, panel) for panel in panels]) for name, panels in figure.rows]
+    if beside:
+        theirs = [panel_view(beside.figure, panel) for panel in beside.figure.panels]
+        rows = [(_guidance(beside.figure, beside), theirs), (_guidance(figure), rows[0][1])]
     return FigureView(
         id=figure.id,
         number=number,
@@ -91,13 +137,39 @@ def figure_view(record: Record, figure: Figure, number: int, note: Markup) -> Fi
         note=note,
         layout=layout,
         sizes=f"{64 * scale}px",
-        is_grid=figure.is_grid,
-        headers=[heading(panel.label) for panel in figure.rows[0][1]] if figure.is_grid else [],
+        is_grid=figure.is_grid or bool(beside),
+        headers=[heading(panel.label) for panel in figure.rows[0][1]] if figure.is_grid or beside else [],
         rows=rows,
         grid=grids.path(figure),
         record=f"records/{record.id}.json",
-        made=how_made(record, figure),
+        stage=_stage(figure, control) if control and not beside else None,
+        made=how_made(record, figure, lines),
     )
+
+
+def _stage(figure: Figure, control: Control) -> Stage:
+    return Stage(
+        control.kind,
+        [plain(name) for name in control.names],
+        [(plain(name), column) for name, column in zip(control.names, control.columns, strict=False)],
+        [
+            StageView(
+                [panel_view(figure, panel) for panel in view.panels],
+                rich(view.label),
+                list(view.readings),
+                view.outline,
+            )
+            for view in control.views
+        ],
+    )
+
+
+def _guidance(figure: Figure, beside: Beside | None = None) -> Heading:
+    """The header of a row of samples that stand beside others: how they were guided."""
+    gamma = figure.panels[0].gamma
+    text = Markup("no guidance") if gamma is None else Markup("γ = {}").format(shown("gamma", gamma))
+    where = Markup(' (<a href="#fig-{}">Figure {}</a>)').format(figure.id, beside.number) if beside else ""
+    return Heading(text + where, "")
 
 
 def heading(text: str) -> Heading:
@@ -117,7 +189,7 @@ def panel_view(figure: Figure, panel: Panel) -> PanelView:
     return PanelView(
         src=next(form.path for form in files if form.format == kinds[-1]),
         sources=sources,
-        full=files[-1].path if panel.width > 256 else "",
+        full=files[-1].path,
         width=panel.width,
         height=panel.height,
         alt=plain(panel.alt),
@@ -126,7 +198,7 @@ def panel_view(figure: Figure, panel: Panel) -> PanelView:
     )
 
 
-def how_made(record: Record, figure: Figure) -> list[Fact]:
+def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> list[Fact]:
     """The facts behind a figure; where its panels differ, each value says whose it is."""
     facts = []
 
@@ -144,21 +216,31 @@ def how_made(record: Record, figure: Figure) -> list[Fact]:
     add("Timesteps", lambda panel: compact(panel.timesteps))
     add("Kind", lambda panel: ORIGINS.get(panel.origin, panel.origin))
     add("Size", lambda panel: f"{panel.width} × {panel.height}")
-    evaluations = sum(panel.evaluations for panel in figure.panels)
+    # Panels that show one run, such as both sides of an anagram, each record all of it: it is counted once.
+    runs = {(panel.seeds, panel.prompts, panel.gamma, panel.timesteps, panel.inputs): panel for panel in figure.panels}
+    evaluations = sum(panel.evaluations for panel in runs.values())
 
     def fact(term: str, text: str, code: bool = False) -> None:
         facts.append(Fact(term, [("", text)], code))
 
-    fact("Model", f"{record.model}, weights {record.digest[:12]}")
-    fact("Run", f"{record.device}, {record.dtype}")
+    fact("Model", f"{record.model}, weights SHA-256 {record.digest[:12]}")
+    fact("Device", f"{record.device}, {record.dtype}")
     if record.evaluations:
-        whole = f"{count(record.evaluations, 'evaluation')} in {count(record.network_calls, 'batch', 'batches')}"
+        whole = f"{count(record.evaluations, 'evaluation')} in {count(record.network_calls, 'call')}"
         fact("Network", f"{count(evaluations, 'evaluation')} here; the whole section: {whole}")
-    fact("Time", f"{duration(record.seconds)} for the whole section")
-    fact("Source", record.source, code=True)
+        seconds = sum(panel.seconds for panel in runs.values())
+        fact("Time", f"{duration(seconds)} of network here; {duration(record.seconds)} for the whole section")
+    else:
+        fact("Time", f"{duration(record.seconds)} for the whole section")
+    fact("Source", record.source + (f", {place(*lines)}" if lines else ""))
     fact("Versions", versions(record))
-    fact("Draw it again", redraw(record), code=True)
+    facts.append(Fact("Draw it again", [("", redraw(record))], code=True, copy=True))
     return facts
+
+
+def place(first: int, last: int) -> str:
+    """Lines of a file: line 7, lines 7–12."""
+    return f"line {first}" if first == last else f"lines {first}–{last}"
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -175,8 +257,8 @@ def redraw(record: Record) -> str:
     return f"make section S={record.id}{model}"
 
 
-def trajectory(records: list[Record]) -> dict[str, Any] | None:
-    """The panels for the page's header: from noise to image, from section 1.4, or None where there are none such."""
+def trajectory(records: list[Record]) -> tuple[Record, Figure, list[Panel]] | None:
+    """Up to seven panels from noise to image, from section 1.4, for the page's head; None where there are none such."""
     for record in (record for record in records if record.id == "1.4"):
         for figure in sorted(record.figures, key=lambda figure: figure.name != "trajectory"):
             row = max((panels for _, panels in figure.rows), key=len)
@@ -184,7 +266,7 @@ def trajectory(records: list[Record]) -> dict[str, Any] | None:
             if len(panels) >= 4:
                 kept = min(len(panels), 7)
                 chosen = [panels[round(index * (len(panels) - 1) / (kept - 1))] for index in range(kept)]
-                return {"id": figure.id, "panels": [panel_view(figure, panel) for panel in chosen]}
+                return record, figure, chosen
     return None
 
 

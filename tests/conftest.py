@@ -1,6 +1,17 @@
-"""What several test files share."""
+"""What several test files share: a tiny model, and the page in a browser."""
 
+import functools
+import http.server
+import shutil
+import threading
+from pathlib import Path
+
+import page_fixture as fixture
 import pytest
+
+BUILT = fixture.REPO / "site"
+HERE = ["fixture"] + (["site"] if (BUILT / "index.html").is_file() else [])
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="session")
@@ -12,15 +23,17 @@ def tiny_pocket(tmp_path_factory):
     import torch
 
     from generators import staleness
-    from generators.models.pocket import Convolutions, denoiser, scheduler
+    from generators.models.pocket import Refiner, denoiser, scheduler
+    from generators.models.super_resolution import network
 
     folder = tmp_path_factory.mktemp("tiny-pocket")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         parts = {
             "transformer": denoiser(layers=1, heads=1),
-            "refiner": Convolutions(inputs=7, scale=1, width=4, depth=1),
-            "upscaler": Convolutions(inputs=3, scale=4, width=4, depth=1),
+            "refiner": Refiner(width=4, depth=1),
+            "stage_2": network((8, 16), text=True),
+            "stage_3": network((8, 16), text=False),
         }
         for part in parts.values():
             for parameter in part.parameters():
@@ -32,3 +45,74 @@ def tiny_pocket(tmp_path_factory):
         staleness.weights_digest.cache_clear()
         yield folder
     staleness.weights_digest.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.fail("the page's tests need Chromium: `apt-get install chromium`, or your system's package of it")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """The fixture's site, built once for all the tests here. Grids to download have their own test."""
+    from report.builder import build
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("report.grids.compose", lambda figure, images: b"grid")
+        return build(fixture.report(tmp_path_factory.mktemp("page") / "report")).parent
+
+
+@pytest.fixture(scope="session", params=HERE)
+def site(request, built):
+    return built if request.param == "fixture" else BUILT
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(site, tmp_path_factory):
+    """The site, served under /repo/ as GitHub Pages would."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "repo").symlink_to(site)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/repo/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def visit(browser):
+    """visit(address, **context) opens a page; in the end it must have been quiet and asked its own origin only."""
+    contexts = []
+
+    def open_page(address, **context):
+        contexts.append(browser.new_context(**context))
+        page = contexts[-1].new_page()
+        origin = address[: address.find("/", 8)] if address.startswith("http") else str(Path(address[7:]).parent)
+        page.on("console", lambda line: line.type in ("error", "warning") and page.said.append(line.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("requestfailed", lambda request: page.said.append(f"failed: {request.url}"))
+        page.on("response", lambda answer: answer.ok or page.said.append(f"{answer.status}: {answer.url}"))
+        page.on("request", lambda asked: origin in asked.url or page.said.append(f"asked elsewhere: {asked.url}"))
+        page.said = []
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        said = [text for page in context.pages for text in page.said]
+        context.close()
+        assert said == []

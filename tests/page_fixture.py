@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 REPO = Path(__file__).resolve().parent.parent
 TIMESTEPS = list(range(990, -1, -30))
@@ -18,6 +19,7 @@ def folder(root: Path) -> Path:
     """An empty report: templates and a source file to quote."""
     (root / "report").mkdir(parents=True)
     (root / "generators").mkdir()
+    shutil.copy(REPO / "CITATION.cff", root)
     (root / "templates").symlink_to(REPO / "templates")
     (root / "generators" / "schedule.py").write_text(
         "STRIDE = 30\n\n\nclass Schedule:\n    def forward(self, x0, t):\n        return x0 < t  # noised\n"
@@ -26,10 +28,12 @@ def folder(root: Path) -> Path:
 
 
 def picture(seed: int = 0, size: int = 64) -> Image.Image:
-    """A few flat colours with a little noise, the same for the same seed."""
+    """A few flat colours, with a little noise where that is quickly encoded; the same for the same seed."""
     rng = np.random.default_rng(seed)
     blocks = rng.integers(0, 255, (4, 4, 3), np.uint8).repeat(size // 4, 0).repeat(size // 4, 1)
-    return Image.fromarray((blocks // 2 + rng.integers(0, 40, blocks.shape, np.uint8)).astype(np.uint8))
+    return Image.fromarray(
+        (blocks // 2 + rng.integers(0, 40 if size <= 256 else 1, blocks.shape, np.uint8)).astype(np.uint8)
+    )
 
 
 def panel(label: str, seed: int = 0, size: int = 64, **fields: Any) -> dict[str, Any]:
@@ -41,11 +45,13 @@ def panel(label: str, seed: int = 0, size: int = 64, **fields: Any) -> dict[str,
         "alt": f"Blocks of colour, {label}",
         "case": {},
         "found": {},
+        "inputs": [],
         "seeds": [42],
         "prompts": ["a high quality photo", ""],
         "gamma": 7.0,
         "timesteps": TIMESTEPS,
         "evaluations": 68,
+        "seconds": 1.5,
         "origin": "sample",
         **fields,
     }
@@ -113,25 +119,68 @@ def blurred(**fields: Any) -> list[dict[str, Any]]:
     ]
 
 
+def samples(gamma: float | None) -> list[dict[str, Any]]:
+    """Three samples, of seeds 42, 43, 44."""
+    return [panel(f"sample {k}", 50 + k, seeds=[42 + k], gamma=gamma) for k in range(3)]
+
+
+def inpainted() -> list[dict[str, Any]]:
+    """An image, a mask with a hole at rows 10-19, columns 20-39, and the result."""
+    mask = Image.new("RGB", (64, 64))
+    mask.paste((255, 255, 255), (20, 10, 40, 20))
+    return [
+        panel("original", 1, row="the tower"),
+        {**panel("mask", row="the tower"), "image": mask},
+        panel("inpainted", 2, row="the tower"),
+    ]
+
+
+def two_ways(*rows: str) -> list[dict[str, Any]]:
+    """Two samples with two readings; in the second row they are turned over."""
+    case = {"one": "an old man", "other": "a campfire"}
+    first = [panel(f"sample {k}", 60 + k, row=rows[0], case=case) for k in range(2)]
+    return first + [{**each, "row": rows[1], "image": ImageOps.flip(each["image"])} for each in first]
+
+
+CONTROLS = {  # figure: the control that its prose asks for
+    "0-stages": "loupe",
+    "1.2-blur": "wipe: noisy, blurred",
+    "1.4-trajectory": "slide",
+    "1.6-samples": "beside: 1.5-samples",
+    "1.7-sdedit": "slide: $i = 20$, $i = 1$",
+    "1.7.2-inpaint": "wipe: original, inpainted, mask",
+    "1.8-turning": "flip: one, other",
+    "1.9-distant": "distance: one, other",
+}
+
+
 def report(root: Path) -> Path:
-    """A report with a bit of everything: grids, three sizes, formulas, code, a table, references."""
+    """A report with a bit of everything: grids, three sizes, every control, formulas, code, a table, references."""
     folder(root)
-    stages = [panel(f"{size} pixels", seed, size, row=row) for seed, row in enumerate("ab") for size in (64, 256)]
+    stages = [panel(f"{size} pixels", seed, size, row=row) for seed, row in enumerate("ab") for size in (64, 256, 1024)]
     section(root, "0", {"stages": stages})
     section(root, "1.1", {"large": [panel("1024 pixels", size=1024)]})
     section(root, "1.2", {"blur": blurred()})
     section(root, "1.4", {"trajectory": [panel(f"$t = {t}$", t) for t in (690, 540, 390, 240, 90)]})
+    section(root, "1.5", {"samples": samples(None)})
+    section(root, "1.6", {"samples": samples(7.0)})
     starts = (1, 3, 5, 7, 10, 20, 30)
     levels = [panel(f"$i = {i}$", i, row=row) for row in ("the Campanile", "a fox") for i in starts]
     section(root, "1.7", {"sdedit": levels})
-    section(root, "1.7.2", {"many": [panel(f"view {i}", i) for i in range(9)]})
+    section(root, "1.7.2", {"inpaint": inpainted(), "many": [panel(f"view {i}", i) for i in range(9)]})
+    section(root, "1.8", {"turning": two_ways("upright", "flipped")})
+    section(root, "1.9", {"distant": two_ways("near", "afar")})
+    for name, wish in CONTROLS.items():
+        number = name.split("-")[0].replace(".", "_")
+        more = "\n/// fig | 1.7.2-many\n///\n" if name == "1.7.2-inpaint" else ""
+        prose(root, f"part_{number}", f"/// fig | {name} | {wish}\n///\n{more}")
     prose(root, "intro", "One *short* introduction.\n")
     prose(
         root,
         "part_1_2",
         "The update is\n$$x_{t'} = \\frac{\\sqrt{\\bar\\alpha_{t'}}\\,\\beta_t}{1-\\bar\\alpha_t}\\,x_0$$\n"
         "and @fig:1.2-blur of @sec:1.2 reaches @val:1.2-blur[t=250,show=blurred].psnr.\n\n"
-        "/// fig | 1.2-blur\nWith a note on $x_0$.\n///\n\n"
+        "/// fig | 1.2-blur | wipe: noisy, blurred\nWith a note on $x_0$.\n///\n\n"
         "/// table | 1.2-blur | psnr ssim\n///\n\n"
         "/// code | generators/schedule.py::Schedule.forward\n///\n\n"
         "### A heading\n\n| a | b |\n|:--|--:|\n| 1 | 2 |\n\n```python\nfor t in steps:\n    x = step(x, t)\n```\n",

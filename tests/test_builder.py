@@ -12,7 +12,7 @@ import page_fixture as fixture
 import pytest
 from page_fixture import panel, prose, section
 
-from report import builder, grids, values
+from report import builder, grids, links, values
 from report.builder import BuildError, build
 
 
@@ -166,7 +166,7 @@ def test_nothing_from_records_or_prose_becomes_markup(root):
     panels = [panel(evil, prompts=[evil, ""], alt=evil, row=f"{evil}{i}", case={"t": evil}) for i in range(2)]
     section(root, "1.2", {"blur": panels}, caption=evil, title=evil)
     page = html(root, f"{FIGURE}\n{evil}\n\n<b onclick='x()'>bold</b> `{evil}`\n\n- <img src=x>\n\n```\n{evil}\n```\n")
-    assert "<script" not in page
+    assert page.count("<script") == 1  # the page's own
     assert "onclick='x()'&gt;bold" in page.replace("’", "'").replace("‘", "'") or "&lt;b onclick" in page
     assert "<img src=x" not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 8
@@ -219,11 +219,11 @@ def test_the_banner_names_the_model(root):
 
 def test_grid_has_headers_where_rows_agree_and_labels_where_not(root):
     grid = html(root)
-    assert len(re.findall(r'<th role="columnheader"', grid)) == 2
+    assert len(re.findall(r'<th scope="col">', grid)) == 2
     assert re.findall(r'scope="row" class="name">(\w+)', grid) == ["noisy", "blurred"]
     section(root, "1.2", {"blur": [panel("a", row="x"), panel("b", row="y")]})
     rows = html(root)
-    assert "columnheader" not in rows
+    assert '<th scope="col">' not in rows
     assert re.findall(r'class="label">(\w)', rows) == ["a", "b"]
 
 
@@ -250,13 +250,67 @@ def test_how_a_figure_was_made(root):
         "a: 42 b: 43",
         "a: 7",
         "a: 990, 960 … 0 (34 steps)",
-        "weights abababababab",
+        "weights SHA-256 abababababab",
         "cpu, float32",
-        "136 evaluations here; the whole section: 1,234 evaluations in 40 batches",
-        "12.3 s for the whole section",
+        "136 evaluations here; the whole section: 1,234 evaluations in 40 calls",
+        "3.0 s of network here; 12.3 s for the whole section",
         "make section S=1.2",
     ):
         assert words in made.replace("\u00a0", " ")
+
+
+def test_the_source_of_a_figure_has_its_lines(root):
+    (root / "generators/part_1_2.py").write_text(
+        'X = 1\nSECTION = Section(\n    [Figure(\n        "blur",\n    )],\n)\n'
+    )
+    assert "generators/part_1_2.py, lines 3–5" in html(root)
+
+
+def test_two_sides_of_one_run_are_counted_once(root):
+    section(root, "1.2", {"blur": [panel("a"), panel("b", 1), panel("c", 2, seeds=[43])]})
+    assert "136 evaluations here" in html(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("FIRST", r"KB before scrolling, more than 1 KB; make the first images load lazily"),
+        ("WHOLE", r"KB scrolled through, more than 1 KB; draw fewer"),
+        ("SCRIPT", r"KB of script, more than 1 KB; shorten templates/static/page\.js"),
+    ],
+)
+def test_a_page_that_is_too_heavy_is_refused_in_one_line(root, monkeypatch, name, told):
+    monkeypatch.setattr(f"report.budget.{name}", 1000)
+    with pytest.raises(BuildError, match=rf"^site/index\.html: the page has .* {told}"):
+        build(root)
+
+
+def test_what_the_policy_forbids_is_refused(tmp_path):
+    text = '<p id="a" onclick="go()" style="color: red">x</p><script>1</script><style>p {}</style>'
+    assert [text for text, _ in links.broken(text, tmp_path)] == [
+        'onclick="go()"', 'style="color: red"', "<script>", "<style>",
+    ]  # fmt: skip
+
+
+def test_the_citation_is_that_of_the_citation_file(root):
+    path = root / "CITATION.cff"
+    path.write_text(path.read_text() + "url: https://example.org/report\n")
+    section(root, "1.4", {"trajectory": [panel(f"t = {t}", t) for t in (690, 540, 390, 240)]})
+    page = html(root)
+    assert "@software{diffusion-report," in page
+    assert "author  = {{the diffusion-report authors}}" in page
+    assert re.search(r'property="og:image" content="https://example\.org/report/figures/card-\w+\.png"', page)
+    from PIL import Image
+
+    with Image.open(next((root / "site/figures").glob("card-*.png"))) as card:
+        assert card.size == (1200, 630)
+    for text, told in (("title: x\n", "there is no 'authors'"), ("{", "not a citation file")):
+        path.write_text(text)
+        with pytest.raises(BuildError, match=rf"^CITATION\.cff: {told}"):
+            build(root)
+    path.unlink()
+    with pytest.raises(BuildError, match=r"^CITATION\.cff: the file is missing"):
+        build(root)
 
 
 def test_table_values_and_code_come_from_the_records_and_the_sources(root):

@@ -5,89 +5,8 @@ The checks hold for any built site: they run on a small fixture, and on site/ wh
 
 from __future__ import annotations
 
-import functools
-import http.server
-import shutil
-import threading
-from pathlib import Path
-
-import page_fixture as fixture
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
-
-from report.builder import build
-
-BUILT = fixture.REPO / "site"
-HERE = ["fixture"] + (["site"] if (BUILT / "index.html").is_file() else [])
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.fail("the page's tests need Chromium: `apt-get install chromium`, or your system's package of it")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """The fixture's site, built once for all the tests here. Grids to download have their own test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("report.grids.compose", lambda figure, images: b"grid")
-        return build(fixture.report(tmp_path_factory.mktemp("page") / "report")).parent
-
-
-@pytest.fixture(scope="module", params=HERE)
-def site(request, built):
-    return built if request.param == "fixture" else BUILT
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def address(site, tmp_path_factory):
-    """The site, served under /repo/ as GitHub Pages would."""
-    folder = tmp_path_factory.mktemp("served")
-    (folder / "repo").symlink_to(site)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/repo/"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def visit(browser):
-    """visit(address, **context) opens a page; in the end it must have been quiet and asked its own origin only."""
-    contexts = []
-
-    def open_page(address, **context):
-        contexts.append(browser.new_context(**context))
-        page = contexts[-1].new_page()
-        origin = address[: address.find("/", 8)] if address.startswith("http") else str(Path(address[7:]).parent)
-        page.on("console", lambda line: line.type in ("error", "warning") and page.said.append(line.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("requestfailed", lambda request: page.said.append(f"failed: {request.url}"))
-        page.on("response", lambda answer: answer.ok or page.said.append(f"{answer.status}: {answer.url}"))
-        page.on("request", lambda asked: origin in asked.url or page.said.append(f"asked elsewhere: {asked.url}"))
-        page.said = []
-        page.goto(address)
-        return page
-
-    yield open_page
-    for context in contexts:
-        said = [text for page in context.pages for text in page.said]
-        context.close()
-        assert said == []
 
 
 def load_images(page):
@@ -118,7 +37,7 @@ def test_it_loads_from_disk(visit, site):
     assert page.evaluate("document.fonts.ready.then(fonts => [...fonts].some(face => face.status == 'loaded'))")
 
 
-WIDTHS = (320, 390, 600, 800, 1000, 1150, 1280)
+WIDTHS = (320, 390, 400, 600, 800, 1000, 1150, 1280)
 
 
 def at_widths(page, script):
@@ -169,24 +88,115 @@ def test_axe_finds_nothing(visit, address, scheme, width):
     page.evaluate("for (const box of document.querySelectorAll('details')) box.open = true")
     found = Axe().run(page)
     assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found.response["violations"]] == []
+    page.locator("a.full").first.press("Enter")
+    assert Axe().run(page, context=".lightbox").response["violations"] == []
+
+
+def test_a_table_laid_out_as_a_grid_is_a_table_for_assistive_technology(visit, address):
+    page = visit(address)
+    session = page.context.new_cdp_session(page)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    roles = [node["role"]["value"] for node in nodes if not node["ignored"] and "role" in node]
+    grids = page.locator("table.grid").count()
+    assert roles.count("table") >= grids > 0
+    assert roles.count("rowheader") >= 2 * grids
+    assert roles.count("columnheader") >= 2 * grids
 
 
 def test_it_needs_no_script(visit, address):
-    page = visit(address, java_script_enabled=False)
+    page = visit(address, java_script_enabled=False, viewport={"width": 1280, "height": 900})
     page.locator("summary").first.click()
     assert page.locator("details dl").first.is_visible()
+    for kind in ("slide", "wipe", "distance"):  # what would do nothing is not there
+        assert page.locator(f".stage.{kind}").first.is_hidden()
+    assert page.locator(".copy").first.is_hidden()
+    assert page.locator(".stage.slide ~ .panels .panel").first.is_visible()
+    turned = page.locator(".flip .view").first
+    turned.get_by_role("switch").press("Space")
+    assert turned.locator(".reading span").nth(1).is_visible()
 
 
-def test_print_leaves_the_tools_out(visit, address):
+def test_print_leaves_the_tools_out_and_the_figures_in(visit, address):
     page = visit(address)
     page.emulate_media(media="print")
-    assert page.locator("details").first.is_hidden()
+    for tool in ("details", ".bar", ".stage", ".contents", ".copy"):
+        assert page.locator(tool).first.is_hidden(), tool
     assert page.locator("figure").first.is_visible()
+    assert page.locator(".flip ~ .panels .panel").last.is_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('.panel img')).imageRendering") == "pixelated"
 
 
-def test_the_first_screen_and_the_whole_page_keep_to_their_budget(site):
-    html = (site / "index.html").stat().st_size
-    static = sum(path.stat().st_size for path in (site / "static").iterdir())
-    assert html + static < 500_000
-    scripts = sum(path.stat().st_size for path in (site / "static").glob("*.js"))
-    assert scripts <= 5_000
+def test_it_prints_to_pdf(visit, address):
+    page = visit(address, color_scheme="dark")
+    load_images(page)
+    data = page.pdf(print_background=True, prefer_css_page_size=True)
+    assert data.startswith(b"%PDF")
+    assert data.count(b"/Type /Page\n") + data.count(b"/Type /Page ") > 1
+    assert b"/Subtype /Image" in data or b"/ObjStm" in data
+
+
+@pytest.mark.parametrize("width", [640, 1280])
+def test_text_at_twice_its_size_stays_in_the_page(visit, address, width):
+    page = visit(address, viewport={"width": width, "height": 900})
+    page.evaluate("document.documentElement.style.fontSize = '225%'")
+    assert page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
+    assert (
+        page.evaluate("""() => [...document.querySelectorAll("h1, h2, h3, p, .caption, .label, button, .switch")]
+        .filter(each => each.getClientRects().length && !each.closest(".hidden, .bar"))
+        .filter(each => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).display != "inline")
+        .map(each => each.outerHTML.slice(0, 120))""")
+        == []
+    )
+
+
+def test_nothing_moves_for_those_who_asked_for_that(visit, address):
+    page = visit(address, reduced_motion="reduce")
+    script = """() => [...document.querySelectorAll("*")].map(each => getComputedStyle(each))
+        .filter(style => style.transitionDuration != "0s" || style.scrollBehavior == "smooth"
+            || (style.animationName != "none" && style.animationTimeline == "auto")).length"""
+    assert page.evaluate(script) == 0
+
+
+def test_the_bar_follows_the_reader(visit, address):
+    page = visit(address, viewport={"width": 390, "height": 800}, reduced_motion="reduce")
+    assert page.locator(".bar [aria-current]").count() == 0
+    for section in page.locator(".section").all()[::4]:
+        section.evaluate("each => scrollTo(0, each.offsetTop)")
+        current = page.locator(".bar [aria-current]")
+        page.wait_for_function("id => document.querySelector('.bar [aria-current]')?.hash == '#' + id",
+                               arg=section.get_attribute("id"))  # fmt: skip
+        assert current.count() == 1
+        box = current.bounding_box()
+        assert 0 <= box["x"] < 390
+        assert box["y"] < 60
+
+
+def test_alt_texts_say_what_each_picture_is(visit, address):
+    page = visit(address)
+    alts = page.evaluate("""() => [...document.querySelectorAll("figure.figure .panels")].map(
+        panels => [...panels.querySelectorAll("img")].map(image => image.alt))""")
+    for panels in alts:
+        for alt in panels:
+            assert len(alt.split()) >= 3, alt
+            assert not alt.lower().startswith(("image of", "picture of", "photo of"))
+            assert "$" not in alt
+            assert "\\" not in alt
+
+
+def test_what_a_reader_loads_keeps_to_the_budget(visit, address):
+    page = visit(address, viewport={"width": 1280, "height": 900}, device_scale_factor=2)
+    page.wait_for_load_state("networkidle")
+    script = """() => performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation"))
+        .reduce((sum, each) => sum + each.encodedBodySize, 0)"""
+    assert 50_000 < page.evaluate(script) <= 500_000
+    assert load_images(page) == []
+    assert page.evaluate(script) <= 2_500_000
+
+
+def test_the_policy_lets_no_other_script_run(visit, address):
+    page = visit(address)
+    page.evaluate("""() => { const script = document.createElement("script");
+        script.textContent = "window.intruded = true"; document.body.append(script) }""")
+    assert page.evaluate("window.intruded") is None
+    assert len(page.said) == 1
+    assert "Content Security Policy" in page.said.pop()

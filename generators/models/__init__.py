@@ -12,10 +12,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import SafetensorError
+
 if TYPE_CHECKING:
     from .base import Model
 
 NAMES = ("pocket", "deepfloyd")
+SHIPPED = Path(__file__).parents[1] / "pocket" / "weights"
+PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 
 
 class ModelError(RuntimeError):
@@ -25,19 +29,17 @@ class ModelError(RuntimeError):
 def folder(name: str) -> Path:
     """Where a model's weights lie: POCKET_WEIGHTS or DEEPFLOYD_WEIGHTS if set; pocket's else as shipped.
 
-    Raises ModelError where there is no such model, or no weights.
+    Raises ModelError where there is no such model, no weights, or weights in a form that can run programs.
     """
     if name not in NAMES:
         raise ModelError(f"model {name!r}: choose one of {', '.join(NAMES)}")
-    variable = f"{name.upper()}_WEIGHTS"
-    shipped = Path(__file__).parents[1] / name / "weights"
-    place = Path(os.environ.get(variable, shipped))
-    if not any(place.rglob("*.safetensors")):
-        advice = {
-            "pocket": f"restore them with `git checkout -- {shipped.relative_to(Path(__file__).parents[2])}`",
-            "deepfloyd": f"set {variable} to a folder with stage_1/ (and stage_2/, stage_3/) as diffusers saves them",
-        }
-        raise ModelError(f"{name}: no weights (*.safetensors) in {place}; {advice[name]}")
+    place = Path(os.environ.get(f"{name.upper()}_WEIGHTS", SHIPPED))
+    files = [path for path in place.rglob("*") if path.is_file()]
+    if not any(path.suffix == ".safetensors" for path in files):
+        raise ModelError(f"{name}: no weights (*.safetensors) in {place}; {_advice(name)}")
+    for path in files:
+        if path.suffix in PICKLES:  # to load one is to run the program in it
+            raise ModelError(f"{name}: {path} is a pickle, which can run any program; keep safetensors only")
     return place
 
 
@@ -61,7 +63,21 @@ def module_of(name: str) -> str:
 def load(name: str) -> Model:
     """Load a model. Raises ModelError where it cannot be had here, and says what to do."""
     place = folder(name)  # first, for it refuses unknown names
-    return import_module(module_of(name)).load(place, digest(name))
+    try:
+        return import_module(module_of(name)).load(place, digest(name))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, ModelError):
+            raise
+        # What loads damaged files raises errors of many types, often of many lines.
+        why = " ".join(str(error).split())[:160]
+        raise ModelError(f"{name}: the weights in {place} cannot be loaded ({why}); {_advice(name)}") from error
+
+
+def _advice(name: str) -> str:
+    """What to do where a model's weights are missing or wrong."""
+    if name == "pocket":
+        return f"restore them with `git checkout -- {SHIPPED.relative_to(SHIPPED.parents[2])}`"
+    return f"set {name.upper()}_WEIGHTS to a folder with stage_1/ (and stage_2/, stage_3/) as diffusers saves them"
 
 
 __all__ = ["NAMES", "ModelError", "digest", "folder", "load", "module_of"]

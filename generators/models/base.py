@@ -38,7 +38,8 @@ class Model(ABC):
     """A text-conditioned denoiser for 64 x 64 images, and the stages that enlarge what it draws.
 
     name, description: what the page says. digest: sha256 over the weights. schedule: the noise schedule it was trained
-    on. chunk: the most images in one forward; halved for good when a CUDA device runs out of memory.
+    on. gamma: the guidance scale wherever a section names none. chunk: the most images in one forward; halved for good
+    when a CUDA device runs out of memory.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Model(ABC):
     schedule: Schedule
     device: torch.device = torch.device("cpu")
     dtype: torch.dtype = torch.float32
+    gamma: float = 7.0  # the course's
     chunk: int = 32
     calls: int = 0  # forwards of the network so far
     evaluations: int = 0  # images in them

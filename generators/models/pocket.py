@@ -1,23 +1,23 @@
 """pocket: the small cascade that ships with the report. Its weights lie in generators/pocket/weights.
 
 Stage 1 is diffusers' FluxTransformer2DModel on patches of 8 x 8 pixels; it predicts the clean image, whose seams a few
-convolutions mend. The later stages are one small convolutional network that enlarges by 4 and is applied twice.
+convolutions mend. Stages 2 and 3, which enlarge by 4 each, are in super_resolution.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import torch
-from diffusers import ConfigMixin, DDPMScheduler, FluxTransformer2DModel, ModelMixin
+from diffusers import ConfigMixin, DDPMScheduler, FluxTransformer2DModel, ModelMixin, UNet2DConditionModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.utils import logging
 from torch import Tensor, nn
 
 from ..diffusion.estimates import Noise
-from . import minilm
+from . import minilm, super_resolution
 from .base import Model, schedule_of
 
 PATCH = 8  # pixels along a patch: 8 x 8 patches make an image of 64 x 64
@@ -67,47 +67,33 @@ def scheduler() -> DDPMScheduler:
     return DDPMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="sample", variance_type="fixed_small")
 
 
-class Convolutions(ModelMixin, ConfigMixin):
-    """Adds detail to an image: residual 3 x 3 convolutions, then a pixel shuffle where the image grows.
+class Refiner(ModelMixin, ConfigMixin):
+    """Mends the seams between the patches of x_0^, which it sees beside x_t and sqrt(1 - abar_t).
 
-    Takes `inputs` channels (N, inputs, H, W), of which the first three are the image in -1 … 1; gives
-    (N, 3, scale H, scale W).
+    Residual 3 x 3 convolutions: (N, 7, H, W), of which the first three channels are x_0^, to (N, 3, H, W). Untrained,
+    it leaves x_0^ as it is.
     """
 
     @register_to_config
-    def __init__(self, inputs: int, scale: int, width: int, depth: int) -> None:
+    def __init__(self, width: int = 32, depth: int = 3) -> None:
         super().__init__()
-        self.enter = nn.Conv2d(inputs, width, 3, padding=1)
+        self.enter = nn.Conv2d(7, width, 3, padding=1)
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
             for _ in range(depth)
         )
-        last = nn.Conv2d(width, 3 * scale**2, 3, padding=1)
-        for parameter in last.parameters():
+        self.leave = nn.Conv2d(width, 3, 3, padding=1)
+        for parameter in self.leave.parameters():
             nn.init.zeros_(parameter)
-        self.leave = nn.Sequential(last, nn.PixelShuffle(scale))
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.enter(x)
         for block in self.blocks:
             h = h + block(h)
-        return nn.functional.interpolate(x[:, :3], scale_factor=self.config.scale, mode="bicubic") + self.leave(h)
+        return x[:, :3] + self.leave(h)
 
 
-def refiner() -> Convolutions:
-    """Mends the seams between the patches of x_0^, which it sees beside x_t and sqrt(1 - abar_t).
-
-    Untrained, it leaves x_0^ as it is.
-    """
-    return Convolutions(inputs=7, scale=1, width=32, depth=3)
-
-
-def upscaler() -> Convolutions:
-    """Stages 2 and 3: enlarges by 4; untrained, it is bicubic."""
-    return Convolutions(inputs=3, scale=4, width=48, depth=6)
-
-
-def refined(network: Convolutions, x: Tensor, x0: Tensor, abar_t: Tensor) -> Tensor:
+def refined(network: Callable[[Tensor], Tensor], x: Tensor, x0: Tensor, abar_t: Tensor) -> Tensor:
     """The refiner's x_0 from the noisy image and the transformer's x_0^; abar_t (N, 1, 1, 1)."""
     sigma = (1 - abar_t).sqrt().expand(-1, 1, *x.shape[-2:])
     return network(torch.cat([x0, x, sigma], dim=1))
@@ -120,17 +106,21 @@ def saved(folder: Path) -> tuple[FluxTransformer2DModel, DDPMScheduler]:
 
 
 class Pocket(Model):
-    """See the module. `folder` holds transformer/, refiner/, upscaler/ and scheduler/ as diffusers saves them."""
+    """See the module. `folder` holds transformer/, refiner/, stage_2/, stage_3/ and scheduler/, saved by diffusers."""
 
     name = "pocket"
+    gamma = 3.0  # by the evaluation in MODEL_CARD.md: at 7 most names burn out
 
     def __init__(self, folder: Path, digest: str) -> None:
         self.transformer, scheduler = saved(folder)
-        self.refiner = Convolutions.from_pretrained(folder / "refiner", torch_dtype=torch.float32)
-        self.upscaler = Convolutions.from_pretrained(folder / "upscaler", torch_dtype=torch.float32)
+        self.refiner = Refiner.from_pretrained(folder / "refiner", torch_dtype=torch.float32)
+        self.stage_2, self.stage_3 = (
+            UNet2DConditionModel.from_pretrained(folder / stage, torch_dtype=torch.float32)
+            for stage in ("stage_2", "stage_3")
+        )
         self.schedule = schedule_of(scheduler)
         self.digest = digest
-        networks = (self.transformer, self.refiner, self.upscaler)
+        networks = (self.transformer, self.refiner, self.stage_2, self.stage_3)
         size = sum(parameter.numel() for network in networks for parameter in network.eval().parameters())
         self.description = f"the {size / 1e6:.0f}-million-parameter cascade that ships with this report"
         self._encode = lru_cache(lambda prompt: minilm.encode([prompt])[0])
@@ -142,7 +132,10 @@ class Pocket(Model):
 
     @torch.inference_mode()
     def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        return self.upscaler(x[None])[0].clamp(-1, 1)
+        """64 to 256 pixels by stage 2, which asks the prompt; more by stage 3."""
+        if x.shape[-1] == 64:
+            return super_resolution.enlarge(self.stage_2, self.schedule, x, self._encode(prompt), generator)
+        return super_resolution.enlarge(self.stage_3, self.schedule, x, None, generator)
 
 
 def load(folder: Path, digest: str) -> Pocket:

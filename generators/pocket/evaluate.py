@@ -29,11 +29,10 @@ from ..diffusion.filters import low_pass
 from ..diffusion.schedule import strided
 from ..diffusion.views import FLIP
 from ..editing import edit
-from ..lab import GAMMA, Lab
-from . import card, data, scenes, scorer
+from ..lab import Lab
+from . import card, data, pictures, scenes, scorer
 from .progress import Progress
 from .scorer import Scorer, as_images, parse
-from .train import load_data
 
 HERE = Path(__file__).parent
 NAMES, STYLED, UNSEEN, SWEPT = 60, 15, 16, 32  # how many names each part takes from the list, evenly spread
@@ -68,8 +67,9 @@ class Job:
     said: dict[str, Any]
 
 
-def sample(lab: Lab, prompt: str, gamma: float = GAMMA, k: int = 0, stride: int = STRIDE) -> Job:
+def sample(lab: Lab, prompt: str, gamma: float | None = None, k: int = 0, stride: int = STRIDE) -> Job:
     """Sample k of a prompt. At gamma = 1, guidance is the conditional estimate alone, in half the evaluations."""
+    gamma = lab.model.gamma if gamma is None else gamma
     estimate = lab.estimate(prompt) if gamma == 1 else lab.guided(prompt, gamma)
     said = {"prompt": prompt, "gamma": gamma, "stride": stride, "threshold": lab.schedule.threshold, "k": k}
     return Job(partial(lab.sample, estimate, k, stride), len(strided(stride)) * (1 if gamma == 1 else 2), said)
@@ -314,17 +314,17 @@ def evaluate() -> dict[str, Any]:
     jobs = plan(lab)
     progress = Progress("drawing", sum(job.evaluations for part in jobs.values() for job in part))
     images = {name: draw(lab, part, progress) for name, part in jobs.items()}
-    rgb, captions, _ = load_data()
+    rgb, captions, _ = pictures.small()
     training = as_images(rgb)
     real = scorer.pictures()["icons"]
-    plain = [row for row, job in enumerate(jobs["names"]) if job.said["gamma"] == GAMMA]
+    plain = [row for row, job in enumerate(jobs["names"]) if job.said["gamma"] == lab.model.gamma]
     paired = [row for row, job in enumerate(jobs["unseen"]) if len(parse(job.said["prompt"]).phrases) == 2]
     placed = [row for row in range(len(jobs["unseen"])) if row not in paired]
     return {
         "model": {"name": lab.model.name, "digest": lab.model.digest},
         "scorer": {"digest": scorer.digest(), "held out": scorer.held_out(judge), "names": len(scorer.names())},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "diffusers")}},
-        "sampler": {"gamma": GAMMA, "stride": STRIDE, "threshold": lab.schedule.threshold},
+        "sampler": {"gamma": lab.model.gamma, "stride": STRIDE, "threshold": lab.schedule.threshold},
         "names": by(judge, jobs["names"], images["names"], "gamma"),
         "styles": by(judge, jobs["styles"], images["styles"], "gamma"),
         "unseen": [

@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from ..diffusion.filters import low_pass
 from ..models import minilm
 from . import data, icons, scenes, styles
+from .pictures import small
 from .progress import Progress
-from .train import load_data
 
 FOLDER = Path(__file__).parents[2] / ".cache" / "pocket" / "scorer"
 STYLES, PLACES = [*styles.FILTERS], ["", *data.GROUNDS]
@@ -140,7 +140,7 @@ def pictures() -> dict[str, Pictures]:
 
     Those that pocket learns from belong to "train". Needs the icon packages the first time.
     """
-    rgb, captions, _ = load_data()
+    rgb, captions, _ = small()
     parts = [(rgb, captions, ["train"] * len(rgb)), _kept("icons", _icons), _kept("compositions", _compositions)]
     labels = torch.tensor([_label(said) for _, captions, _ in parts for said in captions])
     every = Pictures(torch.cat([rgb for rgb, _, _ in parts]), labels[:, :2], labels[:, 2], labels[:, 3])

@@ -1,0 +1,120 @@
+"""pocket's later stages: diffusion models that enlarge an image by 4 in each direction, conditioned on that image.
+
+As in cascaded diffusion (Ho et al. 2022) and DeepFloyd's stage 2, the network sees the smaller image with a little
+noise, whose level it is told as a class label (noise conditioning augmentation), so that it mends what the stage before
+left wrong. It works on a space-to-depth grid: each 4 x 4 block of the noisy large image is 48 channels at one pixel of
+the small image, beside that pixel's 3.
+
+What is left to draw is the residual on the bicubic enlargement b. The network F predicts that, cleaned (in diffusers'
+terms the prediction type is "sample"):
+
+    x_0^ = b + s F((x_t - sqrt(abar_t) b) / sqrt(abar_t s^2 + 1 - abar_t), small image, level, t, text)
+
+where s is the residual's typical size, so that what F sees and what it says have about unit variance (after Karras et
+al. 2022, "Elucidating the Design Space", section 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from ..diffusion.estimates import Noise
+from ..diffusion.sampling import gaussian, last, sdedit
+from ..diffusion.schedule import Schedule
+from . import minilm
+
+SCALE = 4
+RESIDUAL = 0.1  # s
+FIRST = 500  # the first timestep: abar_t s^2 is 1/100 of the variance there, so x_t needs no more than b and noise
+LEVEL = 30  # of the noise on the smaller image when sampling: sigma = 0.05
+STEPS = 8
+
+
+def network(widths: tuple[int, int], text: bool) -> UNet2DConditionModel:
+    """A stage of two resolutions; with `text`, the lower one looks at the prompt's tokens. Untrained, it is bicubic.
+
+    All it does is local, also the cross-attention (each position asks the text, none another position), so that it
+    runs on images of any size.
+    """
+    cross, plain = ("SimpleCrossAttn", {"only_cross_attention": True}) if text else ("", {})
+    net = UNet2DConditionModel(
+        in_channels=3 * SCALE**2 + 3,
+        out_channels=3 * SCALE**2,
+        block_out_channels=widths,
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", f"{cross}DownBlock2D"),
+        mid_block_type=f"UNetMidBlock2D{cross}",
+        up_block_types=(f"{cross}UpBlock2D", "UpBlock2D"),
+        norm_num_groups=8,
+        attention_head_dim=16,
+        cross_attention_dim=64,
+        encoder_hid_dim=minilm.WIDTH if text else None,
+        encoder_hid_dim_type="text_proj" if text else None,
+        class_embed_type="timestep",
+        **plain,
+    )
+    for parameter in net.conv_out.parameters():
+        torch.nn.init.zeros_(parameter)
+    return net
+
+
+def stage_2() -> UNet2DConditionModel:
+    """64 to 256 pixels: draws the grain that the prompt's style asks for, and the edges."""
+    return network((48, 64), text=True)
+
+
+def stage_3() -> UNet2DConditionModel:
+    """256 to 1024 pixels: no text, for all that is to be seen is there."""
+    return network((48, 64), text=False)
+
+
+def enlarged(low: Tensor) -> Tensor:
+    """b, the bicubic enlargement of (N, 3, H, W) by 4."""
+    return F.interpolate(low, scale_factor=SCALE, mode="bicubic")
+
+
+def predicted(
+    net: Callable[..., tuple[Tensor]], x: Tensor, abar_t: Tensor, t: Tensor, low: Tensor, level: Tensor,
+    tokens: Tensor | None,
+) -> Tensor:  # fmt: skip
+    """x_0^ from x = x_t, (N, 3, 4 H, 4 W), whose level is t, (N,), with abar_t, (N, 1, 1, 1).
+
+    low: (N, 3, H, W) in about -1 … 1, with noise of level `level` (N,). tokens: (N, 24, 384), the prompts as
+    `minilm.encode` gives them; None for a stage without text.
+    """
+    b = enlarged(low)
+    y = (x - abar_t.sqrt() * b) / (abar_t * RESIDUAL**2 + 1 - abar_t).sqrt()
+    inputs = torch.cat([F.pixel_unshuffle(y, SCALE), low], dim=1)
+    answer = net(inputs, t, encoder_hidden_states=tokens, class_labels=level, return_dict=False)[0]
+    return b + RESIDUAL * F.pixel_shuffle(answer.float(), SCALE)
+
+
+def timesteps(steps: int) -> list[int]:
+    """From 500 to nearly 0, quadratically closer together: the residual is small, and is decided at little noise."""
+    return [round(FIRST * ((steps - k) / steps) ** 2) for k in range(steps)]
+
+
+def enlarge(
+    net: UNet2DConditionModel,
+    schedule: Schedule,
+    low: Tensor,
+    tokens: Tensor | None,
+    generator: torch.Generator,
+) -> Tensor:
+    """Sample the (3, 4 H, 4 W) image of which `low`, (3, H, W) in -1 … 1, is the smaller version.
+
+    The generator's draws: the noise on `low`, then those of SDEdit, which starts from the bicubic enlargement.
+    """
+    noisy = schedule.forward(low, LEVEL, gaussian(generator, low))[None]
+
+    def estimate(x: Tensor, t: int) -> Noise:
+        abar_t, at = schedule.at(t).view(1, 1, 1, 1), torch.tensor([t])
+        x0 = predicted(net, x[None], abar_t, at, noisy, torch.tensor([LEVEL]), tokens)
+        return Noise(schedule.eps_of(x[None], at, x0)[0])
+
+    return last(sdedit(schedule, estimate, timesteps(STEPS), generator, enlarged(low[None])[0]))

@@ -1,0 +1,82 @@
+"""How well pocket's stages 2 and 3 enlarge drawings of an icon style that nothing was trained on.
+
+    python -m generators.pocket.evaluate_stages
+
+The smaller image is the exact 4 x 4 average. PSNR and SSIM reward what can be known; a grain whose phase must be
+guessed costs them, so the table also says how much detail there is: the standard deviation of what is added to the
+bicubic enlargement, over that of what should be added. Bicubic itself has 0.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import Tensor
+
+from .. import models
+from ..models.super_resolution import SCALE, enlarged
+from .data import Drawing, nouns, staged
+from .icons import HELD_OUT, icon_set
+from .styles import FILTERS
+
+EACH = {256: 6, 1024: 2}  # drawings of each style, for stage 2 and stage 3; at 1024 pixels they take long
+
+
+def held_out(count: int) -> list[Drawing]:
+    """So many things in each of the styles, other things for each; every k-th name, so that they are of many kinds."""
+    drawn = [noun for noun, key in nouns().items() if key in icon_set(HELD_OUT)["icons"]]
+    chosen = drawn[:: len(drawn) // (count * len(FILTERS))]
+    rng = np.random.default_rng(0)
+    return [
+        staged(chosen[k * len(FILTERS) + j], style, rng, HELD_OUT)
+        for j, style in enumerate(FILTERS)
+        for k in range(count)
+    ]
+
+
+def pixels(drawing: Drawing, size: int) -> Tensor:
+    return torch.from_numpy(drawing.render(size)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def scores(found: Tensor, truth: Tensor, base: Tensor) -> tuple[float, float, float]:
+    """PSNR in dB, SSIM, and the share of detail."""
+    both = [((x.clamp(-1, 1) + 1) / 2).numpy() for x in (truth, found)]
+    return (
+        float(peak_signal_noise_ratio(*both, data_range=1)),
+        float(structural_similarity(*both, data_range=1, channel_axis=0)),
+        float((found - base).std() / (truth - base).std()),
+    )
+
+
+def main() -> None:
+    pocket = models.load("pocket")
+    print("| Stage | Style | PSNR, dB: bicubic | sampled | SSIM: bicubic | sampled | Detail | Seconds an image |")
+    print("|---|---|---|---|---|---|---|---|")
+    for size, each in EACH.items():
+        for style in FILTERS:
+            rows = []
+            for drawing in held_out(each):
+                if drawing.style != style:
+                    continue
+                truth = pixels(drawing, size)
+                low = F.avg_pool2d(truth, SCALE)
+                base = enlarged(low[None])[0]
+                began = time.perf_counter()
+                found = pocket.enlarge(low, drawing.captions[0], torch.Generator().manual_seed(42))
+                seconds = time.perf_counter() - began
+                plain, ours = scores(base, truth, base), scores(found, truth, base)
+                rows.append((plain[0], ours[0], plain[1], ours[1], ours[2], seconds))
+            mean = np.mean(rows, 0)
+            print(
+                f"| {size // SCALE} to {size} | {style or 'plain'} | {mean[0]:.1f} | {mean[1]:.1f} | {mean[2]:.3f} | "
+                f"{mean[3]:.3f} | {mean[4]:.2f} | {mean[5]:.1f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

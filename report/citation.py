@@ -1,0 +1,52 @@
+"""How to cite the report, read from CITATION.cff so that it is written down once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class CitationError(ValueError):
+    """CITATION.cff is missing, or lacks what a citation needs. One line."""
+
+
+@dataclass(frozen=True)
+class Citation:
+    """As BibTeX; `url` is where the page is published, with a slash at its end, or empty."""
+
+    bibtex: str
+    url: str
+
+
+def cited(path: Path) -> Citation:
+    """Raises CitationError."""
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        authors = " and ".join(_author(author) for author in found["authors"])
+        fields = {
+            "title": f"{{{found['title']}}}",
+            "author": authors,
+            "year": str(found["date-released"])[:4],
+            "version": str(found["version"]),
+        }
+    except FileNotFoundError:
+        raise CitationError("the file is missing; the page says from it how to be cited") from None
+    except KeyError as error:
+        raise CitationError(f"there is no {error.args[0]!r}; the page says from it how to be cited") from None
+    except (yaml.YAMLError, TypeError, AttributeError):
+        raise CitationError("not a citation file; see https://citation-file-format.github.io") from None
+    url = str(found.get("url", "")).rstrip("/")
+    if url:
+        fields["url"] = url
+    lines = "".join(f"  {name:8}= {{{text}}},\n" for name, text in fields.items())
+    return Citation(f"@software{{diffusion-report,\n{lines}}}", f"{url}/" if url else "")
+
+
+def _author(author: dict[str, Any]) -> str:
+    """Persons as family name, given names; others in braces, which BibTeX then leaves whole."""
+    if "family-names" in author:
+        return ", ".join(filter(None, (author["family-names"], author.get("given-names", ""))))
+    return f"{{{author['name']}}}"

@@ -1,0 +1,123 @@
+"""Stages 2 and 3 of pocket: the preconditioning, the timesteps, sampling, and the stages as pocket offers them."""
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+
+from generators import models
+from generators.models import super_resolution
+from generators.models.base import schedule_of
+from generators.models.pocket import scheduler
+from generators.models.super_resolution import RESIDUAL, SCALE, enlarge, enlarged, network, predicted, timesteps
+
+
+@pytest.fixture(scope="module")
+def schedule():
+    return schedule_of(scheduler())
+
+
+@pytest.fixture(scope="module")
+def stage():
+    """A small stage with text, of random weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = network((8, 16), text=True).eval()
+        torch.nn.init.normal_(net.conv_out.weight, std=0.1)  # an untrained stage would be bicubic
+    return net
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(shape, generator=seeded(seed))
+
+
+class Spy:
+    """In place of the network: keeps what it is asked, and gives the same answer always."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def __call__(self, inputs, t, **conditions):
+        self.inputs, self.t, self.conditions = inputs, t, conditions
+        return (self.answer,)
+
+
+def noised(schedule, t, seed=0):
+    """A small image, a large one that differs from its enlargement by RESIDUAL, and that with noise of level t."""
+    low = normal(2, 3, 16, 16, seed=seed).clamp(-1, 1)
+    x0 = enlarged(low) + RESIDUAL * normal(2, 3, 64, 64, seed=seed + 1)
+    abar_t = schedule.abar[t].view(1, 1, 1, 1)
+    return low, x0, abar_t, abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * normal(2, 3, 64, 64, seed=seed + 2)
+
+
+@pytest.mark.parametrize("t", [1, 40, 200, 480])
+def test_what_the_network_sees_and_says_has_unit_variance(schedule, t):
+    low, x0, abar_t, x = noised(schedule, t)
+    spy = Spy(torch.zeros(2, 3 * SCALE**2, 16, 16))
+    bicubic = predicted(spy, x, abar_t, torch.tensor([t, t]), low, torch.tensor([7, 7]), None)
+    assert torch.equal(bicubic, enlarged(low))  # the network said nothing
+    assert spy.inputs.shape == (2, 3 * SCALE**2 + 3, 16, 16)
+    assert spy.inputs[:, :-3].var() == pytest.approx(1, rel=0.05)
+    assert ((x0 - bicubic) / RESIDUAL).var() == pytest.approx(1, rel=0.05)  # what it should have said
+    assert torch.equal(spy.inputs[:, -3:], low)
+    assert spy.conditions["class_labels"].tolist() == [7, 7]
+
+
+def test_space_to_depth_and_back_keep_their_places(schedule):
+    """Where there is next to no noise, a network that hands back what it sees gives the image back."""
+    low, x0, abar_t, x = noised(schedule, 0)
+    echo = lambda inputs, t, **conditions: (inputs[:, :-3],)  # noqa: E731
+    zero = torch.tensor([0, 0])
+    torch.testing.assert_close(predicted(echo, x, abar_t, zero, low, zero, None), x0, atol=0.05, rtol=0)
+
+
+def test_untrained_it_is_bicubic(schedule):
+    low, net = normal(3, 8, 8).clamp(-1, 1), network((8, 16), text=False).eval()
+    with torch.inference_mode():
+        found = enlarge(net, schedule, low, None, seeded())
+    noisy = schedule.forward(low, super_resolution.LEVEL, normal(3, 8, 8))
+    torch.testing.assert_close(found, enlarged(noisy[None])[0].clamp(-1, 1))
+
+
+@pytest.mark.parametrize("steps", [1, 4, 8, 20])
+def test_timesteps_fall_and_never_repeat(steps):
+    found = timesteps(steps)
+    assert len(found) == steps
+    assert found[0] == super_resolution.FIRST
+    assert found == sorted(set(found), reverse=True)
+    assert found[-1] > 0
+
+
+@torch.inference_mode()
+def test_enlarging_depends_on_image_text_and_seed_alone(schedule, stage):
+    low, tokens = normal(3, 8, 12).clamp(-1, 1), normal(1, 24, 384, seed=1)
+    first = enlarge(stage, schedule, low, tokens, seeded())
+    assert first.shape == (3, 32, 48)
+    assert first.abs().max() <= 1
+    assert torch.equal(first, enlarge(stage, schedule, low, tokens, seeded()))
+    assert not torch.equal(first, enlarge(stage, schedule, low, tokens, seeded(1)))
+    assert not torch.equal(first, enlarge(stage, schedule, low, -tokens, seeded()))
+
+
+def test_a_stage_is_saved_as_diffusers_saves_it(tmp_path, stage):
+    stage.save_pretrained(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
+    loaded = UNet2DConditionModel.from_pretrained(tmp_path, torch_dtype=torch.float32)
+    assert loaded.config.in_channels == 3 * SCALE**2 + 3
+    assert all(torch.equal(loaded.state_dict()[key], value) for key, value in stage.state_dict().items())
+
+
+@torch.inference_mode()
+def test_pocket_chooses_the_stage_by_the_size(tiny_pocket):
+    pocket = models.load("pocket")
+    small = normal(3, 64, 64).clamp(-1, 1)
+    middle = pocket.enlarge(small, "a photo of a dog", seeded())
+    assert middle.shape == (3, 256, 256)
+    assert not torch.equal(middle, pocket.enlarge(small, "a lithograph of a skull", seeded()))
+    detail = middle[:, 100:132, 100:132]
+    large = pocket.enlarge(detail, "a photo of a dog", seeded())
+    assert large.shape == (3, 128, 128)
+    assert torch.equal(large, pocket.enlarge(detail, "a lithograph of a skull", seeded()))  # stage 3 reads no text
