@@ -270,7 +270,10 @@ def judged(**more):
 
 FOUND = {
     "model": {"name": "pocket", "digest": "0123456789abcdef"},
-    "scorer": {"names": 3, "held out": {"icons": {"n": 9, "R@1": 0.9, "R@5": 1.0, "style": 1.0, "place": 1.0}}},
+    "scorer": {
+        "names": 3,
+        "held out": {lot: {"n": 9, "R@1": 0.9, "R@5": 1.0, "style": 1.0, "place": 0.3} for lot in ("places", "pairs")},
+    },
     "sampler": {"gamma": 7.0, "stride": 30, "threshold": 1.0},
     "names": [judged(gamma=1), judged(gamma=7)],
     "styles": [judged(gamma=7, style=SHARE)],
