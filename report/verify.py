@@ -146,7 +146,7 @@ def _result(record: Record, again: Mapping[str, Any], figures: Mapping[str, list
 def _published(root: Path, model: str, site: Path) -> list[Record]:
     """The records of the page, and not the newer ones that may have been drawn here since."""
     problems = Problems(root)
-    found = load(root, model, site, problems, local=False)
+    found = load(root, model, site, problems, drawn_here=False)
     problems.check()
     return found
 
