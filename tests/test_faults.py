@@ -122,6 +122,18 @@ def work(root: str, moment: int, log: str) -> None:
     os.write(finished, f"{passed}\n".encode())
 
 
+@pytest.fixture
+def one_thread():
+    """As in the forked processes: another number of threads may round otherwise."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_killed_at_random_moments_it_goes_on_and_the_site_is_never_half_new(root, older, tmp_path):
     log = tmp_path / "log"
     assert in_another_process(work, str(root), 0, str(log)) == 0
@@ -171,6 +183,8 @@ def interrupted(root: str, end) -> None:
     from report.progress import Progress
 
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to both
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115  not what pytest captures
     calls = []
 

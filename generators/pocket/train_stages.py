@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from ..diffusion.schedule import Schedule
@@ -69,7 +68,7 @@ def diffusion_loss(
     return ((x0_hat - x0) / super_resolution.RESIDUAL).square().mean()
 
 
-def train_stage_2(schedule: Schedule, minutes: float) -> UNet2DConditionModel:
+def train_stage_2(schedule: Schedule, minutes: float) -> Any:
     stored = pictures.pictures()
     captions = [text.split("\n") for text in stored["captions"].tolist()]
     weights = torch.from_numpy(stored["weights"])
@@ -90,7 +89,7 @@ def train_stage_2(schedule: Schedule, minutes: float) -> UNet2DConditionModel:
     return network
 
 
-def train_stage_3(schedule: Schedule, minutes: float) -> UNet2DConditionModel:
+def train_stage_3(schedule: Schedule, minutes: float) -> Any:
     rgb = pictures.details()["rgb"]
 
     def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
