@@ -3,7 +3,7 @@
 from .diffusion.estimates import anagram
 from .diffusion.views import FLIP
 from .figures import Figure, Section, each
-from .prompts import BARISTA, CAMPFIRE, DOG, OLD_MAN
+from .prompts import BARISTA, CAMPFIRE, DOG, LION, OLD_MAN
 
 
 def turning(lab, upright, flipped, k, show):
@@ -24,4 +24,8 @@ def pair(name, upright, flipped):
     )
 
 
-SECTION = Section("1.8", "Visual anagrams", [pair("campfire", OLD_MAN, CAMPFIRE), pair("barista", BARISTA, DOG)])
+SECTION = Section(
+    "1.8",
+    "Visual anagrams",
+    [pair("campfire", OLD_MAN, CAMPFIRE), pair("barista", BARISTA, DOG), pair("lion", DOG, LION)],
+)

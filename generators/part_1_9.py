@@ -3,7 +3,7 @@
 from .diffusion.estimates import hybrid
 from .diffusion.filters import high_pass, low_pass
 from .figures import Figure, Section, each
-from .prompts import CAMPFIRE, SKULL, WATERFALLS
+from .prompts import CAMPFIRE, SKULL, WATERFALLS, ZEBRA
 
 
 def distant(lab, far, near, k, show):
@@ -24,4 +24,8 @@ def pair(name, far, near):
     )
 
 
-SECTION = Section("1.9", "Hybrid images", [pair("waterfalls", SKULL, WATERFALLS), pair("campfire", SKULL, CAMPFIRE)])
+SECTION = Section(
+    "1.9",
+    "Hybrid images",
+    [pair("waterfalls", SKULL, WATERFALLS), pair("campfire", SKULL, CAMPFIRE), pair("zebra", SKULL, ZEBRA)],
+)

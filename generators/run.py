@@ -73,6 +73,8 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
     state = state_folder(root, model)
     state.mkdir(parents=True, exist_ok=True)
     with _alone(state, report):
+        for leftover in (*state.glob(".*.part"), *state.glob(".*.old")):  # of runs that were killed
+            shutil.rmtree(leftover, ignore_errors=True)
         todo = {}
         for section_id in wanted or known:
             why = "asked for" if again else staleness.why_stale(state / section_id, section_id, model)
@@ -99,6 +101,8 @@ def load_section(section_id: str) -> Section:
         module = import_module(f"{__package__}.{path.stem}")
     except Exception as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        if isinstance(error, SyntaxError) and error.filename == str(path):
+            lines.append(error.lineno)
         where = f"{path.name}:{lines[-1]}" if lines else path.name
         what = "" if isinstance(error, DeclarationError) else f"{type(error).__name__}: "
         raise DeclarationError(f"{where}: {what}{error}") from error

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import grimp
+from grimp.exceptions import SourceSyntaxError
 
 from . import inputs, models
 from .figures import section_key
@@ -104,7 +105,7 @@ def weights_digest(model: str) -> str:
 def _graph() -> grimp.ImportGraph:
     try:
         return grimp.build_graph(PACKAGE, cache_dir=str(HOME.parent / ".cache" / "grimp"))
-    except grimp.exceptions.SourceSyntaxError as error:
+    except SourceSyntaxError as error:
         where = Path(error.filename).name
         raise SectionError(f"{where}:{error.lineno}: does not parse: {(error.text or '').strip()}") from None
 

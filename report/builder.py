@@ -13,8 +13,8 @@ from pathlib import Path
 
 from jinja2 import TemplateError, TemplateSyntaxError
 
-from report import budget, grids, links, verdicts
-from report.page import ReportPage, prose_files
+from report import budget, grids, linked, links, metadata, verdicts
+from report.page import TITLE, ReportPage, prose_files
 from report.problems import BuildError, Problems
 from report.records import Figure, Record
 from report.web_images import PanelError, Store, open_panel, place_panel
@@ -59,7 +59,7 @@ def sources(root: Path) -> list[Path]:
         for match in re.finditer(r"(?m)^///\s*code\s*\|\s*([^:\n]+?)\s*::", path.read_text(encoding="utf-8"))
     }
     templates = (path for path in (root / "templates").rglob("*") if path.is_file())
-    found = {*prose.values(), *templates, *root.glob(".report/*/*/record.json"), *filter(Path.is_file, code)}
+    found = {*prose.values(), *templates, *root.glob(".report/*/[!.]*/record.json"), *filter(Path.is_file, code)}
     return sorted(found)
 
 
@@ -71,7 +71,8 @@ def _write(page: ReportPage, html: str, new: Path) -> None:
             place_panel(store, record, figure, panel, page.site, page.problems)
 
         def compose(record: Record = record, figure: Figure = figure) -> bytes:
-            return grids.compose(figure, [open_panel(record, figure, panel, page.site) for panel in figure.panels])
+            images = [open_panel(record, figure, panel, page.site) for panel in figure.panels]
+            return grids.compose(figure, images, metadata.png(record, figure))
 
         if not page.problems.lines:
             try:
@@ -92,6 +93,9 @@ def _write(page: ReportPage, html: str, new: Path) -> None:
         shutil.copyfile(path, target)
     (new / ".nojekyll").touch()  # GitHub Pages: serve the files as they are
     (new / "index.html").write_text(html, encoding="utf-8")
+    if page.citation:
+        crate = linked.crate(new, TITLE, page.citation, page.records)
+        (new / linked.CRATE).write_text(crate, encoding="utf-8")
 
 
 def _static(folder: Path) -> Iterator[Path]:
@@ -105,4 +109,4 @@ def _wrong_template(error: TemplateError, folder: Path) -> tuple[Path, int | Non
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
     if frames:
         return Path(frames[-1].filename), frames[-1].lineno, f"the template fails: {error.message}"
-    return folder, None, f"there is no template {error.message}"
+    return folder, None, str(error.message)

@@ -15,10 +15,17 @@ class CitationError(ValueError):
 
 @dataclass(frozen=True)
 class Citation:
-    """As BibTeX; `url` is where the page is published, with a slash at its end, or empty."""
+    """As BibTeX and in parts; `url` is where the page is published, with a slash at its end, or empty.
+
+    authors: (Person or Organization, name) pairs; license: its SPDX identifier.
+    """
 
     bibtex: str
     url: str
+    authors: tuple[tuple[str, str], ...]
+    released: str
+    version: str
+    license: str
 
 
 def cited(path: Path) -> Citation:
@@ -26,12 +33,14 @@ def cited(path: Path) -> Citation:
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
         authors = " and ".join(_author(author) for author in found["authors"])
+        named = tuple(_named(author) for author in found["authors"])
         fields = {
             "title": f"{{{found['title']}}}",
             "author": authors,
             "year": str(found["date-released"])[:4],
             "version": str(found["version"]),
         }
+        license_name = str(found["license"])
     except FileNotFoundError:
         raise CitationError("the file is missing; the page says from it how to be cited") from None
     except KeyError as error:
@@ -42,7 +51,14 @@ def cited(path: Path) -> Citation:
     if url:
         fields["url"] = url
     lines = "".join(f"  {name:8}= {{{text}}},\n" for name, text in fields.items())
-    return Citation(f"@software{{diffusion-report,\n{lines}}}", f"{url}/" if url else "")
+    return Citation(
+        bibtex=f"@software{{diffusion-report,\n{lines}}}",
+        url=f"{url}/" if url else "",
+        authors=named,
+        released=str(found["date-released"]),
+        version=fields["version"],
+        license=license_name,
+    )
 
 
 def _author(author: dict[str, Any]) -> str:
@@ -50,3 +66,9 @@ def _author(author: dict[str, Any]) -> str:
     if "family-names" in author:
         return ", ".join(filter(None, (author["family-names"], author.get("given-names", ""))))
     return f"{{{author['name']}}}"
+
+
+def _named(author: dict[str, Any]) -> tuple[str, str]:
+    if "family-names" in author:
+        return "Person", " ".join(filter(None, (author.get("given-names", ""), author["family-names"])))
+    return "Organization", author["name"]

@@ -84,7 +84,9 @@ def section(ids: tuple[str, ...], again: bool, model: str) -> None:
 
 @main.command()
 @click.option("--section", "ids", multiple=True, metavar="ID", help="Only this section, such as 1.8; may be repeated.")
-@click.option("--sample", default=0, metavar="N", help="Only N of the sections, picked by chance.")
+@click.option(
+    "--sample", default=0, type=click.IntRange(min=0), metavar="N", help="Only N of the sections, picked by chance."
+)
 @model_option
 @one_line_errors
 def verify(ids: tuple[str, ...], sample: int, model: str) -> None:
@@ -145,7 +147,9 @@ def site(model: str) -> None:
 
 
 @main.command()
-@click.option("--port", default=8042, show_default=True, help="Where to serve on this machine.")
+@click.option(
+    "--port", default=8042, type=click.IntRange(0, 65535), show_default=True, help="Where to serve on this machine."
+)
 @model_option
 @one_line_errors
 def serve(port: int, model: str) -> None:

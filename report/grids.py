@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Sequence
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from report.mathml import INLINE
 from report.records import Figure
@@ -24,8 +25,8 @@ def path(figure: Figure) -> str:
     return f"figures/{figure.id}-grid-{digest[:12]}.png"
 
 
-def compose(figure: Figure, images: Sequence[Image.Image]) -> bytes:
-    """The grid as PNG. images: one a panel, in the figure's order."""
+def compose(figure: Figure, images: Sequence[Image.Image], info: PngInfo) -> bytes:
+    """The grid as PNG. images: one a panel, in the figure's order; info: the text chunks of the file."""
     # matplotlib takes longer to import than the page takes to build: only who needs a new grid pays for it.
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -77,7 +78,7 @@ def compose(figure: Figure, images: Sequence[Image.Image]) -> bytes:
         canvas.savefig(data, format="png", metadata={"Software": None})
     with Image.open(data) as drawn:
         smaller = io.BytesIO()
-        drawn.convert("RGB").save(smaller, "PNG", optimize=True)
+        drawn.convert("RGB").save(smaller, "PNG", optimize=True, pnginfo=info)
     return smaller.getvalue()
 
 

@@ -4,7 +4,7 @@ nothing is written into the page that its Content-Security-Policy forbids."""
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 POINTERS = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
@@ -20,7 +20,8 @@ class _Reader(HTMLParser):
         self.forbidden: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "style" or (tag == "script" and not any(name == "src" for name, _ in attrs)):
+        data = dict(attrs).get("type") == "application/ld+json"  # not run, so the policy does not speak of it
+        if tag == "style" or (tag == "script" and not data and not any(name == "src" for name, _ in attrs)):
             self.forbidden.append(f"<{tag}>")
         for name, value in attrs:
             value = value or ""
@@ -53,6 +54,8 @@ def broken(html: str, site: Path) -> list[tuple[str, str]]:
                 found.append((address, f"{address} would be loaded from another host"))
         elif address.startswith("/"):
             found.append((address, f"{address}: use a relative address, the page may live under a sub-path"))
+        elif ".." in PurePosixPath(unquote(parts.path)).parts:
+            found.append((address, f"{address} leads out of the site: link to what is in it, or to an https address"))
         elif parts.path and not (site / unquote(parts.path)).exists():
             found.append((address, f"{address} leads nowhere: there is no such file in the site"))
         elif not parts.path and unquote(parts.fragment) not in ids | {"top"}:

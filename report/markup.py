@@ -83,7 +83,7 @@ class Prose:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
             problems.add(path, data.count(b"\n", 0, error.start) + 1, "not UTF-8; save the file again as UTF-8")
-            text = data.decode("utf-8", errors="replace")
+            text = ""  # nothing else can be said of it
         for match in _CONTROL.finditer(text):
             wrong = f"the control character U+{ord(match[0]):04X} in the prose; remove it"
             problems.add(path, text.count("\n", 0, match.start()) + 1, wrong)

@@ -34,12 +34,12 @@ class TexError(ValueError):
 def mathml(tex: str, display: bool = False) -> Markup:
     """One formula as MathML. Raises TexError on bad TeX."""
     if len(tex) > LONGEST:
-        raise TexError(f"bad TeX in ${tex.strip()[:40]}…$: longer than {LONGEST} letters; split the formula")
+        raise TexError(f"bad TeX in ${' '.join(tex[:40].split())}…$: longer than {LONGEST} letters; split the formula")
     try:
         found = _converter().convert_with_local_state(tex, displaystyle=display)
     except LatexError as error:
         message = re.sub(r"^\d+: ", "", str(error).strip().splitlines()[0])
-        raise TexError(f"bad TeX in ${tex.strip()}$: {message}") from None
+        raise TexError(f"bad TeX in ${' '.join(tex.split())}$: {message}") from None
     found = re.sub(r'(<mtable[^>]*?) scriptlevel="[^"]*"', r"\1", found)  # not valid there, says the Nu checker
     # A prime is raised already: as the superscript of an index it would shrink to a speck.
     found = re.sub(

@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
 from markupsafe import Markup
 
-from report import records, values, verdicts, views
+from report import linked, records, values, verdicts, views
 from report.card import Card, card_of
 from report.citation import CitationError, cited
 from report.controls import Control, control
@@ -215,7 +215,10 @@ class ReportPage:
     # -- rendering ----------------------------------------------------------------------------------------------------
 
     def _template(self, template: str, **context: Any) -> Markup:
-        return Markup(_environment((self.root / "templates").resolve()).get_template(template).render(context))
+        try:
+            return Markup(_environment((self.root / "templates").resolve()).get_template(template).render(context))
+        except TemplateNotFound as error:  # also a LookupError, for which the prose would be blamed
+            raise TemplateError(f"there is no template {error.name}") from None
 
     def render(self) -> str:
         """The whole page as HTML; problems in the prose are noted on the way, and then the text is of no use."""
@@ -246,6 +249,7 @@ class ReportPage:
             strip=self._strip(),
             static={name: _digest(self.root / "templates" / "static" / name) for name in ("style.css", "page.js")},
             citation=self.citation,
+            linked=linked.page(TITLE, self.citation, self.records) if self.citation else "",
             card=self.card.path if self.card else "",
             provenance=self._provenance(),
         )

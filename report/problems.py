@@ -31,6 +31,7 @@ class Problems:
     def add(self, path: Path, line: int | None, text: str) -> None:
         """Notes one problem. path: the file to open; line: counted from 1, or None where the whole file is meant."""
         place = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+        text = text.replace("\n", " ")
         entry = f"{place}:{line}: {text}" if line else f"{place}: {text}"
         if entry not in self.lines:
             self.lines.append(entry)

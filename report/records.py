@@ -109,7 +109,7 @@ def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: boo
     """
     paths = {path.stem: path for path in site.glob("records/*.json")}
     if drawn_here:
-        paths |= {path.parent.name: path for path in root.glob(f".report/{model}/*/record.json")}
+        paths |= {path.parent.name: path for path in root.glob(f".report/{model}/[!.]*/record.json")}
     records = []
     for section_id, path in paths.items():
         local = path.name == "record.json"

@@ -74,7 +74,7 @@ def compare(
     record: Record, figure: Figure, again: Mapping[str, Any], folder: Path, root: Path, model: str
 ) -> list[Verdict]:
     """A verdict for each published panel of a figure; `again` is the new record, whose panels lie in `folder`."""
-    redrawn = next((found["panels"] for found in again["figures"] if found["name"] == figure.name), [])
+    redrawn: list[Any] = next((found["panels"] for found in again["figures"] if found["name"] == figure.name), [])
     found = []
     for panel, new in zip(figure.panels, [*redrawn, *[None] * len(figure.panels)], strict=False):
         if new is None or (new["width"], new["height"]) != (panel.width, panel.height):
@@ -146,7 +146,7 @@ def _result(record: Record, again: Mapping[str, Any], figures: Mapping[str, list
 def _published(root: Path, model: str, site: Path) -> list[Record]:
     """The records of the page, and not the newer ones that may have been drawn here since."""
     problems = Problems(root)
-    found = load(root, model, site, problems, local=False)
+    found = load(root, model, site, problems, drawn_here=False)
     problems.check()
     return found
 

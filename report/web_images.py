@@ -15,6 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from report import metadata
 from report.problems import Problems
 from report.records import Figure, Panel, Record
 
@@ -124,7 +125,7 @@ def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site
     for form in forms(figure, panel):
 
         def make(form: Form = form) -> bytes:
-            return encode(open_panel(record, figure, panel, site), form)
+            return encode(open_panel(record, figure, panel, site), form, metadata.xmp(record, figure, [panel]))
 
         try:
             if not store.place(form.path, make if record.folder is not None else None):
@@ -134,18 +135,18 @@ def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site
             return
 
 
-def encode(image: Image.Image, form: Form) -> bytes:
-    """One web form of an image."""
+def encode(image: Image.Image, form: Form, xmp: bytes = b"") -> bytes:
+    """One web form of an image, with an XMP packet in it."""
     if image.width != form.width:
         height = round(image.height * form.width / image.width)
         image = image.resize((form.width, height), Image.Resampling.LANCZOS)
     data = io.BytesIO()
     if form.format == "webp":
-        image.save(data, "WEBP", lossless=True, quality=75, method=4)
+        image.save(data, "WEBP", lossless=True, quality=75, method=4, xmp=xmp)
     elif form.format == "avif":
         quality = 75 if form.width <= 512 else 65
-        image.save(data, "AVIF", quality=quality, subsampling="4:4:4", speed=6)
+        image.save(data, "AVIF", quality=quality, subsampling="4:4:4", speed=6, xmp=xmp)
     else:
         # Neither optimised nor progressive: Pillow's buffer for these is too small for a large image of pure noise.
-        image.save(data, "JPEG", quality=85, subsampling=0)
+        image.save(data, "JPEG", quality=85, subsampling=0, xmp=xmp)
     return data.getvalue()

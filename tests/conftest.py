@@ -67,7 +67,7 @@ def built(tmp_path_factory):
     from report.builder import build
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("report.grids.compose", lambda figure, images: b"grid")
+        patch.setattr("report.grids.compose", lambda *_: b"grid")
         return build(fixture.report(tmp_path_factory.mktemp("page") / "report")).parent
 
 

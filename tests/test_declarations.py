@@ -227,6 +227,7 @@ COURSE = {
             for upright, flipped in (
                 (OIL + "an old man", OIL + "people around a campfire"),
                 (PHOTO_OF + "a hipster barista", PHOTO_OF + "a dog"),
+                (PHOTO_OF + "a dog", PHOTO_OF + "a lion"),
             )
             for show in ("upright", "flipped")
         ],
@@ -235,14 +236,14 @@ COURSE = {
         ("far", "near", "show"),
         [
             {"far": LITHOGRAPH + "a skull", "near": near, "show": show}
-            for near in (LITHOGRAPH + "waterfalls", OIL + "people around a campfire")
+            for near in (LITHOGRAPH + "waterfalls", OIL + "people around a campfire", LITHOGRAPH + "a zebra")
             for show in ("near", "afar")
         ],
     ],
 }
 PANELS = {  # 1.8 and 1.9 show three samples of each
     "0": 18, "1.1": 4, "1.2": 6, "1.3": 9, "1.4": 10, "1.5": 5, "1.6": 5,
-    "1.7": 21, "1.7.1": 21, "1.7.2": 12, "1.7.3": 28, "1.8": 12, "1.9": 12,
+    "1.7": 21, "1.7.1": 21, "1.7.2": 12, "1.7.3": 28, "1.8": 18, "1.9": 18,
 }  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def verified(root: Path, section_id: str, verdict: Verdict = Verdict(IDENTICAL))
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A committed report of two sections, verified and fresh, in a git repository."""
-    monkeypatch.setattr(grids, "compose", lambda figure, images: b"grid")
+    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
     monkeypatch.setattr(staleness, "why_outdated", lambda record, section_id, model: None)
     for setting, value in zip(("NAME", "EMAIL"), ("A Reader", "reader@example.org"), strict=True):
         monkeypatch.setenv(f"GIT_AUTHOR_{setting}", value)
@@ -168,16 +168,16 @@ def swap_pixels(root: Path) -> None:
 
 REFUSED = {
     "a change that is not committed": (
-        lambda root: (root / "report/intro.md").write_text("Hello.\n"),
-        r"^dirty: report/intro\.md not committed",
+        lambda root: (root / "generators/schedule.py").write_text("STRIDE = 31\n"),
+        r"^dirty: generators/schedule\.py not committed; commit first",
     ),
     "a file that is not of the site": (
         lambda root: (root / "site/notes.txt").touch() or commit(root),
-        r"^site: not what the records and the prose give now \(notes\.txt\); run `report site`$",
+        r"^site: not what the records and the prose give now \(.*notes\.txt\); run `report site`$",
     ),
     "prose that is newer than the page": (
         lambda root: (root / "report/intro.md").write_text("Hello.\n") and git(root, "add", ".") + str(commit(root)),
-        r"^site: not what the records and the prose give now \(index\.html\); run `report site`$",
+        r"^site: not what the records and the prose give now \(index\.html.*\); run `report site`$",
     ),
     "a verification that is missing": (
         lambda root: (root / "site/verified/1.8.json").unlink() or commit(root),

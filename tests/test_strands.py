@@ -98,7 +98,7 @@ def test_a_real_network_answers_a_batch_as_it_answers_one(tiny_pocket):
         works = cases(model, like)[1:3]
         alone = [work() for work in works]
         for one, strand in zip(alone, run(works), strict=True):
-            torch.testing.assert_close(strand.result, one, rtol=0, atol=1e-4)
+            torch.testing.assert_close(strand.result, one, rtol=0, atol=1e-3)
 
 
 def test_five_guided_samples_of_34_steps_are_34_calls_of_10():

@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 
 from generators import models
 from generators.models import super_resolution
 from generators.models.base import schedule_of
 from generators.models.pocket import scheduler
-from generators.models.super_resolution import RESIDUAL, SCALE, enlarge, enlarged, network, predicted, timesteps
+from generators.models.super_resolution import RESIDUAL, SCALE, condition, enlarge, network, predicted, timesteps
 
 
 @pytest.fixture(scope="module")
@@ -46,40 +47,51 @@ class Spy:
 
 
 def noised(schedule, t, seed=0):
-    """A small image, a large one that differs from its enlargement by RESIDUAL, and that with noise of level t."""
+    """An image that differs from the bicubic enlargement of a smaller one by RESIDUAL, that with noise of level t, and
+    the condition."""
     low = normal(2, 3, 16, 16, seed=seed).clamp(-1, 1)
-    x0 = enlarged(low) + RESIDUAL * normal(2, 3, 64, 64, seed=seed + 1)
+    given = condition(schedule, low, torch.tensor([7, 7]), torch.zeros_like(low), None)
+    x0 = given.bicubic + RESIDUAL * normal(2, 3, 64, 64, seed=seed + 1)
     abar_t = schedule.abar[t].view(1, 1, 1, 1)
-    return low, x0, abar_t, abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * normal(2, 3, 64, 64, seed=seed + 2)
+    return x0, abar_t, abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * normal(2, 3, 64, 64, seed=seed + 2), given
 
 
 @pytest.mark.parametrize("t", [1, 40, 200, 480])
-def test_what_the_network_sees_and_says_has_unit_variance(schedule, t):
-    low, x0, abar_t, x = noised(schedule, t)
+def test_the_network_sees_the_best_linear_guess(schedule, t):
+    x0, abar_t, x, given = noised(schedule, t)
     spy = Spy(torch.zeros(2, 3 * SCALE**2, 16, 16))
-    bicubic = predicted(spy, x, abar_t, torch.tensor([t, t]), low, torch.tensor([7, 7]), None)
-    assert torch.equal(bicubic, enlarged(low))  # the network said nothing
+    bicubic = predicted(spy, x, abar_t, torch.tensor([t, t]), given)
+    assert torch.equal(bicubic, given.bicubic)  # the network said nothing
     assert spy.inputs.shape == (2, 3 * SCALE**2 + 3, 16, 16)
-    assert spy.inputs[:, :-3].var() == pytest.approx(1, rel=0.05)
-    assert ((x0 - bicubic) / RESIDUAL).var() == pytest.approx(1, rel=0.05)  # what it should have said
-    assert torch.equal(spy.inputs[:, -3:], low)
+    wanted, seen = F.pixel_unshuffle((x0 - bicubic) / RESIDUAL, SCALE), spy.inputs[:, :-3]
+    assert wanted.var() == pytest.approx(1, rel=0.05)
+    assert (seen * (wanted - seen)).mean() == pytest.approx(0, abs=0.02)  # its error is orthogonal to it
+    signal, noise = abar_t * RESIDUAL**2, 1 - abar_t
+    assert (wanted - seen).var() == pytest.approx((noise / (signal + noise)).item(), rel=0.05)
+    assert torch.equal(spy.inputs[:, -3:], given.low)
     assert spy.conditions["class_labels"].tolist() == [7, 7]
 
 
 def test_space_to_depth_and_back_keep_their_places(schedule):
     """Where there is next to no noise, a network that hands back what it sees gives the image back."""
-    low, x0, abar_t, x = noised(schedule, 0)
+    x0, abar_t, x, given = noised(schedule, 0)
     echo = lambda inputs, t, **conditions: (inputs[:, :-3],)  # noqa: E731
-    zero = torch.tensor([0, 0])
-    torch.testing.assert_close(predicted(echo, x, abar_t, zero, low, zero, None), x0, atol=0.05, rtol=0)
+    torch.testing.assert_close(predicted(echo, x, abar_t, torch.tensor([0, 0]), given), x0, atol=0.05, rtol=0)
+
+
+def test_each_smaller_image_gets_noise_of_its_own_level(schedule):
+    low, eps = normal(2, 3, 8, 8), normal(2, 3, 8, 8, seed=1)
+    given = condition(schedule, low, torch.tensor([0, 60]), eps, None)
+    for k, level in enumerate((0, 60)):
+        torch.testing.assert_close(given.low[k], schedule.forward(low[k], level, eps[k]))
+    assert given.bicubic.shape == (2, 3, 32, 32)
 
 
 def test_untrained_it_is_bicubic(schedule):
     low, net = normal(3, 8, 8).clamp(-1, 1), network((8, 16), text=False).eval()
     with torch.inference_mode():
         found = enlarge(net, schedule, low, None, seeded())
-    noisy = schedule.forward(low, super_resolution.LEVEL, normal(3, 8, 8))
-    torch.testing.assert_close(found, enlarged(noisy[None])[0].clamp(-1, 1))
+    torch.testing.assert_close(found, F.interpolate(low[None], scale_factor=SCALE, mode="bicubic")[0].clamp(-1, 1))
 
 
 @pytest.mark.parametrize("steps", [1, 4, 8, 20])

@@ -30,7 +30,7 @@ def published(tiny_pocket, tmp_path_factory):
         (root / "generators" / staleness.sections()[section_id].name).touch()
     run.draw(root, "pocket", SECTIONS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grids, "compose", lambda figure, images: b"grid")
+        patch.setattr(grids, "compose", lambda *_: b"grid")
         build(root)
     return root
 
@@ -39,7 +39,7 @@ def published(tiny_pocket, tmp_path_factory):
 def root(published, tmp_path, monkeypatch):
     """A copy of it, to be changed."""
     shutil.copytree(published, tmp_path / "report", symlinks=True)
-    monkeypatch.setattr(grids, "compose", lambda figure, images: b"grid")
+    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
     return tmp_path / "report"
 
 
@@ -176,13 +176,13 @@ def test_other_pixels_are_measured(root, off, kind, largest, drawn_here):
     (found,) = verify.verify(root, "pocket", ["1.1"]).values()
     assert [verdict.kind for verdict in found] == [IDENTICAL, kind, IDENTICAL, IDENTICAL]
     assert (found[1].largest or 0) <= largest
-    assert found[1].psnr == pytest.approx(51.1, abs=0.6) if kind == CLOSE else found[1].psnr < 48.1
+    assert (found[1].psnr >= 48.1) == (kind == CLOSE)
     page = build(root).read_text()
     assert ('class="mark fails"' in page) == (kind == DIFFERS)
 
 
 def test_a_large_panel_is_compared_as_it_is_shown_where_only_its_page_is_here(tmp_path, monkeypatch):
-    monkeypatch.setattr(grids, "compose", lambda figure, images: b"grid")
+    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
     root = fixture.folder(tmp_path)
     fixture.section(root, "0", {"stages": [fixture.panel("large", size=256)]})
     build(root)
@@ -191,7 +191,7 @@ def test_a_large_panel_is_compared_as_it_is_shown_where_only_its_page_is_here(tm
     picture = np.asarray(fixture.picture(0, 256))
     for name, image, kinds in (
         ("same", picture, {IDENTICAL}),
-        ("near", picture ^ (np.random.default_rng(0).random(picture.shape) < 0.01), {CLOSE}),
+        ("near", picture ^ (np.arange(picture.size).reshape(picture.shape) == 0), {CLOSE}),
         ("other", 255 - picture, {DIFFERS}),
     ):
         Image.fromarray(image).save(tmp_path / f"{name}.webp", lossless=True, exact=True)

@@ -1,22 +1,22 @@
 """pocket's later stages: diffusion models that enlarge an image by 4 in each direction, conditioned on that image.
 
 As in cascaded diffusion (Ho et al. 2022) and DeepFloyd's stage 2, the network sees the smaller image with a little
-noise, whose level it is told as a class label (noise conditioning augmentation), so that it mends what the stage before
-left wrong. It works on a space-to-depth grid: each 4 x 4 block of the noisy large image is 48 channels at one pixel of
-the small image, beside that pixel's 3.
+noise, whose level it is told as a class label (noise conditioning augmentation). It works on a space-to-depth grid:
+each 4 x 4 block of the noisy large image is 48 channels at one pixel of the small image, beside that pixel's 3.
 
 What is left to draw is the residual on the bicubic enlargement b. The network F predicts that, cleaned (in diffusers'
-terms the prediction type is "sample"):
+terms the prediction type is "sample"), and sees it at its most likely, were it Gaussian of variance s^2:
 
-    x_0^ = b + s F((x_t - sqrt(abar_t) b) / sqrt(abar_t s^2 + 1 - abar_t), small image, level, t, text)
+    y    = sqrt(abar_t) s^2 / (abar_t s^2 + 1 - abar_t) (x_t - sqrt(abar_t) b)       the Wiener estimate
+    x_0^ = b + s F(y / s, small image, level, t, text)
 
-where s is the residual's typical size, so that what F sees and what it says have about unit variance (after Karras et
-al. 2022, "Elucidating the Design Space", section 5).
+Where there is much noise, y is next to nothing and F all but an upscaler of the small image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -73,25 +73,35 @@ def stage_3() -> UNet2DConditionModel:
     return network((48, 64), text=False)
 
 
-def enlarged(low: Tensor) -> Tensor:
-    """b, the bicubic enlargement of (N, 3, H, W) by 4."""
-    return F.interpolate(low, scale_factor=SCALE, mode="bicubic")
+class Condition(NamedTuple):
+    """What a stage knows of N images, (3, 4 H, 4 W), that it is to draw.
+
+    bicubic: b, (N, 3, 4 H, 4 W). low: the smaller images with noise, (N, 3, H, W); level, (N,): the timestep of that
+    noise. tokens: (N, tokens, 384), the prompts as `minilm.encode` gives them; None for a stage without text.
+    """
+
+    bicubic: Tensor
+    low: Tensor
+    level: Tensor
+    tokens: Tensor | None
+
+
+def condition(schedule: Schedule, low: Tensor, level: Tensor, eps: Tensor, tokens: Tensor | None) -> Condition:
+    """Condition on the smaller images `low`, (N, 3, H, W) in -1 … 1, with the noise eps at each one's level."""
+    abar = schedule.abar.to(low.device)[level].view(-1, 1, 1, 1)
+    bicubic = F.interpolate(low, scale_factor=SCALE, mode="bicubic")
+    return Condition(bicubic, abar.sqrt() * low + (1 - abar).sqrt() * eps, level, tokens)
 
 
 def predicted(
-    net: Callable[..., tuple[Tensor]], x: Tensor, abar_t: Tensor, t: Tensor, low: Tensor, level: Tensor,
-    tokens: Tensor | None,
+    net: Callable[..., tuple[Tensor]], x: Tensor, abar_t: Tensor, t: Tensor, given: Condition
 ) -> Tensor:  # fmt: skip
-    """x_0^ from x = x_t, (N, 3, 4 H, 4 W), whose level is t, (N,), with abar_t, (N, 1, 1, 1).
-
-    low: (N, 3, H, W) in about -1 … 1, with noise of level `level` (N,). tokens: (N, 24, 384), the prompts as
-    `minilm.encode` gives them; None for a stage without text.
-    """
-    b = enlarged(low)
-    y = (x - abar_t.sqrt() * b) / (abar_t * RESIDUAL**2 + 1 - abar_t).sqrt()
-    inputs = torch.cat([F.pixel_unshuffle(y, SCALE), low], dim=1)
-    answer = net(inputs, t, encoder_hidden_states=tokens, class_labels=level, return_dict=False)[0]
-    return b + RESIDUAL * F.pixel_shuffle(answer.float(), SCALE)
+    """x_0^ from x = x_t, (N, 3, 4 H, 4 W), whose level is t, (N,), with abar_t, (N, 1, 1, 1)."""
+    wiener = abar_t.sqrt() * RESIDUAL**2 / (abar_t * RESIDUAL**2 + 1 - abar_t)
+    y = wiener * (x - abar_t.sqrt() * given.bicubic)
+    inputs = torch.cat([F.pixel_unshuffle(y / RESIDUAL, SCALE), given.low], dim=1)
+    answer = net(inputs, t, encoder_hidden_states=given.tokens, class_labels=given.level, return_dict=False)[0]
+    return given.bicubic + RESIDUAL * F.pixel_shuffle(answer.float(), SCALE)
 
 
 def timesteps(steps: int) -> list[int]:
@@ -110,11 +120,12 @@ def enlarge(
 
     The generator's draws: the noise on `low`, then those of SDEdit, which starts from the bicubic enlargement.
     """
-    noisy = schedule.forward(low, LEVEL, gaussian(generator, low))[None]
+    level, eps = torch.tensor([LEVEL]), gaussian(generator, low)
+    given = condition(schedule, low[None], level, eps[None], tokens)
 
     def estimate(x: Tensor, t: int) -> Noise:
-        abar_t, at = schedule.at(t).view(1, 1, 1, 1), torch.tensor([t])
-        x0 = predicted(net, x[None], abar_t, at, noisy, torch.tensor([LEVEL]), tokens)
+        at = torch.tensor([t])
+        x0 = predicted(net, x[None], schedule.at(t).view(1, 1, 1, 1), at, given)
         return Noise(schedule.eps_of(x[None], at, x0)[0])
 
-    return last(sdedit(schedule, estimate, timesteps(STEPS), generator, enlarged(low[None])[0]))
+    return last(sdedit(schedule, estimate, timesteps(STEPS), generator, given.bicubic[0]))

@@ -35,7 +35,7 @@ from .progress import Progress
 from .scorer import Scorer, as_images, parse
 
 HERE = Path(__file__).parent
-NAMES, STYLED, UNSEEN, SWEPT = 60, 15, 16, 32  # how many names each part takes from the list, evenly spread
+NAMES, STYLED, UNSEEN, SWEPT = 30, 6, 8, 12  # how many names each part takes from the list, evenly spread
 GAMMAS, STRIDE = (1, 3, 7), 30  # and the gamma of the model, where it is another
 SWEEP_GAMMAS, SWEEP_THRESHOLDS, SWEEP_STRIDE = (1, 3, 5, 7, 10), (1.0, 1.5), 90
 STRIDES = (200, 90)  # beside the report's

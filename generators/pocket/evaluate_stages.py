@@ -18,7 +18,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 from .. import models
-from ..models.super_resolution import SCALE, enlarged
+from ..models.super_resolution import SCALE
 from .data import Drawing, nouns, staged
 from .icons import HELD_OUT, icon_set
 from .styles import FILTERS
@@ -64,7 +64,7 @@ def main() -> None:
                     continue
                 truth = pixels(drawing, size)
                 low = F.avg_pool2d(truth, SCALE)
-                base = enlarged(low[None])[0]
+                base = F.interpolate(low[None], scale_factor=SCALE, mode="bicubic")[0]
                 began = time.perf_counter()
                 found = pocket.enlarge(low, drawing.captions[0], torch.Generator().manual_seed(42))
                 seconds = time.perf_counter() - began

@@ -142,7 +142,8 @@ def pictures() -> dict[str, Pictures]:
     Those that pocket learns from belong to "train". Needs the icon packages the first time.
     """
     rgb, captions, _ = small()
-    parts = [(rgb, captions, ["train"] * len(rgb)), _kept("icons", _icons), _kept("compositions", _compositions)]
+    own: tuple[Tensor, list[Sequence[str]], list[str]] = (rgb, [*captions], ["train"] * len(rgb))
+    parts = [own, _kept("icons", _icons), _kept("compositions", _compositions)]
     labels = torch.tensor([_label(said) for _, captions, _ in parts for said in captions])
     every = Pictures(torch.cat([rgb for rgb, _, _ in parts]), labels[:, :2], labels[:, 2], labels[:, 3])
     lots = np.array([lot for *_, lots in parts for lot in lots])

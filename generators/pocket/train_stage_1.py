@@ -12,7 +12,6 @@ many, in fewer updates than AdamW; AdamW takes the rest.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -60,7 +59,7 @@ def main() -> None:
     tokens = minilm.encode(vocabulary)[0].to(DEVICE)
     abar = scheduler().alphas_cumprod.to(DEVICE)
 
-    def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
+    def loss_of(network: Any, rng: torch.Generator) -> Tensor:
         index = torch.multinomial(weights, BATCH, replacement=True, generator=rng)
         chosen = [captions[i][int(torch.randint(len(captions[i]), (), generator=rng))] for i in index.tolist()]
         dropped = torch.rand(BATCH, generator=rng) < CAPTION_DROPOUT

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from ..diffusion.schedule import Schedule
@@ -60,15 +59,16 @@ def diffusion_loss(
     level, t = (
         (top * torch.rand(n, generator=rng) ** 2).round().long() for top in (HIGHEST_LEVEL, super_resolution.FIRST)
     )
-    abar_level, abar_t = (schedule.abar[at].view(-1, 1, 1, 1) for at in (level, t))
-    low = abar_level.sqrt() * low + (1 - abar_level).sqrt() * torch.randn(low.shape, generator=rng)
+    abar_t = schedule.abar[t].view(-1, 1, 1, 1)
     x = abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * torch.randn(x0.shape, generator=rng)
-    x0, x, abar_t, t, low, level = (part.to(DEVICE) for part in (x0, x, abar_t, t, low, level))
-    x0_hat = super_resolution.predicted(network, x, abar_t, t, low, level, tokens)
+    eps = torch.randn(low.shape, generator=rng)
+    x0, x, abar_t, t, low, level, eps = (part.to(DEVICE) for part in (x0, x, abar_t, t, low, level, eps))
+    given = super_resolution.condition(schedule, low, level, eps, tokens)
+    x0_hat = super_resolution.predicted(network, x, abar_t, t, given)
     return ((x0_hat - x0) / super_resolution.RESIDUAL).square().mean()
 
 
-def train_stage_2(schedule: Schedule, minutes: float) -> UNet2DConditionModel:
+def train_stage_2(schedule: Schedule, minutes: float) -> Any:
     stored = pictures.pictures()
     captions = [text.split("\n") for text in stored["captions"].tolist()]
     weights = torch.from_numpy(stored["weights"])
@@ -89,7 +89,7 @@ def train_stage_2(schedule: Schedule, minutes: float) -> UNet2DConditionModel:
     return network
 
 
-def train_stage_3(schedule: Schedule, minutes: float) -> UNet2DConditionModel:
+def train_stage_3(schedule: Schedule, minutes: float) -> Any:
     rgb = pictures.details()["rgb"]
 
     def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
