@@ -133,6 +133,8 @@ def test_recall():
 
 
 def test_a_training_that_was_killed_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    vectors = torch.nn.functional.normalize(torch.randn(sum(map(len, scorer.names())), 384), dim=1)
+    monkeypatch.setattr(scorer, "_sentences", lambda phrases: vectors[: len(phrases)])
     rgb = torch.randint(256, (8, 3, 64, 64), dtype=torch.uint8)
     number = torch.arange(8)
     pictures = Pictures(rgb, torch.stack([number, number], 1), number % 5, number % 6)
@@ -270,7 +272,10 @@ def judged(**more):
 
 FOUND = {
     "model": {"name": "pocket", "digest": "0123456789abcdef"},
-    "scorer": {"names": 3, "held out": {"icons": {"n": 9, "R@1": 0.9, "R@5": 1.0, "style": 1.0, "place": 1.0}}},
+    "scorer": {
+        "names": 3,
+        "held out": {lot: {"n": 9, "R@1": 0.9, "R@5": 1.0, "style": 1.0, "place": 0.3} for lot in ("places", "pairs")},
+    },
     "sampler": {"gamma": 7.0, "stride": 30, "threshold": 1.0},
     "names": [judged(gamma=1), judged(gamma=7)],
     "styles": [judged(gamma=7, style=SHARE)],

@@ -191,7 +191,7 @@ def test_a_large_panel_is_compared_as_it_is_shown_where_only_its_page_is_here(tm
     picture = np.asarray(fixture.picture(0, 256))
     for name, image, kinds in (
         ("same", picture, {IDENTICAL}),
-        ("near", picture ^ (np.random.default_rng(0).random(picture.shape) < 0.0002), {CLOSE}),
+        ("near", picture ^ (np.arange(picture.size).reshape(picture.shape) == 0), {CLOSE}),
         ("other", 255 - picture, {DIFFERS}),
     ):
         Image.fromarray(image).save(tmp_path / f"{name}.webp", lossless=True, exact=True)

@@ -36,7 +36,7 @@ from .scorer import Scorer, as_images, parse
 
 HERE = Path(__file__).parent
 NAMES, STYLED, UNSEEN, SWEPT = 30, 6, 8, 12  # how many names each part takes from the list, evenly spread
-GAMMAS, STRIDE = (1, 3, 7), 30
+GAMMAS, STRIDE = (1, 3, 7), 30  # and the gamma of the model, where it is another
 SWEEP_GAMMAS, SWEEP_THRESHOLDS, SWEEP_STRIDE = (1, 3, 5, 7, 10), (1.0, 1.5), 90
 STRIDES = (200, 90)  # beside the report's
 DIVERSE = (
@@ -107,11 +107,12 @@ def plan(lab: Lab) -> dict[str, list[Job]]:
     anagrams = pairs(part_1_8.SECTION, "upright", "flipped")
     hybrids = pairs(part_1_9.SECTION, "far", "near")
     ks, steps = (0, 1, 2), len(strided(STRIDE))
+    gammas = sorted({*GAMMAS, lab.model.gamma})
     return {
-        "names": [sample(lab, prompt, gamma) for gamma in GAMMAS for prompt in spread(known, NAMES)],
+        "names": [sample(lab, prompt, gamma) for gamma in gammas for prompt in spread(known, NAMES)],
         "styles": [
             sample(lab, f"{style} {noun}", gamma)
-            for gamma in GAMMAS
+            for gamma in gammas
             for noun in spread(nouns, STYLED)
             for style in scorer.STYLES
             if style
