@@ -20,7 +20,7 @@ def trajectory(lab):
     )
 
 
-def intermediate(lab, t):
+def intermediate(lab, t, show):
     return trajectory(lab)[t]
 
 
@@ -43,10 +43,10 @@ SECTION = Section(
     [
         Figure(
             "trajectory",
-            caption="Every fifth image of the walk from t = 690 down.",
-            label="t = {t}",
-            alt="The Campanile half denoised, at t = {t}",
-            cases=each(t=strided(i_start=I_START)[::5]),
+            caption="The walk from t = 690 down to the clean image, step by step.",
+            label="{show}",
+            alt="The Campanile on its way out of the noise: {show}",
+            cases=[{"t": t, "show": "clean" if t is None else f"t = {t}"} for t in (*strided(i_start=I_START), None)],
             draw=intermediate,
         ),
         Figure(

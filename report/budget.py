@@ -2,7 +2,7 @@
 
 "Before scrolling" is what a browser must fetch to show the page: itself, its style, script and fonts, and the images
 that do not wait to be scrolled to. "Scrolled through" adds all others, each in the best form that a browser would
-choose, on a screen of two device pixels a CSS pixel.
+choose, on a screen of two device pixels a CSS pixel; what a loupe or the lightbox then shows larger is not counted.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 FIRST, WHOLE, SCRIPT = 500_000, 2_500_000, 5_000
+DENSITY = 2  # device pixels a CSS pixel
 
 
 class _Loads(HTMLParser):
@@ -29,7 +30,7 @@ class _Loads(HTMLParser):
         if tag == "picture":
             self.chosen = ""
         elif tag == "source" and not self.chosen:
-            self.chosen = _largest(found.get("srcset", ""))
+            self.chosen = _chosen(found.get("srcset", ""), found.get("sizes", ""))
         elif tag == "img":
             (self.later if found.get("loading") == "lazy" else self.first).add(self.chosen or found.get("src", ""))
             self.chosen = ""
@@ -64,10 +65,13 @@ def broken(html: str, site: Path) -> list[str]:
     ]
 
 
-def _largest(srcset: str) -> str:
-    """The widest file of a srcset."""
+def _chosen(srcset: str, sizes: str) -> str:
+    """The file of a srcset that such a screen takes: the narrowest that has its pixels, or else the widest."""
     offers = [offer.split() for offer in srcset.split(",") if offer.strip()]
-    return max(offers, key=lambda offer: int(offer[1][:-1]) if len(offer) > 1 else 0)[0] if offers else ""
+    widths = sorted((int(width[0][:-1]) if width else 0, address) for address, *width in offers)
+    needed = DENSITY * int(sizes.removesuffix("px") or 0)
+    wide_enough = [address for width, address in widths if width >= needed]
+    return wide_enough[0] if wide_enough else widths[-1][1] if widths else ""
 
 
 def _size(addresses: set[str], site: Path) -> int:

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from report.mathml import INLINE
 from report.records import Figure
 
-LAYOUT = 1  # raise it when the drawing below changes: grids are found again by digest
+LAYOUT = 2  # raise it when the drawing below changes: grids are found again by digest
 GAP, MARGIN, LINE, POINTS = 12, 28, 18, 100
 
 
@@ -33,7 +33,7 @@ def compose(figure: Figure, images: Sequence[Image.Image], info: PngInfo) -> byt
     from matplotlib.figure import Figure as Canvas
 
     largest = max(max(image.size) for image in images)
-    cell = 192 if largest <= 64 else 256 if largest <= 256 else 384
+    cell = 192 if largest <= 64 else 256
     per_row = figure.columns if figure.is_grid or figure.columns <= 8 else 8
     named = any(row for row, _ in figure.rows)
     rows = []  # (row's name, [(panel, image)]), long rows broken

@@ -10,6 +10,15 @@ from urllib.parse import unquote, urlsplit
 POINTERS = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
 
 
+def anchor(name: str) -> str:
+    """What the id of a section or a figure has for its name: an underscore for each dot, which CSS would misread.
+
+    >>> anchor("1.7.2")
+    '1_7_2'
+    """
+    return name.replace(".", "_")
+
+
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()

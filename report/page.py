@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
 from markupsafe import Markup
 
-from report import linked, records, values, verdicts, views
+from report import linked, links, records, values, verdicts, views
 from report.card import Card, card_of
 from report.citation import CitationError, cited
 from report.controls import Control, control
@@ -179,11 +179,11 @@ class ReportPage:
         if kind == "sec":
             if target not in self.by_id:
                 raise LookupError(f"@sec:{target}: there is no section {target} on the page")
-            return Markup('<a href="#sec-{0}">Section\u00a0{0}</a>').format(target)
+            return Markup('<a href="#sec-{}">Section\u00a0{}</a>').format(links.anchor(target), target)
         if kind == "fig":
             self._figure(target)
             number = self.numbers.get(target, "?")
-            return Markup('<a href="#fig-{}">Figure\u00a0{}</a>').format(target, number)
+            return Markup('<a href="#fig-{}">Figure\u00a0{}</a>').format(links.anchor(target), number)
         return Markup('<span class="value">{}</span>').format(self._value(target))
 
     def _value(self, target: str) -> str:
@@ -295,13 +295,15 @@ def _named(record: Record) -> str:
 @cache
 def _environment(folder: Path) -> Environment:
     """Jinja for one folder of templates; it notices by itself when one of them changes."""
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["anchor"] = links.anchor
+    return environment
 
 
 def rich_or_plain(text: str) -> Markup:

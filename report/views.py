@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from report import grids
 from report.controls import Control
+from report.links import anchor
 from report.mathml import plain, rich
 from report.records import Figure, Panel, Record
 from report.values import compact, duration, ranges, shown, vary
@@ -168,7 +169,7 @@ def _guidance(figure: Figure, beside: Beside | None = None) -> Heading:
     """The header of a row of samples that stand beside others: how they were guided."""
     gamma = figure.panels[0].gamma
     text = Markup("no guidance") if gamma is None else Markup("γ = {}").format(shown("gamma", gamma))
-    where = Markup(' (<a href="#fig-{}">Figure {}</a>)').format(figure.id, beside.number) if beside else ""
+    where = Markup(' (<a href="#fig-{}">Figure {}</a>)').format(anchor(figure.id), beside.number) if beside else ""
     return Heading(text + where, "")
 
 

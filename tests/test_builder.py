@@ -12,7 +12,7 @@ import page_fixture as fixture
 import pytest
 from page_fixture import panel, prose, section
 
-from report import builder, grids, links, values
+from report import budget, builder, grids, links, values
 from report.builder import BuildError, build
 
 
@@ -70,7 +70,7 @@ def html(root: Path, text: str | None = None) -> str:
         (FIGURE + "/// table | 1.2-blur\n///\n", "part_1_2.md:3: `/// table` wants the form"),
         (FIGURE + "\n[x](javascript:alert(1))\n", "part_1_2.md:4: a link to 'javascript:alert(1)'"),
         (FIGURE + "\n![x](https://example.org/x.png)\n", "part_1_2.md:4: an image in the prose"),
-        (FIGURE + "\n[x](#fig-1.9-none)\n", "part_1_2.md:4: #fig-1.9-none leads nowhere"),
+        (FIGURE + "\n[x](#fig-1_9-none)\n", "part_1_2.md:4: #fig-1_9-none leads nowhere"),
         (FIGURE + "\n### One\n\n##### Two\n", "part_1_2.md:6: the heading 'Two' skips a level"),
     ],
 )
@@ -154,11 +154,11 @@ def test_sections_and_figures_come_in_numerical_order(root):
     for number in ("1.10", "1.9", "0"):
         section(root, number, {"one": [panel("a")], "two": [panel("b", 1)]})
     page = html(root, "See @fig:1.10-one.\n\n" + FIGURE)
-    assert re.findall(r'<section [^>]*id="sec-([\d.]+)"', page) == ["0", "1.2", "1.9", "1.10"]
+    assert re.findall(r'<section [^>]*id="sec-([\d_]+)"', page) == ["0", "1_2", "1_9", "1_10"]
     placed = re.findall(r'<figure [^>]*id="fig-([^"]+)"', page)
-    assert placed == ["0-one", "0-two", "1.2-blur", "1.9-one", "1.9-two", "1.10-one", "1.10-two"]
+    assert placed == ["0-one", "0-two", "1_2-blur", "1_9-one", "1_9-two", "1_10-one", "1_10-two"]
     assert re.findall(r">Figure (\d)\.<", page) == list("1234567")
-    assert '<a href="#fig-1.10-one">Figure\u00a06</a>' in page
+    assert '<a href="#fig-1_10-one">Figure\u00a06</a>' in page
 
 
 def test_nothing_from_records_or_prose_becomes_markup(root):
@@ -192,7 +192,7 @@ def test_published_records_stand_in_for_sections_that_are_not_drawn_here(root, m
     section(root, "1.2", {"blur": [panel("new", 5)]})
     again = build(root).read_text()
     assert ">new<" in again
-    assert 'id="fig-1.8-flip"' in again
+    assert 'id="fig-1_8-flip"' in again
     next((root / "site/figures").glob("1.8-flip*.avif")).unlink()
     with pytest.raises(BuildError, match=r"the published file is missing; run `report section 1\.8`"):
         build(root)
@@ -205,8 +205,8 @@ def test_published_records_of_another_model_are_not_used(root):
         build(root, "deepfloyd")
     section(root, "1.3", {"step": [panel("a")]}, model="deepfloyd")
     page = build(root, "deepfloyd").read_text()
-    assert 'id="sec-1.3"' in page
-    assert "sec-1.2" not in page
+    assert 'id="sec-1_3"' in page
+    assert "sec-1_2" not in page
     assert "deepfloyd, a model for tests" in page
 
 
@@ -285,6 +285,16 @@ def test_a_page_that_is_too_heavy_is_refused_in_one_line(root, monkeypatch, name
         build(root)
 
 
+def test_of_several_widths_the_one_counts_that_such_a_screen_loads(tmp_path):
+    for name, size in (("half", 10), ("whole", 1000), ("fallback", 5000)):
+        (tmp_path / name).write_bytes(bytes(size))
+    picture = (
+        '<picture><source srcset="half 512w, whole 1024w" sizes="{}"><img src="fallback" loading="lazy"></picture>'
+    )
+    heavier = {sizes: budget.weigh(picture.format(sizes), tmp_path) for sizes in ("256px", "257px", "2000px")}
+    assert [found["whole"] - found["first"] for found in heavier.values()] == [10, 1000, 1000]
+
+
 def test_what_the_policy_forbids_is_refused(tmp_path):
     text = '<p id="a" onclick="go()" style="color: red">x</p><script>1</script><style>p {}</style>'
     assert [text for text, _ in links.broken(text, tmp_path)] == [
@@ -358,7 +368,7 @@ def test_formulas_survive_markdown(root):
 def test_notes_and_lists_hold_formulas_and_references(root):
     page = html(root, "/// fig | 1.2-blur\nAs in @fig:1.2-blur, $x$.\n///\n\n- one\n  $$y$$\n- two\n")
     note = page.split('<div class="note">')[1].split("</div>")[0]
-    assert "#fig-1.2-blur" in note
+    assert "#fig-1_2-blur" in note
     assert "<math>" in note
     assert page.count("<ul>") == 1
 

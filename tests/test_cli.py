@@ -48,7 +48,7 @@ def test_every_declared_figure_is_on_the_page_exactly_once(project):
     declared = [f"{key}-{figure['name']}" for key, record in records(project).items() for figure in record["figures"]]
     assert len(declared) >= 16
     placed = re.findall(r'<figure[^>]* id="fig-([^"]+)"', page)
-    assert sorted(placed) == sorted(declared)
+    assert sorted(placed) == sorted(name.replace(".", "_") for name in declared)
 
 
 def test_progress_names_every_section(project):
@@ -111,9 +111,9 @@ def test_a_new_section_is_one_new_file(project, tiny_pocket):
     told = [line.split()[0] for line in drawn.stderr.splitlines() if "evaluations" in line]
     assert told == ["1.10"]
     page = (project / "site" / "index.html").read_text()
-    assert page.index('id="fig-1.9-') < page.index('id="fig-1.10-noise"')
+    assert page.index('id="fig-1_9-') < page.index('id="fig-1_10-noise"')
     assert run(project, tiny_pocket, "site").returncode == 0
-    assert "fig-1.10-noise" not in (project / "site" / "index.html").read_text()
+    assert "fig-1_10-noise" not in (project / "site" / "index.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def page(visit, built):
 
 
 def figure(page, name):
-    return page.locator(f'[id="fig-{name}"]')
+    return page.locator(f"#fig-{name.replace('.', '_')}")
 
 
 def sources(locator):

@@ -135,7 +135,7 @@ def test_it_prints_to_pdf(visit, address):
     assert b"/Subtype /Image" in data or b"/ObjStm" in data
 
 
-@pytest.mark.parametrize("width", [640, 1280])
+@pytest.mark.parametrize("width", [400, 640, 1280])
 def test_text_at_twice_its_size_stays_in_the_page(visit, address, width):
     page = visit(address, viewport={"width": width, "height": 900})
     page.evaluate("document.documentElement.style.fontSize = '225%'")
@@ -169,6 +169,25 @@ def test_the_bar_follows_the_reader(visit, address):
         box = current.bounding_box()
         assert 0 <= box["x"] < 390
         assert box["y"] < 60
+
+
+def test_a_permalink_arrives_at_its_place_and_stays_there(visit, address):
+    phone = {"viewport": {"width": 390, "height": 800}, "reduced_motion": "reduce"}
+    page = visit(address, **phone)
+    for name in page.evaluate("[...document.querySelectorAll('figure.figure')].map(each => each.id)")[::4]:
+        page = visit(f"{address}#{name}", **phone)
+        page.evaluate("document.fonts.ready.then(() => new Promise(done => setTimeout(done, 300)))")
+        top, room = page.evaluate("""name => [document.getElementById(name).getBoundingClientRect().top,
+            document.scrollingElement.scrollHeight - innerHeight - scrollY]""", name)  # fmt: skip
+        assert 0 <= top <= 120 or (top > 0 and room < 2), name
+
+
+def test_the_bar_waits_until_a_section_is_read(visit, address):
+    page = visit(address, viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    assert page.locator(".contents a").first.is_visible()
+    assert page.locator(".bar a").first.is_hidden()
+    page.locator(".contents a").last.click()
+    page.locator(".bar a").first.wait_for(state="visible")
 
 
 def test_alt_texts_say_what_each_picture_is(visit, address):

@@ -101,7 +101,7 @@ def test_the_page_marks_the_figures_that_were_verified(root):
     verify.verify(root, "pocket", ["1.1"])
     page = build(root).read_text()
     assert page.count('class="mark"') == 1
-    assert "every pixel is identical" in page[page.index('id="fig-1.1-noisy"') : page.index('id="fig-1.5-samples"')]
+    assert "every pixel is identical" in page[page.index('id="fig-1_1-noisy"') : page.index('id="fig-1_5-samples"')]
     assert build(root).read_text() == page  # carried over from the old site
 
 

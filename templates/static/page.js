@@ -18,7 +18,7 @@ const controls = {
   },
   wipe(stage, dial) {
     stage.style.setProperty("--at", dial.value + "%");
-    return dial.value + "% " + dial.previousElementSibling.innerText;
+    return dial.value + "% " + dial.previousElementSibling.textContent;
   },
   distance(stage, dial) {
     stage.style.setProperty("--far", 1 / dial.value);
