@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
-from generators.pocket import card, evaluate, scorer, sheet
-from generators.pocket.scorer import Pictures, Reading, parse
+from generators.pocket import card, evaluate, scorer, scorer_pictures, sheet, train_scorer
+from generators.pocket.scorer import Reading, parse
+from generators.pocket.scorer_pictures import Pictures
 
 
 @pytest.fixture(scope="module")
@@ -134,22 +135,22 @@ def test_recall():
 
 def test_a_training_that_was_killed_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     vectors = torch.nn.functional.normalize(torch.randn(sum(map(len, scorer.names())), 384), dim=1)
-    monkeypatch.setattr(scorer, "_sentences", lambda phrases: vectors[: len(phrases)])
+    monkeypatch.setattr(train_scorer, "sentences_of", lambda phrases: vectors[: len(phrases)])
     rgb = torch.randint(256, (8, 3, 64, 64), dtype=torch.uint8)
     number = torch.arange(8)
     pictures = Pictures(rgb, torch.stack([number, number], 1), number % 5, number % 6)
-    whole = scorer.fit(pictures, epochs=2)
+    whole = train_scorer.fit(pictures, epochs=2)
 
-    class Killed(scorer.Progress):
+    class Killed(train_scorer.Progress):
         def step(self, note="", count=1):
             if (tmp_path / "checkpoint.pt").exists():
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(scorer, "Progress", Killed)
+        patch.setattr(train_scorer, "Progress", Killed)
         with pytest.raises(KeyboardInterrupt):
-            scorer.fit(pictures, 2, tmp_path / "checkpoint.pt")
-    resumed = scorer.fit(pictures, 2, tmp_path / "checkpoint.pt")
+            train_scorer.fit(pictures, 2, tmp_path / "checkpoint.pt")
+    resumed = train_scorer.fit(pictures, 2, tmp_path / "checkpoint.pt")
     for one, other in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
         assert torch.equal(one, other)
     assert torch.allclose(resumed.sentences.norm(dim=1), torch.ones(len(scorer.names())))
@@ -157,7 +158,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights(tmp_path, monkey
 
 def test_augmentation_keeps_shape_and_range_and_follows_its_generator():
     images = torch.rand(4, 3, 64, 64) * 2 - 1
-    first, again = (scorer.augmented(images, torch.Generator().manual_seed(1)) for _ in range(2))
+    first, again = (scorer_pictures.augmented(images, torch.Generator().manual_seed(1)) for _ in range(2))
     assert first.shape == images.shape
     assert first.abs().max() <= 1
     assert torch.equal(first, again)

@@ -30,9 +30,10 @@ from ..diffusion.schedule import strided
 from ..diffusion.views import FLIP
 from ..editing import edit
 from ..lab import Lab
-from . import card, data, pictures, scenes, scorer
+from . import card, data, pictures, scenes, scorer, scorer_pictures, train_scorer
 from .progress import Progress
-from .scorer import Scorer, as_images, parse
+from .scorer import Scorer, parse
+from .scorer_pictures import as_images
 
 HERE = Path(__file__).parent
 NAMES, STYLED, UNSEEN, SWEPT = 30, 6, 8, 12  # how many names each part takes from the list, evenly spread
@@ -311,19 +312,23 @@ def sdedit(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
 def evaluate() -> dict[str, Any]:
     """Draw everything, judge it, and return the numbers. Minutes on two cores."""
     began = time.monotonic()
-    judge, lab = scorer.load(), Lab(models.load("pocket"))
+    judge, lab = train_scorer.load(), Lab(models.load("pocket"))
     jobs = plan(lab)
     progress = Progress("drawing", sum(job.evaluations for part in jobs.values() for job in part))
     images = {name: draw(lab, part, progress) for name, part in jobs.items()}
     rgb, captions, _ = pictures.small()
     training = as_images(rgb)
-    real = scorer.pictures()["icons"]
+    real = scorer_pictures.pictures()["icons"]
     plain = [row for row, job in enumerate(jobs["names"]) if job.said["gamma"] == lab.model.gamma]
     paired = [row for row, job in enumerate(jobs["unseen"]) if len(parse(job.said["prompt"]).phrases) == 2]
     placed = [row for row in range(len(jobs["unseen"])) if row not in paired]
     return {
         "model": {"name": lab.model.name, "digest": lab.model.digest},
-        "scorer": {"digest": scorer.digest(), "held out": scorer.held_out(judge), "names": len(scorer.names())},
+        "scorer": {
+            "digest": train_scorer.digest(),
+            "held out": train_scorer.held_out(judge),
+            "names": len(scorer.names()),
+        },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "diffusers")}},
         "sampler": {"gamma": lab.model.gamma, "stride": STRIDE, "threshold": lab.schedule.threshold},
         "names": by(judge, jobs["names"], images["names"], "gamma"),
