@@ -198,7 +198,9 @@ COURSE = {
     "1.4": [
         ("figure", "t", "show"),
         (
-            *each(figure="trajectory", t=(690, 540, 390, 240, 90), show=None),
+            # Every fifth step is asked for: t = 690, 540, 390, 240 and 90. All are shown, and where they lead.
+            *({"figure": "trajectory", "t": t, "show": f"t = {t}"} for t in range(690, -1, -30)),
+            {"figure": "trajectory", "t": None, "show": "clean"},
             *each(figure="results", t=690, show=("original", "noisy", "iteratively denoised", "one step", "best blur")),
         ),
     ],
@@ -242,7 +244,7 @@ COURSE = {
     ],
 }
 PANELS = {  # 1.8 and 1.9 show three samples of each
-    "0": 18, "1.1": 4, "1.2": 6, "1.3": 9, "1.4": 10, "1.5": 5, "1.6": 5,
+    "0": 18, "1.1": 4, "1.2": 6, "1.3": 9, "1.4": 30, "1.5": 5, "1.6": 5,
     "1.7": 21, "1.7.1": 21, "1.7.2": 12, "1.7.3": 28, "1.8": 18, "1.9": 18,
 }  # fmt: skip
 
