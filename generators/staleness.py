@@ -49,7 +49,7 @@ def source_digest(section_id: str, model: str) -> str:
 
 def words_digest(section_id: str) -> str:
     """sha256 over the whole syntax of the section's own module, words included."""
-    return _sha256(ast.dump(_tree(f"{PACKAGE}.{sections()[section_id].stem}")))
+    return _sha256(_dump(_tree(f"{PACKAGE}.{sections()[section_id].stem}")))
 
 
 def why_stale(folder: Path, section_id: str, model: str) -> str | None:
@@ -123,7 +123,7 @@ def _tree(module: str) -> ast.Module:
 
 @cache
 def _syntax(module: str) -> str:
-    return _sha256(ast.dump(_WithoutWords().visit(copy.deepcopy(_tree(module)))))
+    return _sha256(_dump(_WithoutWords().visit(copy.deepcopy(_tree(module)))))
 
 
 class _WithoutWords(ast.NodeTransformer):
@@ -139,6 +139,14 @@ class _WithoutWords(ast.NodeTransformer):
         if name == "Section":
             node.args = [arg for k, arg in enumerate(node.args) if k != 1]
         return self.generic_visit(node)
+
+
+def _dump(node: Any) -> str:
+    """A syntax tree as text, the same for every Python: newer ones add fields, which are empty for older programs."""
+    if isinstance(node, ast.AST):
+        fields = (f"{name}={_dump(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
+        return f"{type(node).__name__}({', '.join(fields)})"
+    return f"[{', '.join(map(_dump, node))}]" if isinstance(node, list) else repr(node)
 
 
 def _sha256(text: str) -> str:

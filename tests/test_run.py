@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import multiprocessing
@@ -498,3 +499,17 @@ def test_a_run_that_finds_no_other_does_not_wait(root):
     told = Told()
     run.draw(root, "pocket", ["1.1"], report=told)
     assert not told.waited.is_set()
+
+
+def test_fields_that_a_newer_python_adds_to_the_syntax_change_no_digest():
+    program = ast.parse("def f(x):\n    return None if x else [0, '', ...]")
+    old = staleness._dump(program)
+    function = program.body[0]
+    function._fields = (*function._fields, "type_params")  # as of Python 3.12
+    function.type_params = []
+    assert staleness._dump(program) == old
+    function.type_params = [ast.Name("T")]
+    assert staleness._dump(program) != old
+    assert (
+        staleness._dump(ast.parse("f(0)")) != staleness._dump(ast.parse("f('')")) != staleness._dump(ast.parse("f()"))
+    )

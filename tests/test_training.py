@@ -10,7 +10,7 @@ from torch import nn
 from generators.models import super_resolution
 from generators.models.base import schedule_of
 from generators.models.pocket import scheduler
-from generators.pocket import train_stages, training
+from generators.pocket import icons, train_stages, training
 
 
 @pytest.fixture
@@ -99,3 +99,22 @@ def test_the_loss_of_a_stage_falls_on_one_batch():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
+
+
+class PanicException(BaseException):
+    """As a Rust library raises it."""
+
+
+def test_a_drawing_at_which_the_renderer_panics_is_rendered_larger(monkeypatch):
+    def fussy(body, size):
+        if size == 64:
+            raise PanicException
+        return np.tile(np.arange(size) / size, (size, 1))[..., None].repeat(3, 2)
+
+    monkeypatch.setattr(icons, "_resvg", fussy)
+    found = icons.rasterise("<rect/>", 64)
+    assert found.shape == (64, 64, 3)
+    assert np.allclose(found[0, :, 0], (np.arange(64) * 3 + 1) / 192)
+    monkeypatch.setattr(icons, "_resvg", lambda body, size: fussy(body, 64))
+    with pytest.raises(PanicException):
+        icons.rasterise("<rect/>", 64)
