@@ -44,6 +44,9 @@ class Report:
     def begin(self, todo: dict[str, tuple[str, int]]) -> None:
         """Before the first section: for each to be drawn, why, and how many evaluations to expect (0: unknown)."""
 
+    def planned(self, line: str) -> None:
+        """What a large model needs and will do before it draws, a line at a time."""
+
     def section(self, section_id: str, title: str) -> None:
         """A section begins."""
 
@@ -84,6 +87,7 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
                 _reword(state / section_id, section_id)
         if todo:
             report.begin(todo)
+            ready(model, todo, report)
             loaded = models.load(model)
             loaded.on_answer = report.evaluated
             for section_id in todo:
@@ -92,6 +96,17 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
                 record = draw_section(section, loaded, state / section_id)
                 report.done(section_id, record)
     return len(todo)
+
+
+def ready(model: str, section_ids: Iterable[str], report: Report) -> None:
+    """Make the model ready for all that these sections will ask of it. Raises ModelError."""
+
+    def rehearsed(steps: int, guided: bool) -> models.Work:
+        from .rehearsal import rehearse
+
+        return rehearse([load_section(section_id) for section_id in section_ids], steps, guided)
+
+    models.prepare(model, rehearsed, report.planned)
 
 
 def load_section(section_id: str) -> Section:
@@ -138,7 +153,12 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
             "id": section.id,
             "title": section.title,
             "source": f"{__package__}/{staleness.sections()[section.id].name}",
-            "model": {"name": model.name, "digest": model.digest, "description": model.description},
+            "model": {
+                "name": model.name,
+                "digest": model.digest,
+                "description": model.description,
+                "settings": dict(model.settings),
+            },
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": str(model.device),
             "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
@@ -180,6 +200,7 @@ def _write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Str
         return list(dict.fromkeys(event[1] for event in strand.log if event[0] == kind))
 
     evaluations = [event for event in strand.log if event[0] == "evaluation"]
+    later = [event for event in strand.log if event[0] == "later evaluation"]
     gammas = noted("gamma")
     return {
         "file": file,
@@ -195,11 +216,12 @@ def _write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Str
         "origin": _origin(noted("input"), noted("seed"), bool(evaluations)),
         "inputs": noted("input"),
         "seeds": noted("seed"),
-        "prompts": noted("evaluation"),
+        "prompts": list(dict.fromkeys(event[1] for event in (*evaluations, *later))),
         "gamma": gammas[0] if gammas else None,
         "timesteps": list(dict.fromkeys(t for _, _, t, _ in evaluations)),
-        "evaluations": len(evaluations),
-        "seconds": round(sum(seconds for *_, seconds in evaluations), 3),
+        "later_timesteps": list(dict.fromkeys(t for _, _, t, _ in later)),
+        "evaluations": len(evaluations) + len(later),
+        "seconds": round(sum(seconds for *_, seconds in (*evaluations, *later)), 3),
     }
 
 
