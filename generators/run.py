@@ -67,19 +67,16 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
     Labels and captions that changed are put into the records without sampling. Raises SectionError for an unknown
     section, DeclarationError, InputError or ModelError, one line each; sections already drawn stay.
     """
-    report, wanted = report or Report(), list(wanted)
+    report = report or Report()
     models.folder(model)  # refuses a model that is not there, before anything is written
-    known = staleness.sections()
-    for section_id in wanted:
-        if section_id not in known:
-            raise staleness.SectionError(f"there is no section {section_id}; the sections are {', '.join(known)}")
+    chosen = _chosen(wanted)
     state = state_folder(root, model)
     state.mkdir(parents=True, exist_ok=True)
     with _alone(state, report):
         for leftover in (*state.glob(".*.part"), *state.glob(".*.old")):  # of runs that were killed
             shutil.rmtree(leftover, ignore_errors=True)
         todo = {}
-        for section_id in wanted or known:
+        for section_id in chosen:
             why = "asked for" if again else staleness.why_stale(state / section_id, section_id, model)
             if why:
                 todo[section_id] = (why, _expected(root, model, section_id))
@@ -100,13 +97,30 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
 
 def ready(model: str, section_ids: Iterable[str], report: Report) -> None:
     """Make the model ready for all that these sections will ask of it. Raises ModelError."""
+    models.prepare(model, partial(_rehearsed, section_ids), report.planned)
 
-    def rehearsed(steps: int, guided: bool) -> models.Work:
-        from .rehearsal import rehearse
 
-        return rehearse([load_section(section_id) for section_id in section_ids], steps, guided)
+def examine(model: str, wanted: Iterable[str] = ()) -> tuple[list[str], list[str]]:
+    """What drawing the wanted sections (none: all) takes and what there is, in lines; and all that is in the way.
 
-    models.prepare(model, rehearsed, report.planned)
+    Raises SectionError or ModelError.
+    """
+    return models.plan(model, partial(_rehearsed, _chosen(wanted)))
+
+
+def _rehearsed(section_ids: Iterable[str], steps: int, guided: bool) -> models.Work:
+    from .rehearsal import rehearse
+
+    return rehearse([load_section(section_id) for section_id in section_ids], steps, guided)
+
+
+def _chosen(wanted: Iterable[str]) -> list[str]:
+    """The wanted sections, or all. Raises SectionError where there is no such section."""
+    wanted, known = list(wanted), staleness.sections()
+    for section_id in wanted:
+        if section_id not in known:
+            raise staleness.SectionError(f"there is no section {section_id}; the sections are {', '.join(known)}")
+    return wanted or list(known)
 
 
 def load_section(section_id: str) -> Section:

@@ -94,7 +94,7 @@ def plan(name: str, rehearse: Rehearse) -> tuple[list[str], list[str]]:
     """
     place = folder(name)
     if family(name) == "deepfloyd":
-        return import_module(f"{__name__}.deepfloyd.plan").doctor(name, place, rehearse)
+        return _guarded(name, place, lambda: import_module(f"{__name__}.deepfloyd.plan").doctor(name, place, rehearse))
     assert place
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
     work = rehearse(8, False)

@@ -7,5 +7,9 @@
     plan      what is needed, what there is, what will be done, and how long it takes; refuses what cannot work
 
 Of these only `cascade` and `text` decide what a picture looks like, so only they count where staleness is concerned.
-This file imports nothing, so that `report status` starts fast.
+This file imports neither, so that `report status` starts fast.
 """
+
+import os
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # else it notes at every start that torchvision is not here

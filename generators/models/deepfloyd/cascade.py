@@ -39,7 +39,7 @@ class Place:
     def unet(self, folder: Path, variant: str | None) -> UNet2DConditionModel:
         """A stage's UNet, ready to be asked there."""
         net = UNet2DConditionModel.from_pretrained(
-            folder / "unet", torch_dtype=self.dtype, variant=variant, use_safetensors=True
+            folder / "unet", dtype=self.dtype, variant=variant, use_safetensors=True
         ).eval()
         if self.how == RESIDENT:
             net.to(self.device)
@@ -53,7 +53,7 @@ class Place:
     def upscaler(self, folder: Path, variant: str | None) -> StableDiffusionUpscalePipeline:
         """Stage 3, ready to be called there."""
         pipeline = StableDiffusionUpscalePipeline.from_pretrained(
-            folder, torch_dtype=self.dtype, variant=variant, use_safetensors=True
+            folder, dtype=self.dtype, variant=variant, use_safetensors=True
         )
         pipeline.set_progress_bar_config(disable=True)
         if self.how == RESIDENT:
@@ -159,10 +159,13 @@ class DeepFloyd(Model):
             self._third = self.place.upscaler(*self._stage("stage_3"))
         folder, _ = self.stages["stage_3"]
         self.place.enter(folder)
-        image = self._third(
-            prompt=prompt, image=x[None].to(self.dtype), noise_level=100, guidance_scale=9.0, generator=generator,
-            output_type="pt",
-        ).images[0]  # fmt: skip
+        shown = (x[None].clamp(-1, 1).to(self.dtype) + 1) / 2
+        try:
+            (image,) = self._third(
+                prompt, shown, noise_level=100, guidance_scale=9.0, generator=generator, output_type="pt"
+            ).images
+        except torch.cuda.OutOfMemoryError:
+            raise ModelError(f"{self.name}: an image of 1024 pixels is too much for this GPU's memory") from None
         return image.float() * 2 - 1
 
     def _stage(self, name: str) -> tuple[Path, str | None]:

@@ -15,7 +15,8 @@ import torch
 from .cascade import BY_LAYER, BY_STAGE, RESIDENT
 
 GB = 1e9
-WORKSPACE = 2 * GB  # what a forward needs beside the weights; where it needs more, the batch is halved
+# What a forward needs beside the weights; where stages 1 and 2 need more, their batch is halved. Estimates.
+WORKSPACE = {"stage_1": 2 * GB, "stage_2": 2 * GB, "stage_3": 6 * GB}
 
 
 class Machine(NamedTuple):
@@ -77,13 +78,14 @@ def placement(machine: Machine, sizes: Mapping[str, float]) -> str | None:
     whole = sum(sizes.values())
     if not machine.gpu:
         return RESIDENT if 2 * whole * 1.05 <= machine.ram else None
-    if whole + WORKSPACE <= machine.vram:
+    most = max(WORKSPACE[stage] for stage in sizes)
+    if whole + most <= machine.vram:
         return RESIDENT
     if whole * 1.05 > machine.ram:  # what is not on the GPU waits in RAM
         return None
-    if max(sizes.values()) + WORKSPACE <= machine.vram:
+    if max(size + WORKSPACE[stage] for stage, size in sizes.items()) <= machine.vram:
         return BY_STAGE
-    return BY_LAYER if machine.vram >= 2 * WORKSPACE else None
+    return BY_LAYER if most + 1 * GB <= machine.vram else None
 
 
 def _rate(device: torch.device, dtype: torch.dtype, side: int) -> float:

@@ -86,20 +86,20 @@ def load(name: str, own: Path | None) -> DeepFloyd:
     if "stage_1" not in here:
         raise ModelError(f"{name}: stage 1 is not here; `report doctor --model {name}` says what is missing")
     machine = present()
-    device, dtype = (
-        (torch.device("cuda"), torch.float16) if machine.gpu else (torch.device("cpu"), torch.float32)
-    )  # fmt: skip
+    device, dtype = ("cuda", torch.float16) if machine.gpu else ("cpu", torch.float32)
     how = placement(machine, _sizes(name, here))
     if how is None:
         raise ModelError(f"{name}: not enough memory; `report doctor --model {name}` says what is needed")
-    form = weights.form(name, own) or "float32"
+    form = weights.form(name, own)
+    if form is None:
+        raise ModelError(f"{name}: no prompt has been encoded yet; `report all --model {name}` does it first")
     kept = _embeddings(name, own, form)
     settings = {**_origin(name, own, here), "text encoder": f"T5 in {form}, clean_caption={CLEAN_CAPTION}"}
     settings |= {"stage 2 samples": f"{SecondStage.steps} steps, guidance {SecondStage.gamma:g}, "
                  f"noise level {SecondStage.level}"}  # fmt: skip
     settings |= {"memory": how} if how != RESIDENT else {}
     stages = {stage: (folder, _variant(here, stage)) for stage, folder in here.items()}
-    return DeepFloyd(name, stages, Place(device, dtype, how), kept, weights.digest(name, own), settings)
+    return DeepFloyd(name, stages, Place(torch.device(device), dtype, how), kept, weights.digest(name, own), settings)
 
 
 def _planned(name: str, own: Path | None, rehearse: Rehearse) -> Plan:
@@ -212,16 +212,15 @@ def _sizes(name: str, here: dict[str, Path]) -> dict[str, float]:
     """The bytes of each stage in float16, without T5; by the published numbers where a stage is not here."""
     sizes = {}
     for stage, repository in weights.repositories(name).items():
-        parts = tuple(part for part in weights.HAVE_WEIGHTS if (stage, part) != ("stage_1", "text_encoder"))
-        known = stage in here and weights.missing(here[stage], ("unet",)) is None
-        sizes[stage] = 2 * (weights.parameters(here[stage], parts) if known else repository.parameters)
+        parts = [part for part in weights.STAGES[stage] if (stage, part) != ("stage_1", "text_encoder")]
+        parts = [part for part in parts if part in weights.HAVE_WEIGHTS]
+        sizes[stage] = 2 * (weights.parameters(here.get(stage), parts) or repository.parameters)
     return sizes
 
 
 def _text_parameters(plan: Plan) -> float:
     here = weights.stages(plan.name, plan.own)
-    known = "stage_1" in here and weights.missing(here["stage_1"], TEXT) is None
-    return weights.parameters(here["stage_1"], ("text_encoder",)) if known else weights.T5_PARAMETERS
+    return weights.parameters(here.get("stage_1"), ("text_encoder",)) or weights.T5_PARAMETERS
 
 
 def _origin(name: str, own: Path | None, here: dict[str, Path]) -> dict[str, str]:

@@ -18,9 +18,11 @@ from typing import NamedTuple
 
 import torch
 from diffusers import IFPipeline
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import BitsAndBytesConfig, T5EncoderModel, T5Tokenizer
+from transformers.utils import logging
 
 from .. import ModelError
 
@@ -47,7 +49,10 @@ class Embeddings(NamedTuple):
         path = self.path(prompt)
         if not path.is_file():
             raise ModelError(f"the prompt “{prompt}” has no embedding; prepare the model with it before loading it")
-        return load_file(path)["embedding"]
+        try:
+            return load_file(path)["embedding"]
+        except (SafetensorError, KeyError) as error:
+            raise ModelError(f"{path} is damaged; remove it, and run the same command again") from error
 
     def write(self, prompt: str, embedding: Tensor) -> None:
         """Keep an embedding: written beside and renamed, so that what is there is whole."""
@@ -68,6 +73,7 @@ def encode(
     tell: Callable[[str], None] = lambda prompt: None,
 ) -> None:
     """Encode the prompts by the T5 in stage 1's folder, in the form of `kept`, and free it again."""
+    logging.disable_progress_bar()
     encoder = T5EncoderModel.from_pretrained(
         stage / "text_encoder", variant=variant, use_safetensors=True, **_form(kept.form, device)
     ).eval()
@@ -99,4 +105,4 @@ def _form(form: str, device: torch.device) -> dict[str, object]:
     """How T5 is loaded in a form. int8 is bitsandbytes' and puts the weights on the device itself."""
     if form == "int8":
         return {"quantization_config": BitsAndBytesConfig(load_in_8bit=True), "device_map": {"": device}}
-    return {"torch_dtype": getattr(torch, form)}
+    return {"dtype": getattr(torch, form)}

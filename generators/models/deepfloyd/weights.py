@@ -33,7 +33,8 @@ HAVE_WEIGHTS = ("unet", "text_encoder", "vae")
 class Repository(NamedTuple):
     """A stage on the Hub. commit: None where none is known before the first fetch. gated: its licence must be accepted.
 
-    parameters: of its UNet. flop: of one forward, 77 tokens, counted on the published configuration; 0: not known.
+    parameters: of its UNet, of stage 3 in all. flop: of one image's forward with 77 tokens; 0: not known. Both are
+    estimates for as long as the weights are not here; then they are counted.
     """
 
     id: str
@@ -193,8 +194,13 @@ def torn(folder: Path, parts: Sequence[str]) -> str | None:
     return None
 
 
-def parameters(folder: Path, parts: Sequence[str]) -> int:
-    """How many numbers the weights of these parts of a stage are, by the headers of the files to be loaded."""
+def parameters(folder: Path | None, parts: Sequence[str]) -> int:
+    """How many numbers the weights of these parts of a stage are, by the headers of the files to be loaded.
+
+    0 where the stage is not here, or not whole.
+    """
+    if folder is None or missing(folder, parts) or torn(folder, parts):
+        return 0
     names = [name for name in wanted(files(folder), parts) if name.endswith(".safetensors")]
     headers = [_header(folder / name)[1] for name in names]
     return sum(math.prod(tensor["shape"]) for header in headers for tensor in header.values())
