@@ -12,8 +12,10 @@ def turning(lab, upright, flipped, k, show):
     return x if show == "upright" else FLIP.view(x)
 
 
-def enlarged(lab, upright, flipped, k, show):
+def enlarged(lab, upright, flipped, k, show, pixels):
     """At 256 pixels, by the second stage; what it knows of the smaller anagram is turned over with the noisy image."""
+    if pixels == 64:
+        return turning(lab, upright, flipped, k, show)
 
     def estimate(given):
         return anagram(lab.enlarging(upright, given), lab.enlarging(flipped, FLIP.view(given)), *FLIP)
@@ -44,10 +46,11 @@ SECTION = Section(
         pair("lion", DOG, LION),
         Figure(
             "large",
-            caption="Sample {k} of “{upright}” and “{flipped}” again, enlarged to 256 × 256 pixels.",
-            label="{show}",
-            alt="The enlarged anagram of “{upright}” and “{flipped}”, {show}",
-            cases=each(upright=DOG, flipped=LION, k=0, show=("upright", "flipped")),
+            caption="“{upright}”; turned over, “{flipped}”: sample {k} again, and enlarged by the second stage.",
+            row="{show}",
+            label="{pixels} × {pixels}",
+            alt="Anagram {k} of “{upright}” and “{flipped}” at {pixels} by {pixels} pixels, {show}",
+            cases=each(upright=DOG, flipped=LION, k=0, show=("upright", "flipped"), pixels=(64, 256)),
             draw=enlarged,
         ),
     ],

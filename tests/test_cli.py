@@ -120,7 +120,10 @@ def test_a_new_section_is_one_new_file(project, tiny_pocket):
     ("arguments", "told"),
     [
         (("section", "2.7"), "there is no section 2.7; the sections are 0, 1.1, 1.2"),
-        (("section", "1.1", "--model", "imagen"), "model 'imagen': choose one of pocket, deepfloyd, deepfloyd-l, deepfloyd-m"),
+        (
+            ("section", "1.1", "--model", "imagen"),
+            "model 'imagen': choose one of pocket, deepfloyd, deepfloyd-l, deepfloyd-m",
+        ),
         (("all", "--model", "deepfloyd"), "set DEEPFLOYD_WEIGHTS to a folder"),
     ],
 )

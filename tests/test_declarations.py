@@ -241,9 +241,9 @@ COURSE = {
         ],
     ],
 }
-PANELS = {  # 1.8 and 1.9 show three samples of each, and one of them large
+PANELS = {  # 1.8 and 1.9 show three samples of each, and one of them in two sizes
     "0": 18, "1.1": 4, "1.2": 6, "1.3": 9, "1.4": 10, "1.5": 5, "1.6": 5,
-    "1.7": 21, "1.7.1": 21, "1.7.2": 12, "1.7.3": 28, "1.8": 20, "1.9": 20,
+    "1.7": 21, "1.7.1": 21, "1.7.2": 12, "1.7.3": 28, "1.8": 22, "1.9": 22,
 }  # fmt: skip
 
 

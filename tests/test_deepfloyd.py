@@ -10,6 +10,7 @@ import hub_fixture
 import pytest
 import tiny_if
 import torch
+from click.testing import CliRunner
 from huggingface_hub import constants
 from transformers import T5EncoderModel
 
@@ -17,6 +18,7 @@ from generators import models
 from generators.models import ModelError, Work
 from generators.models.deepfloyd import flops, machine, plan, weights
 from generators.models.deepfloyd.machine import GB, Machine, placement, text_form
+from report import cli
 
 SMALL = Work(("", "a dog"), 40, 0, 0)
 ALL = Work(("", "a dog"), 40, 20, 1)
@@ -209,6 +211,24 @@ def test_damaged_weights_are_refused_in_one_line_that_says_where(own, name):
     assert told in str(caught.value)
     assert str(caught.value).startswith(f"deepfloyd: {own}")
     assert "\n" not in str(caught.value)
+
+
+def test_the_doctor_names_all_that_is_in_the_way_and_ends_with_1(own):
+    shutil.rmtree(own / "stage_2")
+    cut(own / UNET)
+    done = CliRunner().invoke(cli.main, ["doctor", "--model", "deepfloyd", "1.3", "1.8"])
+    assert done.exit_code == 1
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"report: deepfloyd: {own}/stage_1/unet/diffusion_pytorch_model.safetensors is half there")
+    assert second == f"report: deepfloyd: {own}: stage_2/ is missing (stage_2); save {SECOND.id} there with diffusers"
+    assert "Nothing is in the way" not in done.stdout
+
+
+def test_the_doctor_of_the_shipped_model_has_little_to_say():
+    done = CliRunner().invoke(cli.main, ["doctor", "1.3"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "MB of weights, here; nothing is fetched" in done.stdout
+    assert "3 evaluations of stage 1, 0 of stage 2, 0 images of stage 3, on the CPU" in done.stdout
 
 
 # --- the machine
