@@ -29,7 +29,8 @@ UNCHECKED = {"safety_checker": None, "feature_extractor": None, "watermarker": N
 def save(folder: Path, seed: int = 0, size: int = SIZE, later: bool = False, variant: str | None = None) -> Path:
     """Write stage_1/, and where `later` stages 2 and 3, into the folder. Returns the folder.
 
-    size: of stage 1's images; stage 2's have four times as many pixels a side. variant: "fp16" as the real ones.
+    size: of stage 1's images; stage 2's have four times as many pixels a side. variant: "fp16" as the real ones. Above
+    16 pixels the networks are calm (see `_calm`).
     """
     dtype = torch.float16 if variant == "fp16" else torch.float32
     with torch.random.fork_rng():
@@ -42,6 +43,9 @@ def save(folder: Path, seed: int = 0, size: int = SIZE, later: bool = False, var
         stages = {"stage_1": _stage_1(text_encoder, size)}
         if later:
             stages |= {"stage_2": _stage_2(4 * size), "stage_3": _stage_3()}
+        if size > SIZE:
+            for name in stages.keys() - {"stage_3"}:
+                _calm(stages[name].unet)
     for name, stage in stages.items():
         stage.to(dtype).save_pretrained(folder / name, variant=variant)
     tokenizer = folder / "stage_1" / "tokenizer"
@@ -60,6 +64,27 @@ def _sentence_pieces() -> bytes:
     trainer.model_type, trainer.pad_id, trainer.eos_id, trainer.unk_id, trainer.bos_id = 1, 0, 1, 2, -1
     normalizer.add_dummy_prefix = normalizer.remove_extra_whitespaces = normalizer.escape_whitespaces = True
     return model.SerializeToString()
+
+
+def _calm(unet: UNet2DConditionModel) -> None:
+    """Make a UNet of random weights one that takes every image for grey, but for a little.
+
+    Pure noise, which is what random weights draw, fills a page with megabytes. Here x goes by the first skip connection
+    to the last normalisation, which divides it by its standard deviation: the noise in x, if what is under it is grey.
+    A bias of 4 keeps it in the linear part of the activation.
+    """
+    last = unet.up_blocks[-1].resnets[-1]
+    with torch.no_grad():
+        last.conv2.weight *= 0.05
+        shortcut = last.conv_shortcut.weight
+        for layer, first in ((unet.conv_in, 0), (last.conv_shortcut, shortcut.shape[1] // 2), (unet.conv_out, 0)):
+            middle = layer.weight.shape[-1] // 2
+            layer.weight[:3] = 0
+            for k in range(3):
+                layer.weight[k, first + k, middle, middle] = 1
+        unet.conv_in.bias[:3] = 0
+        unet.conv_norm_out.bias[:] = 4
+        unet.conv_out.bias[:3] = -4
 
 
 def _stage_1(text_encoder: T5EncoderModel, size: int) -> IFPipeline:
@@ -85,7 +110,7 @@ def _stage_2(size: int) -> IFSuperResolutionPipeline:
 
 
 def _unet(size: int, channels: int, widths: tuple[int, int], **more) -> UNet2DConditionModel:
-    return UNet2DConditionModel(
+    unet = UNet2DConditionModel(
         sample_size=size,
         in_channels=channels,
         out_channels=6,
@@ -109,6 +134,7 @@ def _unet(size: int, channels: int, widths: tuple[int, int], **more) -> UNet2DCo
         time_embedding_act_fn="gelu",
         **more,
     )
+    return unet
 
 
 def _scheduler(most: float) -> DDPMScheduler:
@@ -125,15 +151,17 @@ def _stage_3() -> StableDiffusionUpscalePipeline:
     """An autoencoder that enlarges by 4 as the real one's does, a UNet and a CLIP text encoder."""
     letters = [f"{letter}{end}" for end in ("", "</w>") for letter in string.ascii_lowercase]
     vocabulary = {token: k for k, token in enumerate(["<|startoftext|>", "<|endoftext|>", *letters])}
+    vae = AutoencoderKL(
+        block_out_channels=(4, 4, 4),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        latent_channels=4,
+        norm_num_groups=2,
+        mid_block_add_attention=False,
+    )
+    torch.nn.init.normal_(vae.decoder.conv_out.weight, std=0.01)  # pale pictures, for they have a million pixels
     return StableDiffusionUpscalePipeline(
-        vae=AutoencoderKL(
-            block_out_channels=(4, 4, 4),
-            down_block_types=("DownEncoderBlock2D",) * 3,
-            up_block_types=("UpDecoderBlock2D",) * 3,
-            latent_channels=4,
-            norm_num_groups=2,
-            mid_block_add_attention=False,
-        ),
+        vae=vae,
         text_encoder=CLIPTextModel(
             CLIPTextConfig(
                 hidden_size=8,

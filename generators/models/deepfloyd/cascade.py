@@ -18,6 +18,7 @@ from accelerate import cpu_offload, cpu_offload_with_hook
 from diffusers import DDPMScheduler, StableDiffusionUpscalePipeline, UNet2DConditionModel
 from diffusers.utils import logging
 from torch import Tensor
+from transformers.utils import logging as transformers_logging
 
 from ...diffusion.estimates import Noise
 from ...diffusion.sampling import gaussian
@@ -120,7 +121,8 @@ class DeepFloyd(Model):
         digest: str = "",
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        logging.disable_progress_bar()
+        for library in (logging, transformers_logging):
+            library.disable_progress_bar()
         self.name, self.stages, self.place, self.digest = name, stages, place, digest
         self.device, self.dtype = place.device, place.dtype
         self.encode = cache(lambda prompt: embeddings.read(prompt).to(self.device, self.dtype))

@@ -87,7 +87,11 @@ def load(name: str, own: Path | None) -> DeepFloyd:
         raise ModelError(f"{name}: stage 1 is not here; `report doctor --model {name}` says what is missing")
     machine = present()
     device, dtype = ("cuda", torch.float16) if machine.gpu else ("cpu", torch.float32)
-    how = placement(machine, _sizes(name, here))
+    sizes = {stage: size for stage, size in _sizes(name, here).items() if stage in here}
+    how = placement(machine, sizes)
+    while how is None and len(sizes) > 1:  # the last stage may be here and not be asked for
+        sizes.popitem()
+        how = placement(machine, sizes)
     if how is None:
         raise ModelError(f"{name}: not enough memory; `report doctor --model {name}` says what is needed")
     form = weights.form(name, own)
