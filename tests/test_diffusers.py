@@ -165,12 +165,14 @@ def test_outside_run_and_beside_others_it_is_diffusers_up_to_rounding(model, sam
 
 
 @pytest.mark.parametrize("how", [BY_STAGE, BY_LAYER])
-def test_offloaded_stages_draw_the_same(folder, embeddings, sampled, enlarged, how):
+def test_offloaded_stages_draw_the_same(folder, embeddings, model, sampled, enlarged, how):
     """accelerate's hooks, with the processor as the device that the weights come to and go from."""
     offloaded = loaded(folder, embeddings, how)
     first, second = run([partial(sampling, offloaded), partial(enlarging, offloaded)])
     torch.testing.assert_close(first.result, sampled, rtol=0, atol=1e-4)
     torch.testing.assert_close(second.result, enlarged, rtol=0, atol=1e-4)
+    third, resident = (one.enlarge(X0, PROMPT, seeded()) for one in (offloaded, model))
+    torch.testing.assert_close(third, resident, rtol=0, atol=1e-4)
 
 
 def test_each_guided_step_is_one_call_of_two_images(model, sampled):

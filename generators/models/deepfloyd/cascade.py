@@ -59,8 +59,7 @@ class Place:
         pipeline.set_progress_bar_config(disable=True)
         if self.how == RESIDENT:
             return pipeline.to(self.device)
-        offload = pipeline.enable_model_cpu_offload if self.how == BY_STAGE else pipeline.enable_sequential_cpu_offload
-        offload(device=self.device)
+        pipeline.enable_model_cpu_offload(device=self.device)  # layer by layer fails in inference mode
         return pipeline
 
     def enter(self, folder: Path) -> None:

@@ -73,11 +73,11 @@ def prepare(name: str, own: Path | None, rehearse: Rehearse, tell: Callable[[str
     if plan.missing:
         assert plan.text
         form, device, _ = plan.text
-        weights.remember_form(name, own, form)
         encode(
             plan.missing, _embeddings(name, own, form), here["stage_1"], _variant(here, "stage_1"),
             torch.device(device), lambda prompt: tell(f"{name}: encoding  “{prompt}”"),
         )  # fmt: skip
+        weights.remember_form(name, own, form)
 
 
 def load(name: str, own: Path | None) -> DeepFloyd:

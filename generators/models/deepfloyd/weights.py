@@ -197,13 +197,16 @@ def torn(folder: Path, parts: Sequence[str]) -> str | None:
 def parameters(folder: Path | None, parts: Sequence[str]) -> int:
     """How many numbers the weights of these parts of a stage are, by the headers of the files to be loaded.
 
-    0 where the stage is not here, or not whole.
+    0 where the stage is not here, or a file is missing or has no header.
     """
-    if folder is None or missing(folder, parts) or torn(folder, parts):
+    if folder is None or missing(folder, parts):
         return 0
     names = [name for name in wanted(files(folder), parts) if name.endswith(".safetensors")]
-    headers = [_header(folder / name)[1] for name in names]
-    return sum(math.prod(tensor["shape"]) for header in headers for tensor in header.values())
+    try:
+        headers = [_header(folder / name)[1] for name in names]
+        return sum(math.prod(tensor["shape"]) for header in headers for tensor in header.values())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return 0
 
 
 def _header(path: Path) -> tuple[int, dict[str, Any]]:
