@@ -93,10 +93,10 @@ def test_the_plan_is_told_first_and_says_what_will_be_done(own):
     told = prepare(ALL)
     terms = [line.split()[1] for line in told]
     assert terms == [
-        "prompts", "stage_1", "stage_2", "stage_3", "memory", "stages", "work", "time", "encoding", "encoding"
+        "prompts", "memory", "stages", "work", "time", "stage_1", "stage_2", "stage_3", "encoding", "encoding"
     ]  # fmt: skip
     assert "2 of 2 to encode, by T5 in float32 on the processor" in told[0]
-    assert "40 evaluations of stage 1, 20 of stage 2, 1 images of stage 3" in told[6]
+    assert "40 evaluations of stage 1, 20 of stage 2, 1 images of stage 3" in told[3]
 
 
 def test_only_the_stages_that_are_asked_for_are_needed(own):
@@ -147,7 +147,7 @@ def test_the_model_draws_what_it_was_prepared_for_and_says_how_it_was_set_up(own
 
 def test_files_in_fp16_are_found_and_loaded(halves, own, monkeypatch):
     monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(halves))
-    assert "stage_1  a local folder, here, in fp16" in prepare()[1]
+    assert "stage_1  a local folder, here, in fp16" in prepare()[5]
     model = models.load("deepfloyd")
     assert model.settings["stage 1"] == "a local folder, fp16 files"
     assert model.dtype == model.unet.dtype == torch.float32  # on a processor

@@ -54,7 +54,7 @@ def folder(name: str) -> Path | None:
 
     Raises ModelError where there is no such model, no weights, or weights in a form that can run programs.
     """
-    own = os.environ.get(_variable(name))
+    own = os.environ.get(variable(name))
     if family(name) != "pocket" and not own:
         return None
     place = Path(own or SHIPPED)
@@ -132,7 +132,8 @@ def _guarded(name: str, place: Path | None, work: Callable[[], Result]) -> Resul
         raise ModelError(f"{name}: the weights in {where} cannot be loaded ({why}); {_advice(name)}") from error
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """The environment variable that names a folder of a model's weights."""
     return f"{name.upper().replace('-', '_')}_WEIGHTS"
 
 
@@ -140,7 +141,19 @@ def _advice(name: str) -> str:
     """What to do where a model's weights are missing or wrong."""
     if name == "pocket":
         return f"restore them with `git checkout -- {SHIPPED.relative_to(SHIPPED.parents[2])}`"
-    return f"set {_variable(name)} to a folder with stage_1/ (and stage_2/, stage_3/) as diffusers saves them"
+    return f"set {variable(name)} to a folder with stage_1/ (and stage_2/, stage_3/) as diffusers saves them"
 
 
-__all__ = ["NAMES", "ModelError", "Work", "digest", "family", "folder", "load", "module_of", "plan", "prepare"]
+__all__ = [
+    "NAMES",
+    "ModelError",
+    "Work",
+    "digest",
+    "family",
+    "folder",
+    "load",
+    "module_of",
+    "plan",
+    "prepare",
+    "variable",
+]

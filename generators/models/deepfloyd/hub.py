@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from huggingface_hub import HfApi, constants, errors, get_token, snapshot_download
 
-from .. import ModelError
+from .. import ModelError, variable
 from .weights import Repository, wanted
 
 
@@ -59,7 +59,7 @@ def _refusals(name: str, repository: Repository) -> Iterator[None]:
     def refused(why: str) -> ModelError:
         return ModelError(f"{name}: {repository.id}: {why}")
 
-    offline = "the Hub cannot be reached; connect to the network, or set DEEPFLOYD_WEIGHTS to a folder of the weights"
+    offline = f"the Hub cannot be reached; connect to the network, or set {variable(name)} to a folder of the weights"
     try:
         yield
     except errors.GatedRepoError as error:

@@ -112,9 +112,9 @@ def _planned(name: str, own: Path | None, rehearse: Rehearse) -> Plan:
     work = rehearse(SecondStage.steps, SecondStage.gamma != 1)
     plan = Plan(name, own, work, present())
     _plan_text(plan)
-    _plan_files(plan)
     _plan_memory(plan)
     _plan_time(plan)
+    _plan_files(plan)  # last: nobody need accept a licence for a machine that is too small
     return plan
 
 
