@@ -4,7 +4,7 @@ MODEL ?= pocket
 REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: report section verify publish site serve status clean setup test check bench evaluate pocket screenshot lock
+.PHONY: report section verify publish site serve status doctor clean setup test check bench evaluate pocket screenshot lock
 
 report: .venv/ready
 	$(REPORT) all --model $(MODEL)
@@ -21,7 +21,7 @@ verify: .venv/ready
 publish: .venv/ready
 	$(REPORT) publish --model $(MODEL) $(if $(REMOTE),--remote $(REMOTE)) $(if $(PUSH),--push)
 
-site serve status: .venv/ready
+site serve status doctor: .venv/ready
 	$(REPORT) $@ --model $(MODEL)
 
 clean: .venv/ready

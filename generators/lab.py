@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from . import inputs
-from .diffusion.estimates import Estimate, cfg
+from .diffusion.estimates import Estimate
 from .diffusion.sampling import gaussian, last, sample, sdedit
 from .diffusion.schedule import strided
 from .diffusion.strands import Once, note
 from .models.base import Model
-from .prompts import UNCONDITIONAL
 
 SEED = 42  # of sample 0, everywhere; sample k uses 42 + k
 
@@ -57,9 +56,8 @@ class Lab:
 
     def guided(self, prompt: str, gamma: float | None = None) -> Estimate:
         """The estimate with classifier-free guidance away from the empty prompt; None takes the model's own gamma."""
-        gamma = self.model.gamma if gamma is None else gamma
-        note("gamma", gamma)
-        return cfg(self.model.noise(prompt), self.model.noise(UNCONDITIONAL), gamma)
+        note("gamma", self.model.gamma if gamma is None else gamma)
+        return self.model.guided(prompt, gamma=gamma)
 
     def sample(self, estimate: Estimate, k: int = 0, stride: int = 30) -> Tensor:
         """Sample k, from pure noise down the strided timesteps."""
@@ -73,6 +71,18 @@ class Lab:
         """The next stage of the cascade: four times as many pixels a side."""
         note("enlarged", prompt)
         return self.model.enlarge(x, prompt, self.generator(k))
+
+    def enlarging(self, prompt: str, given: Tensor) -> Estimate:
+        """The second stage's estimate for a prompt, as that stage is guided; for use in `enlarge_by`."""
+        return self.model.second.guided(prompt, given)
+
+    def enlarge_by(self, x: Tensor, estimate: Callable[[Tensor], Estimate], k: int = 0) -> Tensor:
+        """From 64 to 256 pixels along an estimate of the section's own making.
+
+        `estimate` is handed what the second stage knows of the smaller image, which is an image too: an estimate that
+        looks at x through a view is to see that through the same view.
+        """
+        return self.model.second.sample(x, self.generator(k), estimate)
 
     def once(self, key: Hashable, work: Callable[[], Result]) -> Result:
         """What several panels share, such as a trajectory: computed by the first that asks for this key."""

@@ -12,6 +12,19 @@ def turning(lab, upright, flipped, k, show):
     return x if show == "upright" else FLIP.view(x)
 
 
+def enlarged(lab, upright, flipped, k, show, pixels):
+    """At 256 pixels, by the second stage; what it knows of the smaller anagram is turned over with the noisy image."""
+    if pixels == 64:
+        return turning(lab, upright, flipped, k, show)
+
+    def estimate(given):
+        return anagram(lab.enlarging(upright, given), lab.enlarging(flipped, FLIP.view(given)), *FLIP)
+
+    small = turning(lab, upright, flipped, k, "upright")
+    x = lab.once((upright, flipped, k, 256), lambda: lab.enlarge_by(small, estimate, k))
+    return x if show == "upright" else FLIP.view(x)
+
+
 def pair(name, upright, flipped):
     return Figure(
         name,
@@ -27,5 +40,18 @@ def pair(name, upright, flipped):
 SECTION = Section(
     "1.8",
     "Visual anagrams",
-    [pair("campfire", OLD_MAN, CAMPFIRE), pair("barista", BARISTA, DOG), pair("lion", DOG, LION)],
+    [
+        pair("campfire", OLD_MAN, CAMPFIRE),
+        pair("barista", BARISTA, DOG),
+        pair("lion", DOG, LION),
+        Figure(
+            "large",
+            caption="“{upright}”; turned over, “{flipped}”: sample {k} again, and enlarged by the second stage.",
+            row="{show}",
+            label="{pixels} × {pixels}",
+            alt="Anagram {k} of “{upright}” and “{flipped}” at {pixels} by {pixels} pixels, {show}",
+            cases=each(upright=DOG, flipped=LION, k=0, show=("upright", "flipped"), pixels=(64, 256)),
+            draw=enlarged,
+        ),
+    ],
 )

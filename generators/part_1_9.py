@@ -1,5 +1,7 @@
 """1.9: hybrid images. One image, two readings: from afar and from near."""
 
+from functools import partial
+
 from .diffusion.estimates import hybrid
 from .diffusion.filters import high_pass, low_pass
 from .figures import Figure, Section, each
@@ -10,6 +12,22 @@ def distant(lab, far, near, k, show):
     est = hybrid(lab.guided(far), lab.guided(near), low_pass, high_pass)
     x = lab.once((far, near, k), lambda: lab.sample(est, k))
     return x if show == "near" else low_pass(x)
+
+
+def enlarged(lab, far, near, k, show, pixels):
+    """At 256 pixels, by the second stage, with the filter four times as wide."""
+    if pixels == 64:
+        return distant(lab, far, near, k, show)
+    wide = {"kernel": 133, "sigma": 8.0}
+
+    def estimate(given):
+        return hybrid(
+            lab.enlarging(far, given), lab.enlarging(near, given), partial(low_pass, **wide), partial(high_pass, **wide)
+        )
+
+    small = distant(lab, far, near, k, "near")
+    x = lab.once((far, near, k, 256), lambda: lab.enlarge_by(small, estimate, k))
+    return x if show == "near" else low_pass(x, **wide)
 
 
 def pair(name, far, near):
@@ -27,5 +45,18 @@ def pair(name, far, near):
 SECTION = Section(
     "1.9",
     "Hybrid images",
-    [pair("waterfalls", SKULL, WATERFALLS), pair("campfire", SKULL, CAMPFIRE), pair("zebra", SKULL, ZEBRA)],
+    [
+        pair("waterfalls", SKULL, WATERFALLS),
+        pair("campfire", SKULL, CAMPFIRE),
+        pair("zebra", SKULL, ZEBRA),
+        Figure(
+            "large",
+            caption="From afar “{far}”, from near “{near}”: sample {k} again, and enlarged by the second stage.",
+            row="{show}",
+            label="{pixels} × {pixels}",
+            alt="Hybrid {k} of “{far}” and “{near}” at {pixels} by {pixels} pixels, from {show}",
+            cases=each(far=SKULL, near=ZEBRA, k=0, show=("near", "afar"), pixels=(64, 256)),
+            draw=enlarged,
+        ),
+    ],
 )

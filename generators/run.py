@@ -44,6 +44,9 @@ class Report:
     def begin(self, todo: dict[str, tuple[str, int]]) -> None:
         """Before the first section: for each to be drawn, why, and how many evaluations to expect (0: unknown)."""
 
+    def planned(self, line: str) -> None:
+        """What a large model needs and will do before it draws, a line at a time."""
+
     def section(self, section_id: str, title: str) -> None:
         """A section begins."""
 
@@ -64,19 +67,16 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
     Labels and captions that changed are put into the records without sampling. Raises SectionError for an unknown
     section, DeclarationError, InputError or ModelError, one line each; sections already drawn stay.
     """
-    report, wanted = report or Report(), list(wanted)
+    report = report or Report()
     models.folder(model)  # refuses a model that is not there, before anything is written
-    known = staleness.sections()
-    for section_id in wanted:
-        if section_id not in known:
-            raise staleness.SectionError(f"there is no section {section_id}; the sections are {', '.join(known)}")
+    chosen = _chosen(wanted)
     state = state_folder(root, model)
     state.mkdir(parents=True, exist_ok=True)
     with _alone(state, report):
         for leftover in (*state.glob(".*.part"), *state.glob(".*.old")):  # of runs that were killed
             shutil.rmtree(leftover, ignore_errors=True)
         todo = {}
-        for section_id in wanted or known:
+        for section_id in chosen:
             why = "asked for" if again else staleness.why_stale(state / section_id, section_id, model)
             if why:
                 todo[section_id] = (why, _expected(root, model, section_id))
@@ -84,6 +84,7 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
                 _reword(state / section_id, section_id)
         if todo:
             report.begin(todo)
+            ready(model, todo, report)
             loaded = models.load(model)
             loaded.on_answer = report.evaluated
             for section_id in todo:
@@ -92,6 +93,34 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
                 record = draw_section(section, loaded, state / section_id)
                 report.done(section_id, record)
     return len(todo)
+
+
+def ready(model: str, section_ids: Iterable[str], report: Report) -> None:
+    """Make the model ready for all that these sections will ask of it. Raises ModelError."""
+    models.prepare(model, partial(_rehearsed, section_ids), report.planned)
+
+
+def examine(model: str, wanted: Iterable[str] = ()) -> tuple[list[str], list[str]]:
+    """What drawing the wanted sections (none: all) takes and what there is, in lines; and all that is in the way.
+
+    Raises SectionError or ModelError.
+    """
+    return models.plan(model, partial(_rehearsed, _chosen(wanted)))
+
+
+def _rehearsed(section_ids: Iterable[str], steps: int, guided: bool) -> models.Work:
+    from .rehearsal import rehearse
+
+    return rehearse([load_section(section_id) for section_id in section_ids], steps, guided)
+
+
+def _chosen(wanted: Iterable[str]) -> list[str]:
+    """The wanted sections, or all. Raises SectionError where there is no such section."""
+    wanted, known = list(wanted), staleness.sections()
+    for section_id in wanted:
+        if section_id not in known:
+            raise staleness.SectionError(f"there is no section {section_id}; the sections are {', '.join(known)}")
+    return wanted or list(known)
 
 
 def load_section(section_id: str) -> Section:
@@ -138,7 +167,12 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
             "id": section.id,
             "title": section.title,
             "source": f"{__package__}/{staleness.sections()[section.id].name}",
-            "model": {"name": model.name, "digest": model.digest, "description": model.description},
+            "model": {
+                "name": model.name,
+                "digest": model.digest,
+                "description": model.description,
+                "settings": dict(model.settings),
+            },
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": str(model.device),
             "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
@@ -180,6 +214,7 @@ def _write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Str
         return list(dict.fromkeys(event[1] for event in strand.log if event[0] == kind))
 
     evaluations = [event for event in strand.log if event[0] == "evaluation"]
+    later = [event for event in strand.log if event[0] == "later evaluation"]
     gammas = noted("gamma")
     return {
         "file": file,
@@ -195,11 +230,12 @@ def _write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Str
         "origin": _origin(noted("input"), noted("seed"), bool(evaluations)),
         "inputs": noted("input"),
         "seeds": noted("seed"),
-        "prompts": noted("evaluation"),
+        "prompts": list(dict.fromkeys(event[1] for event in (*evaluations, *later))),
         "gamma": gammas[0] if gammas else None,
         "timesteps": list(dict.fromkeys(t for _, _, t, _ in evaluations)),
-        "evaluations": len(evaluations),
-        "seconds": round(sum(seconds for *_, seconds in evaluations), 3),
+        "later_timesteps": list(dict.fromkeys(t for _, _, t, _ in later)),
+        "evaluations": len(evaluations) + len(later),
+        "seconds": round(sum(seconds for *_, seconds in (*evaluations, *later)), 3),
     }
 
 

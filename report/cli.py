@@ -19,7 +19,10 @@ OS_ADVICE = {
 }
 
 model_option = click.option(
-    "--model", default="pocket", show_default=True, help="Which model draws: pocket (ships here) or deepfloyd."
+    "--model",
+    default="pocket",
+    show_default=True,
+    help="Which model draws: pocket (ships here), deepfloyd, or the smaller deepfloyd-l and deepfloyd-m.",
 )
 
 
@@ -69,6 +72,24 @@ def all_sections(model: str) -> None:
     """Draw every section that is stale, then build the page."""
     _draw(model)
     _build(model)
+
+
+@main.command()
+@click.argument("ids", nargs=-1)
+@model_option
+@one_line_errors
+def doctor(ids: tuple[str, ...], model: str) -> None:
+    """Say what drawing the sections IDS (none: all) takes, what there is, and what is in the way; does nothing.
+
+    Exit status 0: it can begin; 1: something is in the way.
+    """
+    from generators.run import examine
+
+    lines, refusals = examine(model, ids)
+    for line in lines:
+        click.echo(line)
+    _refuse(refusals)
+    click.echo("Nothing is in the way.")
 
 
 @main.command()

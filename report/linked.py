@@ -36,6 +36,7 @@ def page(title: str, citation: Citation, records: Sequence[Record]) -> Markup:
             image = {"@type": "ImageObject", "contentUrl": grids.path(figure), "caption": plain(figure.caption)}
             if code := source_type(figure.panels):
                 image["digitalSourceType"] = _SOURCES[code]
+                image["creditText"] = f"{record.model}, {record.description}"
             images.append(image)
     content = {"@context": "https://schema.org", "@type": "Report", "name": title, **_common(citation), "image": images}
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)

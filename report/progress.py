@@ -46,6 +46,9 @@ class Progress(Report):
             self.console.print(f"{section_id:6} {why}")
         self.all = self.bars.add_task("all sections", total=sum(self.expected.values()) or None)
 
+    def planned(self, line: str) -> None:
+        self.console.print(line, markup=False)
+
     def section(self, section_id: str, title: str) -> None:
         self.current = self.bars.add_task(f"{section_id:6} {title}", total=self.expected[section_id] or None)
 

@@ -14,6 +14,8 @@ from report.problems import Problems
 
 FORMAT = 1
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -34,6 +36,7 @@ class Panel:
     prompts: tuple[str, ...]
     gamma: float | None
     timesteps: tuple[int, ...]
+    later_timesteps: tuple[int, ...]
     evaluations: int
     seconds: float
     origin: str
@@ -86,6 +89,7 @@ class Record:
     model: str
     digest: str
     description: str
+    settings: Mapping[str, str]
     dtype: str
     device: str
     versions: Mapping[str, str]
@@ -146,6 +150,7 @@ def _read(path: Path, folder: Path | None) -> Record:
         model=raw["model"]["name"],
         digest=raw["model"]["digest"],
         description=raw["model"]["description"],
+        settings=_settings(raw["model"].get("settings", {})),
         dtype=raw["dtype"],
         device=raw["device"],
         versions=dict(raw["versions"]),
@@ -156,6 +161,14 @@ def _read(path: Path, folder: Path | None) -> Record:
         path=path,
         folder=folder,
     )
+
+
+def _settings(raw: Mapping[str, Any]) -> dict[str, str]:
+    """How a model was set up, by name; both are shown on the page."""
+    texts = [text for pair in raw.items() for text in pair]
+    if wrong := next((text for text in texts if not isinstance(text, str) or _CONTROL.search(text)), None):
+        raise ValueError(f"the model's setting {wrong!r} is no plain text")
+    return dict(raw)
 
 
 def _figure(section: str, raw: Mapping[str, Any]) -> Figure:
@@ -172,7 +185,7 @@ def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
         raise ValueError(f"panel file {raw['file']!r} is not a plain name")
     if not re.fullmatch(r"[0-9a-f]{64}", raw["pixels"]):
         raise ValueError(f"panel digest {raw['pixels']!r} is no SHA-256")
-    if control := re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", "".join(map(str, _texts(raw)))):
+    if control := _CONTROL.search("".join(map(str, _texts(raw)))):
         raise ValueError(f"the control character U+{ord(control[0]):04X} in a text of a panel")
     return Panel(
         number=number,
@@ -190,6 +203,7 @@ def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
         prompts=tuple(raw["prompts"]),
         gamma=raw["gamma"],
         timesteps=tuple(raw["timesteps"]),
+        later_timesteps=tuple(raw.get("later_timesteps", ())),
         evaluations=int(raw["evaluations"]),
         seconds=float(raw["seconds"]),
         origin=raw["origin"],

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from generators import models, staleness
-from generators.run import Report, draw_section, load_section, state_folder
+from generators.run import Report, draw_section, load_section, ready, state_folder
 
 from . import verdicts
 from .problems import Problems, VerifyError
@@ -51,6 +51,7 @@ def verify(
         drawn = random.sample(chosen, min(sample, len(chosen)))
         chosen = [section_id for section_id in chosen if section_id in drawn]
     report.begin({section_id: ("to be drawn again", published[section_id].evaluations) for section_id in chosen})
+    ready(model, chosen, report)
     loaded = models.load(model)
     loaded.on_answer = report.evaluated
     found = {}

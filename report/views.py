@@ -215,6 +215,7 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
     add("Seed", lambda panel: ranges(panel.seeds))
     add("Guidance γ", lambda panel: "" if panel.gamma is None else shown("gamma", panel.gamma))
     add("Timesteps", lambda panel: compact(panel.timesteps))
+    add("Enlarging", lambda panel: compact(panel.later_timesteps))
     add("Kind", lambda panel: ORIGINS.get(panel.origin, panel.origin))
     add("Size", lambda panel: f"{panel.width} × {panel.height}")
     # Panels that show one run, such as both sides of an anagram, each record all of it: it is counted once.
@@ -225,6 +226,8 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
         facts.append(Fact(term, [("", text)], code))
 
     fact("Model", f"{record.model}, weights SHA-256 {record.digest[:12]}")
+    for term, text in record.settings.items():
+        fact(term[0].upper() + term[1:], text)
     fact("Device", f"{record.device}, {record.dtype}")
     if record.evaluations:
         whole = f"{count(record.evaluations, 'evaluation')} in {count(record.network_calls, 'call')}"

@@ -28,7 +28,9 @@ def project(tmp_path_factory, tiny_pocket):
 
 
 def run(project: Path, weights: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "POCKET_WEIGHTS": str(weights), "PYTHONPATH": str(project), "COLUMNS": "200"}
+    none = str(project / "none")
+    environment = {**os.environ, "POCKET_WEIGHTS": str(weights), "DEEPFLOYD_WEIGHTS": none, "COLUMNS": "200"}
+    environment["PYTHONPATH"] = str(project)
     return subprocess.run(
         [sys.executable, "-m", "report", *arguments],
         cwd=project, env=environment, capture_output=True, text=True, timeout=300,
@@ -120,7 +122,10 @@ def test_a_new_section_is_one_new_file(project, tiny_pocket):
     ("arguments", "told"),
     [
         (("section", "2.7"), "there is no section 2.7; the sections are 0, 1.1, 1.2"),
-        (("section", "1.1", "--model", "imagen"), "model 'imagen': choose one of pocket, deepfloyd"),
+        (
+            ("section", "1.1", "--model", "imagen"),
+            "model 'imagen': choose one of pocket, deepfloyd, deepfloyd-l, deepfloyd-m",
+        ),
         (("all", "--model", "deepfloyd"), "set DEEPFLOYD_WEIGHTS to a folder"),
     ],
 )
@@ -140,4 +145,4 @@ def test_help_answers_without_loading_anything(project, tiny_pocket):
     )
     told = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
-    assert all(verb in told.stdout for verb in ("all", "section", "site", "serve", "status", "clean"))
+    assert all(verb in told.stdout for verb in ("all", "section", "doctor", "site", "serve", "status", "clean"))

@@ -243,9 +243,9 @@ COURSE = {
         ],
     ],
 }
-PANELS = {  # 1.8 and 1.9 show three samples of each
+PANELS = {  # 1.8 and 1.9 show three samples of each, and one of them in two sizes
     "0": 18, "1.1": 4, "1.2": 6, "1.3": 9, "1.4": 30, "1.5": 5, "1.6": 5,
-    "1.7": 21, "1.7.1": 21, "1.7.2": 12, "1.7.3": 28, "1.8": 18, "1.9": 18,
+    "1.7": 21, "1.7.1": 21, "1.7.2": 12, "1.7.3": 28, "1.8": 22, "1.9": 22,
 }  # fmt: skip
 
 
@@ -293,7 +293,7 @@ def test_the_hybrids_filter_is_the_courses():
 
 def test_the_seed_is_42_and_guidance_7_away_from_the_empty_prompt():
     from generators import lab, prompts
-    from generators.models.deepfloyd import DeepFloyd
+    from generators.models.deepfloyd.cascade import DeepFloyd
 
     assert (lab.SEED, DeepFloyd.gamma, prompts.UNCONDITIONAL, prompts.PHOTO) == (42, 7, "", PHOTO)
 
@@ -336,6 +336,7 @@ FLOORS = {  # what stands on which floor; a module may import from its own floor
     "diffusion": 0, "figures": 0, "prompts": 0, "inputs": 0,
     "models": 1,
     "lab": 2, "editing": 2, "staleness": 2,
+    "rehearsal": 3,
     "part": 3,
     "run": 4,
     "pocket": 5,  # makes the weights; nothing that draws needs it

@@ -1,21 +1,23 @@
-"""Stage 1 of DeepFloyd, against diffusers' own pipelines: the same images to the last bit, in float32."""
+"""Stages 1 and 2 of DeepFloyd, against diffusers' own pipelines: the same images to the last bit, in float32."""
 
 from functools import partial
 
 import pytest
 import tiny_if
 import torch
-from diffusers import IFImg2ImgPipeline
+from diffusers import IFImg2ImgPipeline, IFPipeline, IFSuperResolutionPipeline
 
 from generators.diffusion import cfg, last, sample, sdedit, strided
 from generators.diffusion.strands import run
-from generators.models import deepfloyd
+from generators.models.deepfloyd.cascade import BY_LAYER, BY_STAGE, DeepFloyd, Place
+from generators.models.deepfloyd.text import Embeddings, encode
 
 PROMPT = "a rocket ship"
 LEVELS = (1, 3, 5, 7, 10, 20)
 LIKE = torch.zeros(3, tiny_if.SIZE, tiny_if.SIZE)
 X0 = torch.rand(LIKE.shape, generator=torch.Generator().manual_seed(5)) * 2 - 1
 GUIDED = {"guidance_scale": 7.0, "timesteps": strided(), "output_type": "pt", "clean_caption": False}
+CPU = torch.device("cpu")
 
 
 def seeded() -> torch.Generator:
@@ -23,27 +25,65 @@ def seeded() -> torch.Generator:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    loaded = deepfloyd.load(tiny_if.save(tmp_path_factory.mktemp("tiny-if")), digest="")
-    loaded.pipeline.set_progress_bar_config(disable=True)
-    return loaded
+def folder(tmp_path_factory):
+    return tiny_if.save(tmp_path_factory.mktemp("tiny-if"), later=True)
 
 
 @pytest.fixture(scope="module")
-def sampled(model):
+def embeddings(folder):
+    kept = Embeddings(folder / "embeddings", "tiny", "float32")
+    encode(["", PROMPT, "a dog"], kept, folder / "stage_1", None, CPU)
+    return kept
+
+
+def loaded(folder, embeddings, how="all stages on the GPU", stages=("stage_1", "stage_2", "stage_3")):
+    return DeepFloyd(
+        "deepfloyd", {stage: (folder / stage, None) for stage in stages}, Place(CPU, torch.float32, how), embeddings
+    )
+
+
+@pytest.fixture(scope="module")
+def model(folder, embeddings):
+    return loaded(folder, embeddings)
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder):
+    """diffusers' own stage 1."""
+    found = IFPipeline.from_pretrained(folder / "stage_1", **tiny_if.UNCHECKED)
+    found.set_progress_bar_config(disable=True)
+    return found
+
+
+@pytest.fixture(scope="module")
+def sampled(pipeline):
     """diffusers' own sample."""
-    return _shown(model.pipeline(PROMPT, height=16, width=16, generator=seeded(), **GUIDED).images)
+    return _shown(pipeline(PROMPT, height=16, width=16, generator=seeded(), **GUIDED).images)
 
 
 @pytest.fixture(scope="module")
-def edited(model):
+def edited(pipeline):
     """diffusers' own SDEdit at each of the six levels."""
-    pipeline = IFImg2ImgPipeline(**model.pipeline.components, requires_safety_checker=False)
-    pipeline.set_progress_bar_config(disable=True)
+    editing = IFImg2ImgPipeline(**pipeline.components, requires_safety_checker=False)
+    editing.set_progress_bar_config(disable=True)
     return {
-        i: _shown(pipeline(PROMPT, image=X0[None], strength=(34 - i) / 34, generator=seeded(), **GUIDED).images)
+        i: _shown(editing(PROMPT, image=X0[None], strength=(34 - i) / 34, generator=seeded(), **GUIDED).images)
         for i in LEVELS
     }
+
+
+@pytest.fixture(scope="module")
+def enlarged(folder, pipeline):
+    """diffusers' own enlargement of X0, with its defaults but for the caption: 50 steps, guidance 4, level 250."""
+    second = IFSuperResolutionPipeline.from_pretrained(folder / "stage_2", **tiny_if.UNCHECKED)
+    second.set_progress_bar_config(disable=True)
+    positive, negative = pipeline.encode_prompt(PROMPT, clean_caption=False)
+    return _shown(
+        second(
+            prompt_embeds=positive, negative_prompt_embeds=negative, image=X0[None], generator=seeded(),
+            output_type="pt", clean_caption=False,
+        ).images
+    )  # fmt: skip
 
 
 def _shown(images):
@@ -63,16 +103,27 @@ def editing(model, i_start):
     return last(sdedit(model.schedule, guided(model), strided(i_start=i_start), seeded(), X0))
 
 
+def enlarging(model):
+    return model.second.enlarge(X0, PROMPT, seeded())
+
+
 def test_the_schedule_is_deepfloyds(model):
     assert (model.schedule.threshold, model.schedule.quantile) == (1.5, 0.95)
     assert model.schedule.abar.dtype == torch.float32
+    assert (model.second.schedule.threshold, model.second.timesteps) == (1.0, list(range(0, 1000, 20))[::-1])
 
 
-def test_the_two_halves_of_the_answer_are_the_noise_and_the_variance(model):
+def test_an_embedding_is_diffusers_to_the_last_bit(pipeline, embeddings):
+    positive, negative = pipeline.encode_prompt(PROMPT, clean_caption=False)
+    assert torch.equal(embeddings.read(PROMPT), positive)
+    assert torch.equal(embeddings.read(""), negative)
+
+
+def test_the_two_halves_of_the_answer_are_the_noise_and_the_variance(model, pipeline):
     x, t = torch.randn(LIKE.shape, generator=seeded()), 690
     with torch.inference_mode():
-        embeds, _ = model.pipeline.encode_prompt(PROMPT, do_classifier_free_guidance=False, clean_caption=False)
-        six = model.pipeline.unet(x[None], t, encoder_hidden_states=embeds).sample[0]
+        embeds, _ = pipeline.encode_prompt(PROMPT, do_classifier_free_guidance=False, clean_caption=False)
+        six = pipeline.unet(x[None], t, encoder_hidden_states=embeds).sample[0]
     noise = model.noise(PROMPT)(x, t)
     assert torch.equal(noise.eps, six[:3])
     assert torch.equal(noise.frac, (six[3:] + 1) / 2)
@@ -92,20 +143,44 @@ def test_sdedit_is_diffusers_bit_for_bit(model, edited, i_start):
     assert torch.equal(strand.result, edited[i_start])
 
 
-def test_outside_run_and_beside_others_it_is_diffusers_up_to_rounding(model, sampled, edited):
+def test_an_enlargement_is_diffusers_bit_for_bit(model, enlarged):
+    """Both stages' draws, the noise on the smaller image, its level, guidance and thresholding included."""
+    (strand,) = run([partial(enlarging, model)])
+    assert torch.equal(strand.result, enlarged)
+    assert enlarged.shape == (3, 4 * tiny_if.SIZE, 4 * tiny_if.SIZE)
+    assert enlarged.std() > 0.1
+
+
+def test_outside_run_and_beside_others_it_is_diffusers_up_to_rounding(model, sampled, edited, enlarged):
     """One image a forward, or fourteen: kernels may add up in another order."""
     torch.testing.assert_close(sampling(model), sampled, rtol=0, atol=1e-4)
     torch.testing.assert_close(editing(model, 10), edited[10], rtol=0, atol=1e-4)
-    first, *others = run([partial(sampling, model), *(partial(editing, model, i) for i in LEVELS)])
+    first, second, *others = run(
+        [partial(sampling, model), partial(enlarging, model), *(partial(editing, model, i) for i in LEVELS)]
+    )
     torch.testing.assert_close(first.result, sampled, rtol=0, atol=1e-4)
+    torch.testing.assert_close(second.result, enlarged, rtol=0, atol=1e-4)
     for i, strand in zip(LEVELS, others, strict=True):
         torch.testing.assert_close(strand.result, edited[i], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("how", [BY_STAGE, BY_LAYER])
+def test_offloaded_stages_draw_the_same(folder, embeddings, model, sampled, enlarged, how):
+    """accelerate's hooks, with the processor as the device that the weights come to and go from."""
+    offloaded = loaded(folder, embeddings, how)
+    first, second = run([partial(sampling, offloaded), partial(enlarging, offloaded)])
+    torch.testing.assert_close(first.result, sampled, rtol=0, atol=1e-4)
+    torch.testing.assert_close(second.result, enlarged, rtol=0, atol=1e-4)
+    third, resident = (one.enlarge(X0, PROMPT, seeded()) for one in (offloaded, model))
+    torch.testing.assert_close(third, resident, rtol=0, atol=1e-4)
 
 
 def test_each_guided_step_is_one_call_of_two_images(model, sampled):
     calls, evaluations = model.calls, model.evaluations
     run([partial(sampling, model)])
     assert (model.calls - calls, model.evaluations - evaluations) == (34, 68)
+    run([partial(enlarging, model)])
+    assert (model.calls - calls, model.evaluations - evaluations) == (84, 168)
 
 
 def test_the_prompt_and_the_level_matter(model, sampled, edited):
@@ -116,13 +191,18 @@ def test_the_prompt_and_the_level_matter(model, sampled, edited):
         assert all((one - two).abs().max() > 0.01 for two in images[:k])
 
 
-def test_a_folder_without_stage_1_is_refused_in_one_line(tmp_path):
-    with pytest.raises(
-        deepfloyd.ModelError, match=r"deepfloyd: \S+ has no stage_1/; save DeepFloyd/IF-I-XL-v1.0 there"
-    ):
-        deepfloyd.load(tmp_path, "")
+def test_an_enlargement_depends_on_the_image_and_the_prompt(model, enlarged):
+    for image, prompt in ((X0, "a dog"), (-X0, PROMPT)):
+        (other,) = run([partial(model.second.enlarge, image, prompt, seeded())])
+        assert (other.result - enlarged).abs().max() > 0.01
 
 
-def test_a_missing_later_stage_is_named(model):
-    with pytest.raises(deepfloyd.ModelError, match=r"stage_2/ is missing beside stage_1/"):
+def test_a_missing_later_stage_is_named(folder, embeddings):
+    model = loaded(folder, embeddings, stages=("stage_1",))
+    with pytest.raises(RuntimeError, match=r"deepfloyd: stage_2/ is missing beside stage_1/"):
         model.enlarge(torch.zeros(3, 64, 64), PROMPT, seeded())
+
+
+def test_a_prompt_that_was_not_encoded_is_refused_in_one_line(model):
+    with pytest.raises(RuntimeError, match=r"^the prompt “a boat” has no embedding; prepare the model with it"):
+        model.noise("a boat")(LIKE, 500)

@@ -9,7 +9,8 @@ from generators import models
 from generators.models import super_resolution
 from generators.models.base import schedule_of
 from generators.models.pocket import scheduler
-from generators.models.super_resolution import RESIDUAL, SCALE, condition, enlarge, network, predicted, timesteps
+from generators.models.super_resolution import RESIDUAL, SCALE, Enlarger, condition, network, predicted, timesteps
+from generators.rehearsal import StandIn
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,12 @@ def noised(schedule, t, seed=0):
     x0 = given.bicubic + RESIDUAL * normal(2, 3, 64, 64, seed=seed + 1)
     abar_t = schedule.abar[t].view(1, 1, 1, 1)
     return x0, abar_t, abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * normal(2, 3, 64, 64, seed=seed + 2), given
+
+
+def enlarge(net, schedule, low, tokens, generator):
+    """What a stage of this network makes of the smaller image; tokens: of whatever prompt, None for a stage without."""
+    encode = None if tokens is None else lambda prompt: tokens
+    return Enlarger(net, schedule, encode, StandIn(1, False)).enlarge(low, "", generator)
 
 
 @pytest.mark.parametrize("t", [1, 40, 200, 480])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..diffusion.estimates import Estimate, Noise
+from ..diffusion.estimates import Estimate, Noise, cfg
+from ..diffusion.sampling import iterative_denoise, last
 from ..diffusion.schedule import Schedule
 from ..diffusion.strands import ask, note
 from . import ModelError
@@ -27,54 +29,49 @@ def schedule_of(scheduler: Any) -> Schedule:
 
 
 class Query(NamedTuple):
-    """Which noise is in x, (3, H, W), at t, for this prompt?"""
+    """Which noise is in x, (3, H, W), at t, for this prompt? given: what a later stage knows of x besides."""
 
     prompt: str
     x: Tensor
     t: int
+    given: Tensor | None = None
 
 
-class Model(ABC):
-    """A text-conditioned denoiser for 64 x 64 images, and the stages that enlarge what it draws.
+class Stage(ABC):
+    """A text-conditioned denoiser for images of one size: one network of a cascade.
 
-    name, description: what the page says. digest: sha256 over the weights. schedule: the noise schedule it was trained
-    on. gamma: the guidance scale wherever a section names none. chunk: the most images in one forward; halved for good
-    when a CUDA device runs out of memory.
+    schedule: the noise schedule it was trained on. gamma: its guidance scale wherever none is named. chunk: the most
+    images in one forward; halved for good when a CUDA device runs out of memory.
     """
 
-    name: str
-    description: str
-    digest: str
     schedule: Schedule
     device: torch.device = torch.device("cpu")
-    dtype: torch.dtype = torch.float32
-    gamma: float = 7.0  # the course's
-    chunk: int = 32
-    calls: int = 0  # forwards of the network so far
-    evaluations: int = 0  # images in them
-    on_answer: Callable[[int], None] = staticmethod(lambda evaluations: None)  # told how many evaluations a call made
+    gamma: float
+    chunk: int
+
+    @property
+    @abstractmethod
+    def model(self) -> Model:
+        """The model to which the stage belongs, and which keeps count of the forwards."""
 
     @abstractmethod
-    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        """One forward of the network: x (N, 3, 64, 64), t (N,) int64 and N prompts; both parts of the answer (N, …)."""
+    def forward(self, x: Tensor, t: Tensor, queries: Sequence[Query]) -> Noise:
+        """One forward of the network, for the queries with these x, (N, 3, H, W), and t, (N,) int64."""
 
-    @abstractmethod
-    def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        """The next stage: (3, H, W) to (3, 4 H, 4 W), from 64 to 256 pixels and from 256 to 1024."""
-
-    def blank(self) -> Tensor:
-        """An image of the shape, dtype and device that the model samples in."""
-        return torch.zeros(3, 64, 64, device=self.device)
-
-    def noise(self, prompt: str) -> Estimate:
-        """The model's estimate of the noise, given the prompt; "" is the unconditional one."""
+    def noise(self, prompt: str, given: Tensor | None = None) -> Estimate:
+        """The network's estimate of the noise, given the prompt; "" is the unconditional one."""
 
         def estimate(x: Tensor, t: int) -> Noise:
-            noise, seconds = ask(Query(prompt, x, t), self.answer)
-            note("evaluation", prompt, t, seconds)
+            noise, seconds = ask(Query(prompt, x, t, given), self.answer)
+            note("evaluation" if given is None else "later evaluation", prompt, t, seconds)
             return noise
 
         return estimate
+
+    def guided(self, prompt: str, given: Tensor | None = None, gamma: float | None = None) -> Estimate:
+        """The estimate with classifier-free guidance away from the empty prompt; None takes the stage's own gamma."""
+        gamma = self.gamma if gamma is None else gamma
+        return cfg(self.noise(prompt, given), self.noise("", given), gamma)
 
     @torch.inference_mode()
     def answer(self, queries: list[Query]) -> list[tuple[Noise, float]]:
@@ -84,22 +81,102 @@ class Model(ABC):
             some = queries[len(answers) : len(answers) + self.chunk]
             began = time.perf_counter()
             try:
-                noise = self.predict(
-                    torch.stack([query.x for query in some]),
-                    torch.tensor([query.t for query in some], device=self.device),
-                    [query.prompt for query in some],
-                )
+                t = torch.tensor([query.t for query in some], device=self.device)
+                noise = self.forward(torch.stack([query.x for query in some]), t, some)
             except torch.cuda.OutOfMemoryError:
                 if self.chunk == 1:
-                    raise ModelError(f"{self.name}: one image alone is too much for this GPU's memory") from None
+                    raise ModelError(f"{self.model.name}: one image alone is too much for this GPU's memory") from None
                 self.chunk //= 2
                 torch.cuda.empty_cache()
                 continue
-            self.calls, self.evaluations = self.calls + 1, self.evaluations + len(some)
+            self.model.count(len(some))
             seconds = (time.perf_counter() - began) / len(some)
             answers += [(_part(noise, k), seconds) for k in range(len(some))]
-            self.on_answer(len(some))
         return answers
+
+
+class Later(Stage):
+    """A stage that enlarges: it denoises an image of `scale` times as many pixels a side, given the smaller one.
+
+    timesteps: those that it visits, falling.
+    """
+
+    timesteps: Sequence[int]
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    @property
+    def model(self) -> Model:
+        return self._model
+
+    def forward(self, x: Tensor, t: Tensor, queries: Sequence[Query]) -> Noise:
+        given = torch.stack([query.given for query in queries if query.given is not None])
+        return self.predict(x, t, [query.prompt for query in queries], given)
+
+    @abstractmethod
+    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str], given: Tensor) -> Noise:
+        """One forward of the network, as `Model.predict`; given, (N, …): what `begin` says of each smaller image."""
+
+    @abstractmethod
+    def begin(self, low: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """x at the first timestep, and what the network is given of `low`, (3, H, W), in every step.
+
+        The second is an image as well, (…, H', W'), noise on it included. So a view of x goes with the same view of it.
+        """
+
+    def sample(self, low: Tensor, generator: torch.Generator, estimate: Callable[[Tensor], Estimate]) -> Tensor:
+        """Sample an enlargement of `low`. estimate: from what the network is given, the estimate to follow."""
+        x, given = self.begin(low, generator)
+        return last(iterative_denoise(self.schedule, estimate(given), x, self.timesteps, generator))
+
+    def enlarge(self, low: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
+        """Sample an enlargement of `low`, led by a prompt."""
+        return self.sample(low, generator, lambda given: self.guided(prompt, given))
+
+
+class Model(Stage):
+    """The first stage of a cascade, which draws 64 x 64 images, and the stages that enlarge them.
+
+    name, description: what the page says. digest: sha256 over the weights. settings: what else a record should hold of
+    how the model was set up, as texts by name. second: the stage from 64 to 256 pixels.
+    """
+
+    name: str
+    description: str
+    digest: str
+    settings: Mapping[str, str] = MappingProxyType({})
+    dtype: torch.dtype = torch.float32
+    gamma: float = 7.0  # the course's
+    chunk: int = 32
+    second: Later
+    calls: int = 0  # forwards of the networks so far
+    evaluations: int = 0  # images in them
+    on_answer: Callable[[int], None] = staticmethod(lambda evaluations: None)  # told how many evaluations a call made
+
+    @property
+    def model(self) -> Model:
+        return self
+
+    def forward(self, x: Tensor, t: Tensor, queries: Sequence[Query]) -> Noise:
+        return self.predict(x, t, [query.prompt for query in queries])
+
+    @abstractmethod
+    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
+        """One forward of the network: x (N, 3, 64, 64), t (N,) int64 and N prompts; both parts of the answer (N, …)."""
+
+    def count(self, evaluations: int) -> None:
+        """Note one forward of a network, of so many images."""
+        self.calls, self.evaluations = self.calls + 1, self.evaluations + evaluations
+        self.on_answer(evaluations)
+
+    @abstractmethod
+    def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
+        """The next stage: (3, H, W) to (3, 4 H, 4 W), from 64 to 256 pixels and from 256 to 1024."""
+
+    def blank(self) -> Tensor:
+        """An image of the shape, dtype and device that the model samples in."""
+        return torch.zeros(3, 64, 64, device=self.device)
 
 
 def _part(noise: Noise, k: int) -> Noise:

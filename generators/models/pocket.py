@@ -17,8 +17,9 @@ from diffusers.utils import logging
 from torch import Tensor, nn
 
 from ..diffusion.estimates import Noise
-from . import minilm, super_resolution
+from . import minilm
 from .base import Model, schedule_of
+from .super_resolution import Enlarger
 
 PATCH = 8  # pixels along a patch: 8 x 8 patches make an image of 64 x 64
 
@@ -114,16 +115,18 @@ class Pocket(Model):
     def __init__(self, folder: Path, digest: str) -> None:
         self.transformer, scheduler = saved(folder)
         self.refiner = Refiner.from_pretrained(folder / "refiner", torch_dtype=torch.float32)
-        self.stage_2, self.stage_3 = (
+        later = [
             UNet2DConditionModel.from_pretrained(folder / stage, torch_dtype=torch.float32)
             for stage in ("stage_2", "stage_3")
-        )
+        ]
         self.schedule = schedule_of(scheduler)
         self.digest = digest
-        networks = (self.transformer, self.refiner, self.stage_2, self.stage_3)
+        networks = (self.transformer, self.refiner, *later)
         size = sum(parameter.numel() for network in networks for parameter in network.eval().parameters())
         self.description = f"the {size / 1e6:.0f}-million-parameter cascade that ships with this report"
         self._encode = lru_cache(lambda prompt: minilm.encode([prompt])[0])
+        self.second = Enlarger(later[0], self.schedule, self._encode, self)
+        self.third = Enlarger(later[1], self.schedule, None, self)
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         x0 = clean(self.transformer, x, t, torch.cat([self._encode(prompt) for prompt in prompts]))
@@ -133,9 +136,7 @@ class Pocket(Model):
     @torch.inference_mode()
     def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
         """64 to 256 pixels by stage 2, which asks the prompt; more by stage 3."""
-        if x.shape[-1] == 64:
-            return super_resolution.enlarge(self.stage_2, self.schedule, x, self._encode(prompt), generator)
-        return super_resolution.enlarge(self.stage_3, self.schedule, x, None, generator)
+        return (self.second if x.shape[-1] == 64 else self.third).enlarge(x, prompt, generator)
 
 
 def load(folder: Path, digest: str) -> Pocket:

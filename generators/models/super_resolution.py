@@ -15,7 +15,7 @@ Where there is much noise, y is next to nothing and F all but an upscaler of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,16 +23,19 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from ..diffusion.estimates import Noise
-from ..diffusion.sampling import gaussian, last, sdedit
+from ..diffusion.estimates import Estimate, Noise
+from ..diffusion.sampling import gaussian
 from ..diffusion.schedule import Schedule
 from . import minilm
+from .base import Later, Model
 
 SCALE = 4
 RESIDUAL = 0.1  # s
 FIRST = 500  # the first timestep: abar_t s^2 is 1/100 of the variance there, so x_t needs no more than b and noise
 LEVEL = 30  # of the noise on the smaller image when sampling: sigma = 0.05
 STEPS = 8
+
+Encode = Callable[[str], Tensor]
 
 
 def network(widths: tuple[int, int], text: bool) -> UNet2DConditionModel:
@@ -109,23 +112,33 @@ def timesteps(steps: int) -> list[int]:
     return [round(FIRST * ((steps - k) / steps) ** 2) for k in range(steps)]
 
 
-def enlarge(
-    net: UNet2DConditionModel,
-    schedule: Schedule,
-    low: Tensor,
-    tokens: Tensor | None,
-    generator: torch.Generator,
-) -> Tensor:
-    """Sample the (3, 4 H, 4 W) image of which `low`, (3, H, W) in -1 … 1, is the smaller version.
+class Enlarger(Later):
+    """A later stage of pocket, as SDEdit of the bicubic enlargement.
 
-    The generator's draws: the noise on `low`, then those of SDEdit, which starts from the bicubic enlargement.
+    `given` is the smaller image and the noise on it, (6, H, W). Guidance would have to be learned: there is none.
     """
-    level, eps = torch.tensor([LEVEL]), gaussian(generator, low)
-    given = condition(schedule, low[None], level, eps[None], tokens)
 
-    def estimate(x: Tensor, t: int) -> Noise:
-        at = torch.tensor([t])
-        x0 = predicted(net, x[None], schedule.at(t).view(1, 1, 1, 1), at, given)
-        return Noise(schedule.eps_of(x[None], at, x0)[0])
+    gamma = 1.0
+    chunk = 1  # on a processor, more at once gain nothing
 
-    return last(sdedit(schedule, estimate, timesteps(STEPS), generator, given.bicubic[0]))
+    def __init__(self, net: UNet2DConditionModel, schedule: Schedule, encode: Encode | None, model: Model) -> None:
+        super().__init__(model)
+        self.net, self.schedule, self.encode = net, schedule, encode
+        self.timesteps = timesteps(STEPS)
+
+    def begin(self, low: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The generator's draws: the noise on `low`, then that on its bicubic enlargement, from which SDEdit starts."""
+        eps = gaussian(generator, low)
+        bicubic = F.interpolate(low[None], scale_factor=SCALE, mode="bicubic")[0]
+        x = self.schedule.forward(bicubic, self.timesteps[0], gaussian(generator, bicubic))
+        return x, torch.cat([low, eps])
+
+    def guided(self, prompt: str, given: Tensor | None = None, gamma: float | None = None) -> Estimate:
+        return self.noise(prompt, given)
+
+    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str], given: Tensor) -> Noise:
+        low, eps = given.chunk(2, dim=1)
+        tokens = torch.cat([self.encode(prompt) for prompt in prompts]) if self.encode else None
+        seen = condition(self.schedule, low, torch.full_like(t, LEVEL), eps, tokens)
+        x0 = predicted(self.net, x, self.schedule.abar[t].view(-1, 1, 1, 1), t, seen)
+        return Noise(self.schedule.eps_of(x, t, x0))

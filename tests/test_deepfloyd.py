@@ -1,0 +1,451 @@
+"""Getting DeepFloyd ready: the plan, the text, fetching, and every line with which it refuses. The weights are tiny and
+random, saved by diffusers; the Hub is a server on this machine."""
+
+import gc
+import json
+import shutil
+from pathlib import Path
+
+import hub_fixture
+import pytest
+import tiny_if
+import torch
+from click.testing import CliRunner
+from huggingface_hub import constants
+from transformers import T5EncoderModel
+
+from generators import models
+from generators.models import ModelError, Work
+from generators.models.deepfloyd import flops, machine, plan, weights
+from generators.models.deepfloyd.machine import GB, Machine, placement, text_form
+from report import cli
+
+SMALL = Work(("", "a dog"), 40, 0, 0)
+ALL = Work(("", "a dog"), 40, 20, 1)
+FIRST, SECOND, THIRD = (weights.repositories("deepfloyd")[stage] for stage in weights.STAGES)
+H100 = Machine("H100", 80 * GB, 100 * GB, True, True, 3e14)
+PROCESSOR = Machine("", 0, 20 * GB, False, False, 1e11)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return tiny_if.save(tmp_path_factory.mktemp("saved"), size=64, later=True)
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory):
+    """The same in fp16, as the real repositories are."""
+    return tiny_if.save(tmp_path_factory.mktemp("halves"), size=64, later=True, variant="fp16")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.delenv("DEEPFLOYD_WEIGHTS", raising=False)
+    monkeypatch.setenv("HF_TOKEN", "hf_a_token_of_no_account")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def own(saved, tmp_path, monkeypatch):
+    """A copy of the saved cascade, to be damaged, as DEEPFLOYD_WEIGHTS."""
+    shutil.copytree(saved, tmp_path / "own")
+    monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(tmp_path / "own"))
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def hub(halves, monkeypatch):
+    set_machine(monkeypatch, PROCESSOR._replace(ram=200 * GB))
+    with hub_fixture.serving() as found:
+        monkeypatch.setattr(constants, "ENDPOINT", found.address)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", found.address + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        for stage, repository in weights.repositories("deepfloyd").items():
+            found.repositories[repository.id] = halves / stage, {repository.commit}
+        found.repositories["DeepFloyd/IF-I-M-v1.0"] = halves / "stage_1", {hub_fixture.COMMIT, "f" * 40}
+        yield found
+
+
+def prepare(work=SMALL, name="deepfloyd"):
+    """Prepare for this work, and give the lines that were told."""
+    told = []
+    models.prepare(name, lambda steps, guided: work, told.append)
+    return told
+
+
+def refusal(work=SMALL, name="deepfloyd"):
+    """The one line with which preparing is refused; the doctor must say it too, and neither may raise another error."""
+    with pytest.raises(ModelError) as caught:
+        prepare(work, name)
+    assert "\n" not in str(caught.value)
+    _, refusals = models.plan(name, lambda steps, guided: work)
+    assert str(caught.value) in refusals
+    return str(caught.value)
+
+
+# --- a folder of one's own
+
+
+def test_the_plan_is_told_first_and_says_what_will_be_done(own):
+    told = prepare(ALL)
+    terms = [line.split()[1] for line in told]
+    assert terms == [
+        "prompts", "memory", "stages", "work", "time", "stage_1", "stage_2", "stage_3", "encoding", "encoding"
+    ]  # fmt: skip
+    assert "2 of 2 to encode, by T5 in float32 on the processor" in told[0]
+    assert "40 evaluations of stage 1, 20 of stage 2, 1 images of stage 3" in told[3]
+
+
+def test_only_the_stages_that_are_asked_for_are_needed(own):
+    shutil.rmtree(own / "stage_2")
+    shutil.rmtree(own / "stage_3")
+    prepare(SMALL)
+    assert "stage_2/ is missing (stage_2); save DeepFloyd/IF-II-L-v1.0 there with diffusers" in refusal(ALL)
+
+
+def test_prompts_are_encoded_once_and_the_text_encoder_is_gone_afterwards(own):
+    assert len([line for line in prepare() if "encoding" in line]) == 2
+    gc.collect()
+    assert not [thing for thing in gc.get_objects() if type(thing) is T5EncoderModel]
+    again = prepare()
+    assert "2, all encoded before" in again[0]
+    assert not [line for line in again if "encoding" in line]
+    more = prepare(SMALL._replace(prompts=("", "a dog", "a cat")))
+    assert [line for line in more if "encoding" in line] == ["deepfloyd: encoding  “a cat”"]
+
+
+def test_another_text_encoder_makes_other_embeddings(own, tmp_path):
+    prepare()
+    other = tiny_if.save(tmp_path / "other", seed=1, size=64)
+    shutil.rmtree(own / "stage_1" / "text_encoder")
+    shutil.copytree(other / "stage_1" / "text_encoder", own / "stage_1" / "text_encoder")
+    assert len([line for line in prepare() if "encoding" in line]) == 2
+
+
+def test_the_model_draws_what_it_was_prepared_for_and_says_how_it_was_set_up(own):
+    prepare(ALL)
+    model = models.load("deepfloyd")
+    with torch.inference_mode():
+        middle = model.enlarge(model.blank(), "a dog", torch.Generator().manual_seed(1))
+        large = model.enlarge(middle[:, :16, :16], "a dog", torch.Generator().manual_seed(1))
+    assert (middle.shape, large.shape) == ((3, 256, 256), (3, 64, 64))
+    assert max(middle.abs().max(), large.abs().max()) <= 1
+    assert model.settings == {
+        "stage 1": "a local folder, full files",
+        "stage 2": "a local folder, full files",
+        "stage 3": "a local folder, full files",
+        "text encoder": "T5 in float32, clean_caption=False",
+        "stage 2 samples": "50 steps, guidance 4, noise level 250",
+        "safety checker": "not loaded",
+        "watermarker": "not applied",
+    }
+    assert model.digest == models.digest("deepfloyd")
+
+
+def test_files_in_fp16_are_found_and_loaded(halves, own, monkeypatch):
+    monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(halves))
+    assert "stage_1  a local folder, here, in fp16" in prepare()[5]
+    model = models.load("deepfloyd")
+    assert model.settings["stage 1"] == "a local folder, fp16 files"
+    assert model.dtype == model.unet.dtype == torch.float32  # on a processor
+
+
+def test_without_being_prepared_it_does_not_load(own):
+    with pytest.raises(ModelError, match="no prompt has been encoded yet; `report all --model deepfloyd` does it"):
+        models.load("deepfloyd")
+
+
+def test_a_damaged_embedding_is_refused(own, cache):
+    prepare()
+    for path in (cache / "embeddings").iterdir():
+        path.write_bytes(b"\0" * 20)
+    with pytest.raises(ModelError, match=r"is damaged; remove it, and run the same command again"):
+        models.load("deepfloyd").noise("a dog")(torch.zeros(3, 64, 64), 500)
+
+
+def test_the_digest_follows_the_files_and_reads_each_only_once(own, cache, monkeypatch):
+    first = models.digest("deepfloyd")
+    monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("a file was read again"))
+    assert models.digest("deepfloyd") == first
+    monkeypatch.undo()
+    monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(own))
+    monkeypatch.setattr(weights, "CACHE", cache)
+    config = own / "stage_1" / "unet" / "config.json"
+    config.write_text(config.read_text() + " ")
+    assert models.digest("deepfloyd") != first
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def sharded(path: Path) -> None:
+    """As a model in two shards, of which the second never came."""
+    path.rename(path.with_name("model-00001-of-00002.safetensors"))
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (path.parent / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+UNET, T5 = "stage_1/unet/diffusion_pytorch_model.safetensors", "stage_1/text_encoder/model.safetensors"
+DAMAGE = {
+    "no stage 1": (lambda own: shutil.rmtree(own / "stage_1"), "has no stage_1/; save DeepFloyd/IF-I-XL-v1.0 there"),
+    "no weights of the UNet": (lambda own: (own / UNET).unlink(), "unet/ has no *.safetensors (stage_1); save Deep"),
+    "no tokenizer": (lambda own: shutil.rmtree(own / "stage_1/tokenizer"), "tokenizer/ is missing (stage_1)"),
+    "half a UNet": (lambda own: cut(own / UNET), "diffusion_pytorch_model.safetensors is half there: "),
+    "half a text encoder": (lambda own: cut(own / T5), "text_encoder/model.safetensors is half there: "),
+    "no header": (lambda own: (own / UNET).write_bytes(b"\1" * 99), "is damaged: 99 bytes without a header; remove"),
+    "a shard is missing": (lambda own: sharded(own / T5), "model-00002-of-00002.safetensors is missing (stage_1)"),
+    "a pickle": (lambda own: (own / "stage_1/x.bin").write_bytes(b""), "is a pickle, which can run any program"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damaged_weights_are_refused_in_one_line_that_says_where(own, name):
+    damage, told = DAMAGE[name]
+    damage(own)
+    with pytest.raises(ModelError) as caught:
+        prepare()
+    assert told in str(caught.value)
+    assert str(caught.value).startswith(f"deepfloyd: {own}")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_doctor_names_all_that_is_in_the_way_and_ends_with_1(own):
+    shutil.rmtree(own / "stage_2")
+    cut(own / UNET)
+    done = CliRunner().invoke(cli.main, ["doctor", "--model", "deepfloyd", "1.3", "1.8"])
+    assert done.exit_code == 1
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"report: deepfloyd: {own}/stage_1/unet/diffusion_pytorch_model.safetensors is half there")
+    assert second == f"report: deepfloyd: {own}: stage_2/ is missing (stage_2); save {SECOND.id} there with diffusers"
+    assert "Nothing is in the way" not in done.stdout
+
+
+def test_the_doctor_of_the_shipped_model_has_little_to_say():
+    done = CliRunner().invoke(cli.main, ["doctor", "1.3"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "MB of weights, here; nothing is fetched" in done.stdout
+    assert "3 evaluations of stage 1, 0 of stage 2, 0 images of stage 3, on the CPU" in done.stdout
+
+
+# --- the machine
+
+
+def set_machine(monkeypatch, found):
+    monkeypatch.setattr(plan, "present", lambda: found)
+
+
+def test_a_processor_that_would_take_days_is_refused(own, monkeypatch):
+    set_machine(monkeypatch, PROCESSOR._replace(rate=1e6))
+    told = refusal(SMALL._replace(first=7000))
+    assert "no GPU, and this processor would take" in told
+    assert "use a CUDA GPU, draw fewer sections, or draw by deepfloyd-m" in told
+
+
+def test_too_little_memory_is_refused(own, monkeypatch):
+    set_machine(monkeypatch, PROCESSOR._replace(ram=1e4))
+    assert "not enough memory for the text encoder, which takes 0.0 GB on a GPU or in RAM" in refusal()
+    set_machine(monkeypatch, PROCESSOR)
+    prepare()
+    set_machine(monkeypatch, PROCESSOR._replace(ram=1e4))
+    assert "not enough memory: 0.0 GB of weights, no GPU, 0.0 GB of RAM; try MODEL=deepfloyd-m" in refusal()
+    with pytest.raises(ModelError, match="not enough memory; `report doctor --model deepfloyd` says what is needed"):
+        plan.load("deepfloyd", own)
+
+
+XL = {"stage_1": 8.6 * GB, "stage_2": 2.4 * GB, "stage_3": 1.7 * GB}
+
+
+@pytest.mark.parametrize(
+    ("vram", "ram", "how"),
+    [
+        (80, 100, plan.RESIDENT),
+        (19, 32, plan.RESIDENT),
+        (15, 32, "one stage at a time on the GPU"),
+        (8, 32, "layer by layer on the GPU"),
+        (15, 8, None),  # what is not on the GPU has no room
+        (4, 32, None),
+    ],
+)
+def test_the_stages_go_where_they_fit(vram, ram, how):
+    assert placement(H100._replace(vram=vram * GB, ram=ram * GB), XL) == how
+
+
+def test_on_a_processor_the_stages_are_in_float32():
+    whole = sum(XL.values())
+    assert placement(PROCESSOR._replace(ram=2.2 * whole), XL) == plan.RESIDENT
+    assert placement(PROCESSOR._replace(ram=2 * whole), XL) is None
+
+
+@pytest.mark.parametrize(
+    ("present", "settled", "form"),
+    [
+        (H100, None, ("float16", "cuda")),
+        (H100._replace(vram=11 * GB), None, ("bfloat16", "cuda")),
+        (H100._replace(vram=11 * GB, bf16=False), None, ("int8", "cuda")),
+        (H100._replace(vram=9 * GB), None, ("int8", "cuda")),
+        (H100._replace(vram=9 * GB, int8=False), None, ("float32", "cpu")),
+        (H100._replace(vram=9 * GB, int8=False, ram=13 * GB), None, ("bfloat16", "cpu")),
+        (H100._replace(vram=9 * GB, int8=False, ram=9 * GB), None, None),
+        (H100, "int8", ("int8", "cuda")),
+        (H100, "float32", ("float32", "cpu")),
+        (PROCESSOR, "float16", None),
+    ],
+)
+def test_the_text_encoder_takes_the_first_form_that_fits(present, settled, form):
+    found = text_form(present, weights.T5_PARAMETERS, settled)
+    assert (found and found[:2]) == form
+
+
+def test_the_rate_and_the_memory_of_this_machine_are_measured():
+    found = machine.present()
+    assert found.rate > 1e8
+    assert found.ram > 1e8
+    assert bool(found.gpu) == torch.cuda.is_available()
+
+
+def test_the_cost_of_a_forward_follows_from_the_configuration_alone():
+    """IF-I-XL: 4.305 billion parameters and 2.88 TFLOP, on a machine that holds neither."""
+    xl = {
+        "sample_size": 64, "in_channels": 3, "out_channels": 6, "layers_per_block": 3,
+        "block_out_channels": [704, 1408, 2112, 2816], "cross_attention_dim": 2816, "attention_head_dim": 64,
+        "down_block_types": ["ResnetDownsampleBlock2D", *["SimpleCrossAttnDownBlock2D"] * 3],
+        "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
+        "up_block_types": [*["SimpleCrossAttnUpBlock2D"] * 3, "ResnetUpsampleBlock2D"],
+        "act_fn": "gelu", "cross_attention_norm": "group_norm", "encoder_hid_dim": 4096,
+        "encoder_hid_dim_type": "text_proj", "addition_embed_type": "text", "resnet_time_scale_shift": "scale_shift",
+    }  # fmt: skip
+    parameters, flop = flops.of_unet(xl)
+    assert parameters == pytest.approx(FIRST.parameters, rel=1e-3)
+    assert flop == pytest.approx(FIRST.flop, rel=1e-3)
+
+
+# --- the Hub
+
+
+def test_what_is_needed_is_fetched_once_at_the_pinned_commits(hub):
+    told = prepare(ALL)
+    assert [line.split()[-1] for line in told if "fetching" in line] == [FIRST.id, SECOND.id, THIRD.id]
+    assert any("to be fetched, " in line for line in told)
+    assert f"{FIRST.id}/tokenizer/spiece.model" in hub.asked
+    model = models.load("deepfloyd")
+    assert model.settings["stage 2"] == f"{SECOND.id} at {SECOND.commit}, fp16 files"
+    model.noise("a dog")(torch.zeros(3, 64, 64), 500)
+    hub.asked.clear()
+    prepare(ALL)
+    assert hub.asked == []
+
+
+def test_what_is_encoded_needs_no_text_encoder(hub):
+    prepare()
+    shutil.rmtree(constants.HF_HUB_CACHE)
+    hub.asked.clear()
+    prepare()
+    assert hub.asked
+    assert not [file for file in hub.asked if "text_encoder" in file or "tokenizer" in file]
+
+
+def test_a_digest_of_the_hubs_weights_reads_no_file():
+    assert models.digest("deepfloyd") != models.digest("deepfloyd-l") != models.digest("deepfloyd-m")
+
+
+def test_a_repository_without_a_pin_stays_at_the_commit_it_was_first_fetched_at(hub, halves, monkeypatch):
+    before = models.digest("deepfloyd-m")
+    prepare(name="deepfloyd-m")
+    assert weights.repositories("deepfloyd-m")["stage_1"].commit == hub_fixture.COMMIT
+    assert (after := models.digest("deepfloyd-m")) != before
+    monkeypatch.setattr(hub_fixture, "COMMIT", "f" * 40)  # main moves on
+    shutil.rmtree(constants.HF_HUB_CACHE)
+    hub.repositories["DeepFloyd/IF-I-M-v1.0"] = halves / "stage_1", {"0123456789abcdef0123456789abcdef01234567"}
+    prepare(name="deepfloyd-m")
+    assert models.digest("deepfloyd-m") == after
+
+
+def test_the_doctor_fetches_and_writes_nothing(hub, cache):
+    lines, refusals = models.plan("deepfloyd", lambda steps, guided: ALL)
+    assert refusals == []
+    assert hub.asked == []
+    assert not cache.exists()
+    assert not Path(constants.HF_HUB_CACHE).exists()
+    assert any("IF-II-L-v1.0 at 609476ce702b, to be fetched" in line for line in lines)
+
+
+def test_no_token_is_refused(hub, monkeypatch, tmp_path):
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
+    assert "IF-I-XL-v1.0 wants a token, and there is none; accept the licence at http" in refusal()
+
+
+ACCEPT = "its licence is not accepted; accept it at http"
+REFUSALS = {
+    "the licence (403)": (403, "GatedRepo", ACCEPT),
+    "the licence (401)": (401, "GatedRepo", ACCEPT),
+    "the token": (401, "RepoNotFound", "the token is not valid, or the repository is gone (401); run `hf auth login`"),
+    "the token's rights": (403, "", "the Hub answered 403; is the licence accepted at http"),
+    "a Hub that fails": (500, "", "the Hub answered 500"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_the_hub_refuses_becomes_one_line(hub, name):
+    status, code, told = REFUSALS[name]
+    hub.refusals[FIRST.id] = status, code
+    assert told in refusal()
+    assert "hf_a_token" not in refusal()
+    assert hub.asked == []
+
+
+def test_a_commit_that_is_not_there_is_refused(hub, halves):
+    hub.repositories[FIRST.id] = halves / "stage_1", {"f" * 40}
+    assert f"there is no commit {FIRST.commit}; the weights were withdrawn or the pin is wrong" in refusal()
+
+
+def test_without_a_network_it_is_refused(hub):
+    hub.shutdown()
+    hub.server_close()
+    assert "the Hub cannot be reached; connect to the network, or set DEEPFLOYD_WEIGHTS to a folder" in refusal()
+
+
+def test_a_disk_that_is_too_small_is_refused(hub, monkeypatch):
+    monkeypatch.setattr(plan, "disk", lambda place: 1000)
+    assert "is too small: 0.0 GB are needed and 0.0 are free" in refusal()
+    assert hub.asked == []
+
+
+def test_half_a_download_is_refused_and_a_missing_file_is_fetched_again(hub):
+    prepare()
+    folder = weights.stages("deepfloyd", None)["stage_1"]
+    path = folder / "unet" / "diffusion_pytorch_model.fp16.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-7])
+    assert f"is half there: {len(whole) - 7:,} of {len(whole):,} bytes; remove the file, and fetch it" in refusal()
+    path.resolve().unlink()
+    path.unlink(missing_ok=True)
+    prepare()
+    assert path.read_bytes() == whole
+
+
+def test_a_repository_without_safetensors_is_refused(hub, tmp_path):
+    hub.repositories[FIRST.id] = tmp_path, {FIRST.commit}
+    assert f"{FIRST.id} has no safetensors at commit {FIRST.commit}" in refusal()
+
+
+def test_of_a_repository_only_one_variant_is_fetched():
+    names = [
+        "model_index.json", "README.md", "unet/config.json", "unet/x.bin", "unet/x.safetensors",
+        "unet/x.fp16.safetensors", "unet/x.fp16.bin", "text_encoder/model.safetensors.index.json",
+        "text_encoder/model.safetensors.index.fp16.json", "text_encoder/model-00001-of-00002.safetensors",
+        "text_encoder/model.fp16-00001-of-00002.safetensors", "tokenizer/spiece.model", "safety_checker/x.safetensors",
+    ]  # fmt: skip
+    parts = weights.STAGES["stage_1"]
+    assert weights.wanted(names, parts) == [
+        "model_index.json", "unet/config.json", "unet/x.fp16.safetensors",
+        "text_encoder/model.safetensors.index.fp16.json", "text_encoder/model.fp16-00001-of-00002.safetensors",
+        "tokenizer/spiece.model",
+    ]  # fmt: skip
+    without = [name for name in names if "fp16" not in name or name.startswith("unet")]
+    assert "unet/x.fp16.safetensors" not in weights.wanted(without, parts)
+    assert "text_encoder/model-00001-of-00002.safetensors" in weights.wanted(without, parts)

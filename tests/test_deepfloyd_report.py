@@ -1,0 +1,131 @@
+"""A report by DeepFloyd from end to end, in a copy of the project: a tiny cascade of random weights, all its stages."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_if
+
+ROOT = Path(__file__).parents[1]
+KEPT = ("0", "1.1", "1.3", "1.7.2", "1.8")
+CHANGES = {  # fewer prompts, pictures and steps, so that it takes seconds
+    "generators/part_0.py": {"prompt=PROMPTS, steps=(50, 100)": "prompt=PROMPTS[:1], steps=50"},
+    "generators/part_1_7_2.py": {'image=("campanile", "fox", "building")': 'image="fox"'},
+    "generators/part_1_8.py": {
+        'pair("campfire", OLD_MAN, CAMPFIRE),': "", 'pair("barista", BARISTA, DOG),': "", 'pair("lion", DOG, LION),': ""
+    },
+    "generators/models/deepfloyd/cascade.py": {"    steps = 50": "    steps = 6"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return tiny_if.save(tmp_path_factory.mktemp("weights"), size=64, later=True)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, weights):
+    """A copy of the sources with a few sections, drawn once. Of the prose, what needs no other section."""
+    copy = tmp_path_factory.mktemp("project")
+    for name in ("generators", "report", "templates"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "weights"))
+    shutil.copytree(ROOT / "generators/models", copy / "generators/models", dirs_exist_ok=True)
+    shutil.copy(ROOT / "CITATION.cff", copy)
+    files = {f"part_{section.replace('.', '_')}" for section in KEPT}
+    for path in (*copy.glob("generators/part_*.py"), *copy.glob("report/part_*.md")):
+        if path.stem not in files or (path.suffix == ".md" and path.stem != "part_1_1"):
+            path.unlink()
+    for file, changes in CHANGES.items():
+        text = (copy / file).read_text()
+        for old, new in changes.items():
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        (copy / file).write_text(text)
+    drawn = run(copy, weights, "all")
+    assert drawn.returncode == 0, drawn.stderr
+    (copy / "drawn.txt").write_text(drawn.stderr)
+    return copy
+
+
+def run(project, weights, verb, *arguments):
+    environment = {**os.environ, "DEEPFLOYD_WEIGHTS": str(weights), "PYTHONPATH": str(project), "COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-m", "report", verb, "--model", "deepfloyd", *arguments],
+        cwd=project, env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def records(project):
+    return {path.parent.name: json.loads(path.read_text()) for path in project.glob(".report/deepfloyd/*/record.json")}
+
+
+def test_the_plan_stands_before_all_that_is_done(project):
+    told = (project / "drawn.txt").read_text()
+    assert told.index("deepfloyd: work") < told.index("deepfloyd: encoding") < told.index("evaluations of the network")
+    assert sorted(records(project)) == sorted(KEPT)
+
+
+def test_records_say_how_the_model_was_set_up_and_where_nothing_lies(project, weights):
+    for record in records(project).values():
+        settings = record["model"]["settings"]
+        assert settings["text encoder"] == "T5 in float32, clean_caption=False"
+        assert (settings["safety checker"], settings["watermarker"]) == ("not loaded", "not applied")
+        assert settings["stage 1"] == "a local folder, full files"
+        assert str(weights) not in json.dumps(record)
+
+
+def test_the_records_of_enlarged_panels_count_both_stages(project):
+    small, large = records(project)["1.8"]["figures"][0]["panels"][:2]
+    assert (small["evaluations"], small["later_timesteps"]) == (4 * 34, [])
+    assert (large["evaluations"], len(large["later_timesteps"]), large["width"]) == (4 * 34 + 4 * 6, 6, 256)
+    assert large["timesteps"] == small["timesteps"]
+    sizes = [panel["width"] for panel in records(project)["0"]["figures"][0]["panels"]]
+    assert sizes == [64, 256, 1024]
+
+
+def test_the_rehearsal_counted_what_was_drawn(project):
+    """So the plan's numbers are true."""
+    told = (project / "drawn.txt").read_text()
+    first, second, third = re.search(
+        r"([\d,]+) evaluations of stage 1, ([\d,]+) of stage 2, (\d+) images", told
+    ).groups()
+    assert int(first) + int(second) == sum(record["evaluations"] for record in records(project).values())
+    assert int(third) == 1
+    prompts = {
+        prompt
+        for record in records(project).values()
+        for figure in record["figures"]
+        for panel in figure["panels"]
+        for prompt in panel["prompts"]
+    }
+    assert prompts == set(re.findall(r"deepfloyd: encoding +“(.*)”", told))
+
+
+def test_the_page_names_deepfloyd_and_shows_no_word_that_is_pockets_alone(project):
+    page = (project / "site" / "index.html").read_text()
+    assert re.search(r"drawn by <strong>deepfloyd, DeepFloyd IF, .*</strong>\.</p>", page)
+    assert "none by DeepFloyd" not in page
+    assert "drawn by DeepFloyd IF, the cascade for which the assignment was written" in page
+    assert "vector icons" not in page
+    assert "T5-XXL" in page  # in the credits
+    assert "<dt>Safety checker</dt>" in page
+    assert '"creditText": "deepfloyd, DeepFloyd IF, the cascade' in page
+
+
+def test_a_second_run_encodes_and_draws_nothing(project, weights):
+    again = run(project, weights, "all")
+    assert again.returncode == 0
+    assert "All sections are up to date." in again.stdout
+    assert "encoding" not in again.stderr
+
+
+def test_the_doctor_finds_nothing_in_the_way(project, weights):
+    well = run(project, weights, "doctor")
+    assert (well.returncode, well.stderr) == (0, "")
+    assert "deepfloyd: prompts  " in well.stdout
+    assert well.stdout.endswith("Nothing is in the way.\n")
