@@ -60,7 +60,7 @@ def noised(schedule, t, seed=0):
 def enlarge(net, schedule, low, tokens, generator):
     """What a stage of this network makes of the smaller image; tokens: of whatever prompt, None for a stage without."""
     encode = None if tokens is None else lambda prompt: tokens
-    return Enlarger(net, schedule, encode, StandIn(1, False)).enlarge(low, "", generator)
+    return Enlarger(net, schedule, encode, 8, StandIn(1, False)).enlarge(low, "", generator)
 
 
 @pytest.mark.parametrize("t", [1, 40, 200, 480])

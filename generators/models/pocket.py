@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..diffusion.estimates import Noise
 from . import minilm
 from .base import Model, schedule_of
-from .super_resolution import Enlarger
+from .super_resolution import STEPS_2, STEPS_3, Enlarger
 
 PATCH = 8  # pixels along a patch: 8 x 8 patches make an image of 64 x 64
 
@@ -125,8 +125,8 @@ class Pocket(Model):
         size = sum(parameter.numel() for network in networks for parameter in network.eval().parameters())
         self.description = f"the {size / 1e6:.0f}-million-parameter cascade that ships with this report"
         self._encode = lru_cache(lambda prompt: minilm.encode([prompt])[0])
-        self.second = Enlarger(later[0], self.schedule, self._encode, self)
-        self.third = Enlarger(later[1], self.schedule, None, self)
+        self.second = Enlarger(later[0], self.schedule, self._encode, STEPS_2, self)
+        self.third = Enlarger(later[1], self.schedule, None, STEPS_3, self)
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         x0 = clean(self.transformer, x, t, torch.cat([self._encode(prompt) for prompt in prompts]))

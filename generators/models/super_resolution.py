@@ -33,7 +33,7 @@ SCALE = 4
 RESIDUAL = 0.1  # s
 FIRST = 500  # the first timestep: abar_t s^2 is 1/100 of the variance there, so x_t needs no more than b and noise
 LEVEL = 30  # of the noise on the smaller image when sampling: sigma = 0.05
-STEPS = 8
+STEPS_2, STEPS_3 = 8, 2  # stage 2 has a grain to find; stage 3 none, and every step costs it a little sharpness
 
 Encode = Callable[[str], Tensor]
 
@@ -121,10 +121,12 @@ class Enlarger(Later):
     gamma = 1.0
     chunk = 1  # on a processor, more at once gain nothing
 
-    def __init__(self, net: UNet2DConditionModel, schedule: Schedule, encode: Encode | None, model: Model) -> None:
+    def __init__(
+        self, net: UNet2DConditionModel, schedule: Schedule, encode: Encode | None, steps: int, model: Model
+    ) -> None:
         super().__init__(model)
         self.net, self.schedule, self.encode = net, schedule, encode
-        self.timesteps = timesteps(STEPS)
+        self.timesteps = timesteps(steps)
 
     def begin(self, low: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The generator's draws: the noise on `low`, then that on its bicubic enlargement, from which SDEdit starts."""
