@@ -97,7 +97,7 @@ def plan(name: str, rehearse: Rehearse) -> tuple[list[str], list[str]]:
         return _guarded(name, place, lambda: import_module(f"{__name__}.deepfloyd.plan").doctor(name, place, rehearse))
     assert place
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-    work = rehearse(import_module(f"{__name__}.super_resolution").STEPS, False)
+    work = rehearse(import_module(f"{__name__}.super_resolution").STEPS_2, False)
     asked = f"{work.first:,} evaluations of stage 1, {work.second:,} of stage 2, {work.third} images of stage 3"
     return [f"{name}: {size / 1e6:.0f} MB of weights, here; nothing is fetched", f"{name}: {asked}, on the CPU"], []
 
