@@ -71,9 +71,13 @@ class StandInSecond(Later):
 
 def rehearse(sections: Iterable[Section], steps: int, guided: bool) -> Work:
     """What drawing these sections asks of a model whose second stage takes so many steps, guided or not."""
-    model = StandIn(steps, guided)
-    with torch.inference_mode():
-        for section in sections:
-            lab = Lab(model)
-            strands.run(partial(figure.draw, lab, **case) for figure in section.figures for case in figure.cases)
+    model, threads = StandIn(steps, guided), torch.get_num_threads()
+    torch.set_num_threads(1)  # on so small tensors, more threads only wait for one another
+    try:
+        with torch.inference_mode():
+            for section in sections:
+                lab = Lab(model)
+                strands.run(partial(figure.draw, lab, **case) for figure in section.figures for case in figure.cases)
+    finally:
+        torch.set_num_threads(threads)
     return Work(tuple(model.prompts), model.evaluations - model.asked, model.asked, model.third)
