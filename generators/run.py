@@ -15,7 +15,7 @@ import platform
 import shutil
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -54,15 +54,38 @@ class Report:
         """A section is on disk."""
 
 
+Way = Callable[[dict[str, int], str, Path, Report], None]
+"""How sections are drawn: given their ids with the evaluations to expect, a model's name, the state folder, and whom to
+tell. When it returns, they are on disk."""
+
+
 def state_folder(root: Path, model: str) -> Path:
     return root / ".report" / model
 
 
-def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False, report: Report | None = None) -> int:
+def one_after_another(expected: dict[str, int], model: str, state: Path, report: Report) -> None:
+    """The way to draw in this process."""
+    loaded = models.load(model)
+    loaded.on_answer = report.evaluated
+    for section_id in expected:
+        section = load_section(section_id)
+        report.section(section_id, section.title)
+        report.done(section_id, draw_section(section, loaded, state / section_id))
+
+
+def draw(
+    root: Path,
+    model: str,
+    wanted: Iterable[str] = (),
+    again: bool = False,
+    report: Report | None = None,
+    way: Way = one_after_another,
+) -> int:
     """Draw the wanted sections (none: all) that are stale, or with `again` all of them. Returns how many were drawn.
 
-    Labels and captions that changed are put into the records without sampling. Raises SectionError for an unknown
-    section, DeclarationError, InputError or ModelError, one line each; sections already drawn stay.
+    way: in this process, or side by side (see `workers`). Labels and captions that changed are put into the records
+    without sampling. Raises SectionError for an unknown section, DeclarationError, InputError or ModelError, one line
+    each, or what the way raises; sections already drawn stay.
     """
     report, wanted = report or Report(), list(wanted)
     models.folder(model)  # refuses a model that is not there, before anything is written
@@ -84,13 +107,7 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
                 _reword(state / section_id, section_id)
         if todo:
             report.begin(todo)
-            loaded = models.load(model)
-            loaded.on_answer = report.evaluated
-            for section_id in todo:
-                section = load_section(section_id)
-                report.section(section_id, section.title)
-                record = draw_section(section, loaded, state / section_id)
-                report.done(section_id, record)
+            way({section_id: count for section_id, (_, count) in todo.items()}, model, state, report)
     return len(todo)
 
 

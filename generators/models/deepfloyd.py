@@ -19,6 +19,7 @@ from torch import Tensor
 from ..diffusion.estimates import Noise
 from . import ModelError
 from .base import Model, schedule_of
+from .quick import Quick
 
 UNCHECKED = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False, "watermarker": None}
 
@@ -34,6 +35,7 @@ class DeepFloyd(Model):
         self.device, self.dtype = pipeline.unet.device, pipeline.unet.dtype
         self.schedule = schedule_of(pipeline.scheduler)
         self._encode = lru_cache(self._encode_prompt)
+        self._network = Quick(pipeline.unet, self._encode)
 
     def _encode_prompt(self, prompt: str) -> Tensor:
         embeds, _ = self.pipeline.encode_prompt(
@@ -42,14 +44,7 @@ class DeepFloyd(Model):
         return embeds
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        answer = self.pipeline.unet(
-            x.to(self.dtype),
-            t,
-            encoder_hidden_states=torch.cat([self._encode(prompt) for prompt in prompts]),
-            return_dict=False,
-        )[0]
-        eps, v = answer.to(x.dtype).chunk(2, dim=1)
-        return Noise(eps, (v + 1) / 2)
+        return self._network(x, t, prompts)
 
     @torch.inference_mode()
     def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
