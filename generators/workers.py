@@ -67,19 +67,19 @@ def by_parsl(file: Path) -> run.Way:
     @contextmanager
     def workers() -> Iterator[Executor]:
         try:
+            from parsl import Config
             from parsl.concurrent import ParslPoolExecutor
         except ImportError:
             raise WorkerError("--executor needs Parsl; install it with `pip install -e '.[slurm]'`") from None
         beside = str(Path(sys.executable).parent)  # where Parsl's own programs lie, which it starts by their names
         os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
         try:
-            config = runpy.run_path(str(file))["config"]
-            executor = ParslPoolExecutor(config)
-        except Exception as error:  # it is a program, and may fail in any way
-            what = "declares no `config = parsl.Config(…)`" if isinstance(error, KeyError) else " ".join(
-                f"{type(error).__name__}: {error}".split()
-            )  # fmt: skip
-            raise WorkerError(f"{file}: {what}") from error
+            config = runpy.run_path(str(file)).get("config")
+            executor = ParslPoolExecutor(config) if isinstance(config, Config) else None
+        except Exception as error:  # the file is a program, and may fail in any way
+            raise WorkerError(f"{file}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        if executor is None:
+            raise WorkerError(f"{file}: declares no `config = parsl.Config(…)`")
         finished = False
         try:
             yield executor

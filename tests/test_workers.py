@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -122,13 +123,14 @@ def test_parsls_workers_do_too(alone, tmp_path):
     [
         ("", "none.py: declares no `config = parsl.Config(…)`"),
         ("1 / 0", "none.py: ZeroDivisionError: division by zero"),
-        ("config = 5", r"none.py: AttributeError: .*"),
+        ("config = 5", "none.py: declares no `config = parsl.Config(…)`"),
     ],
 )
 def test_a_file_that_declares_no_workers_is_refused_in_one_line(tiny_pocket, tmp_path, text, says):
     (tmp_path / "none.py").write_text(text)
-    with pytest.raises(workers.WorkerError, match=rf"^\S+{says}$"):
+    with pytest.raises(workers.WorkerError, match=re.escape(says)) as caught:
         run.draw(tmp_path, "pocket", ["1.1"], way=workers.by_parsl(tmp_path / "none.py"))
+    assert "\n" not in str(caught.value)
 
 
 def test_an_error_in_a_worker_is_its_one_line_and_what_was_drawn_stays(tiny_pocket, tmp_path, monkeypatch):

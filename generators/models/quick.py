@@ -53,7 +53,7 @@ class Quick:
 
     def compile(self) -> None:
         """Have the network compiled at its next call: once for all batches of two images and more, and one for one."""
-        self.network = torch.compile(self.network, fullgraph=True, dynamic=True)
+        self.network.compile(fullgraph=True, dynamic=True)
 
     def __call__(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         """One forward: x (N, 3, H, W) float32, t (N,) int64, N prompts; the answer in x's dtype."""
