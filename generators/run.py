@@ -143,6 +143,7 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
     began, calls, evaluations = time.perf_counter(), model.calls, model.evaluations
     with torch.inference_mode():
         drawn = strands.run([partial(figure.draw, lab, **case) for figure, case in cases])
+    model.wait()
     seconds = time.perf_counter() - began
 
     with _in_place_of(folder) as part:
@@ -216,7 +217,7 @@ def _write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Str
         "gamma": gammas[0] if gammas else None,
         "timesteps": list(dict.fromkeys(t for _, _, t, _ in evaluations)),
         "evaluations": len(evaluations),
-        "seconds": round(sum(seconds for *_, seconds in evaluations), 3),
+        "seconds": round(sum(float(lap) for *_, lap in evaluations), 3),
     }
 
 

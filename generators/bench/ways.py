@@ -6,8 +6,9 @@ of its own kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from torch import Tensor
 from ..diffusion import last, sample, sdedit, strided
 from ..diffusion.estimates import Estimate, Noise
 from ..diffusion.strands import run
-from ..lab import Lab
+from ..lab import Lab, Result
 from ..models.shapes import RandomIF
 from ..run import load_section
 
@@ -47,6 +48,19 @@ class Thinned(Lab):
         return last(sdedit(self.schedule, estimate, timesteps, self.generator(), x0))
 
 
+class OneByOne(Thinned):
+    """A lab in which nothing is evaluated together, not even for what several panels share."""
+
+    def __init__(self, model: RandomIF, steps: int) -> None:
+        super().__init__(model, steps)
+        self._shared: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, work: Callable[[], Result]) -> Result:
+        if key not in self._shared:
+            self._shared[key] = work()
+        return self._shared[key]
+
+
 class Prompted:
     """An estimate that knows what a pipeline would have to be told."""
 
@@ -57,7 +71,7 @@ class Prompted:
         return self.estimate(x, t)
 
 
-class ByPipelines(Thinned):
+class ByPipelines(OneByOne):
     """A lab that calls diffusers' pipelines where there is one: to sample from a prompt, and to edit an image by one.
 
     Anagrams and hybrids have none; they fall back to the loop. The text embeddings are handed over, as the course does.
@@ -109,7 +123,7 @@ def _sections(lab: Callable[[], Lab]) -> Iterator[list[Draw]]:
 @torch.inference_mode()
 def notebook(model: RandomIF, steps: int) -> list[Tensor]:
     """One panel after another, and one network evaluation after another: a guided step is two forwards."""
-    return [draw() for draws in _sections(lambda: Thinned(model, steps)) for draw in draws]
+    return [draw() for draws in _sections(lambda: OneByOne(model, steps)) for draw in draws]
 
 
 @torch.inference_mode()
