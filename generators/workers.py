@@ -75,7 +75,8 @@ def by_parsl(file: Path) -> run.Way:
         os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
         try:
             config = runpy.run_path(str(file)).get("config")
-            executor = ParslPoolExecutor(config) if isinstance(config, Config) else None
+            with _ctrl_c_waits():
+                executor = ParslPoolExecutor(config) if isinstance(config, Config) else None
         except Exception as error:  # the file is a program, and may fail in any way
             raise WorkerError(f"{file}: {type(error).__name__}: {' '.join(str(error).split())}") from error
         if executor is None:
@@ -97,9 +98,8 @@ def _by(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Way:
         with workers() as executor:
             # The longest first: a long one that comes last would leave the others without work.
             in_order = sorted(expected, key=lambda section_id: -expected[section_id])
-            tasks = {
-                executor.submit(_draw, section_id, model, str(state.resolve())): section_id for section_id in in_order
-            }
+            with _ctrl_c_waits():
+                tasks = {executor.submit(_draw, key, model, str(state.resolve())): key for key in in_order}
             for task in as_completed(tasks):
                 try:
                     record = task.result()
@@ -113,12 +113,24 @@ def _by(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Way:
     return draw
 
 
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Ctrl-C takes effect at the end; the processes that begin here never hear of it, for they inherit the mask."""
+    masks = hasattr(signal, "pthread_sigmask")  # not on Windows
+    if masks:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        if masks:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _take_place(places: str, count: int, gpus: list[str]) -> None:
-    """Begin as a worker: leave Ctrl-C to the parent, and take a place, with its GPU, that no other worker has.
+    """Begin as a worker: take a place, with its GPU, that no other worker has.
 
     A place is a locked file, which the system frees when its worker ends. So a worker that comes later finds it.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for place in range(count):
         lock = FileLock(Path(places) / str(place))
         try:
