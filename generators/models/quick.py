@@ -1,7 +1,6 @@
 """DeepFloyd's first UNet, called with many images at once: what its answer takes from the text alone is made once.
 
-What pays was measured (report/benchmarks.md): the batch itself most; half precision with channels last; on a CPU
-neither torch.compile, which takes minutes to build what saves seconds, nor channels last in float32.
+report/benchmarks.md says what was measured of it, and what was not.
 """
 
 from __future__ import annotations
