@@ -1,17 +1,19 @@
 # A thin face over the console command `report`; `.venv/bin/report --help` says what each verb does.
 PYTHON ?= python3
 MODEL ?= pocket
+# WORKERS=2 draws sections in two processes, EXECUTOR=slurm.py with Parsl's workers.
+DRAW = --model $(MODEL) $(if $(WORKERS),--workers $(WORKERS)) $(if $(EXECUTOR),--executor $(EXECUTOR))
 REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
 .PHONY: report section verify publish site serve status doctor clean setup test check bench evaluate pocket screenshot lock
 
 report: .venv/ready
-	$(REPORT) all --model $(MODEL)
+	$(REPORT) all $(DRAW)
 
 section: .venv/ready
 	@test -n "$(S)" || { echo 'make section: say which, as in `make section S=1.8`' >&2; exit 2; }
-	$(REPORT) section $(S) --model $(MODEL)
+	$(REPORT) section $(S) $(DRAW)
 
 # All of the page, or S=1.8, or N sections picked by chance.
 verify: .venv/ready
@@ -65,8 +67,9 @@ audit: .venv/ready
 	elif [ -n "$$found" ]; then echo "$$found"; exit 1; \
 	else echo 'pip-audit: could not reach the database of vulnerabilities; nothing was audited'; fi
 
+# Prints the table of report/benchmarks.md, or with WRITE=1 puts it there.
 bench: .venv/ready
-	.venv/bin/python -m generators.bench
+	.venv/bin/python -m generators.bench $(if $(WRITE),--write report/benchmarks.md)
 
 # Draws what the model card's numbers are about, judges it, and writes the card's section.
 evaluate: .venv/ready

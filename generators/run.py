@@ -15,7 +15,7 @@ import platform
 import shutil
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -57,15 +57,38 @@ class Report:
         """A section is on disk."""
 
 
+Way = Callable[[dict[str, int], str, Path, Report], None]
+"""How sections are drawn: given their ids with the evaluations to expect, a model's name, the state folder, and whom to
+tell. When it returns, they are on disk."""
+
+
 def state_folder(root: Path, model: str) -> Path:
     return root / ".report" / model
 
 
-def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False, report: Report | None = None) -> int:
+def one_after_another(expected: dict[str, int], model: str, state: Path, report: Report) -> None:
+    """The way to draw in this process."""
+    loaded = models.load(model)
+    loaded.on_answer = report.evaluated
+    for section_id in expected:
+        section = load_section(section_id)
+        report.section(section_id, section.title)
+        report.done(section_id, draw_section(section, loaded, state / section_id))
+
+
+def draw(
+    root: Path,
+    model: str,
+    wanted: Iterable[str] = (),
+    again: bool = False,
+    report: Report | None = None,
+    way: Way = one_after_another,
+) -> int:
     """Draw the wanted sections (none: all) that are stale, or with `again` all of them. Returns how many were drawn.
 
-    Labels and captions that changed are put into the records without sampling. Raises SectionError for an unknown
-    section, DeclarationError, InputError or ModelError, one line each; sections already drawn stay.
+    way: in this process, or side by side (see `workers`). Labels and captions that changed are put into the records
+    without sampling. Raises SectionError for an unknown section, DeclarationError, InputError or ModelError, one line
+    each, or what the way raises; sections already drawn stay.
     """
     report = report or Report()
     models.folder(model)  # refuses a model that is not there, before anything is written
@@ -85,13 +108,7 @@ def draw(root: Path, model: str, wanted: Iterable[str] = (), again: bool = False
         if todo:
             report.begin(todo)
             ready(model, todo, report)
-            loaded = models.load(model)
-            loaded.on_answer = report.evaluated
-            for section_id in todo:
-                section = load_section(section_id)
-                report.section(section_id, section.title)
-                record = draw_section(section, loaded, state / section_id)
-                report.done(section_id, record)
+            way({section_id: count for section_id, (_, count) in todo.items()}, model, state, report)
     return len(todo)
 
 
@@ -155,6 +172,7 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
     began, calls, evaluations = time.perf_counter(), model.calls, model.evaluations
     with torch.inference_mode():
         drawn = strands.run([partial(figure.draw, lab, **case) for figure, case in cases])
+    model.wait()
     seconds = time.perf_counter() - began
 
     with _in_place_of(folder) as part:
@@ -235,7 +253,7 @@ def _write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Str
         "timesteps": list(dict.fromkeys(t for _, _, t, _ in evaluations)),
         "later_timesteps": list(dict.fromkeys(t for _, _, t, _ in later)),
         "evaluations": len(evaluations) + len(later),
-        "seconds": round(sum(seconds for *_, seconds in (*evaluations, *later)), 3),
+        "seconds": round(sum(float(lap) for *_, lap in (*evaluations, *later)), 3),
     }
 
 

@@ -26,6 +26,25 @@ model_option = click.option(
 )
 
 
+def drawing_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Which model draws, and who else helps."""
+    workers = click.option(
+        "--workers",
+        default=1,
+        type=click.IntRange(min=1),
+        show_default=True,
+        help="Draw sections in N processes, each with its own GPU if there are any.",
+        metavar="N",
+    )
+    executor = click.option(
+        "--executor",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Draw sections with Parsl, on Slurm say, as the `config` in this Python file tells.",
+    )
+    return model_option(workers(executor(verb)))
+
+
 def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
     """Errors that the user can mend, the disk's included, become one line and exit status 1; Ctrl-C becomes 130."""
 
@@ -35,10 +54,20 @@ def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
         from generators.inputs import InputError
         from generators.models import ModelError
         from generators.staleness import SectionError
+        from generators.workers import WorkerError
 
         from .problems import BuildError, PublishError, VerifyError
 
-        known = (BuildError, DeclarationError, InputError, ModelError, PublishError, SectionError, VerifyError)
+        known = (
+            BuildError,
+            DeclarationError,
+            InputError,
+            ModelError,
+            PublishError,
+            SectionError,
+            VerifyError,
+            WorkerError,
+        )
 
         try:
             verb(*args, **kwargs)
@@ -66,11 +95,11 @@ def main() -> None:
 
 
 @main.command("all")
-@model_option
+@drawing_options
 @one_line_errors
-def all_sections(model: str) -> None:
+def all_sections(model: str, workers: int, executor: Path | None) -> None:
     """Draw every section that is stale, then build the page."""
-    _draw(model)
+    _draw(model, workers, executor)
     _build(model)
 
 
@@ -95,11 +124,11 @@ def doctor(ids: tuple[str, ...], model: str) -> None:
 @main.command()
 @click.argument("ids", nargs=-1, required=True)
 @click.option("--again", is_flag=True, help="Draw even what is up to date.")
-@model_option
+@drawing_options
 @one_line_errors
-def section(ids: tuple[str, ...], again: bool, model: str) -> None:
+def section(ids: tuple[str, ...], again: bool, model: str, workers: int, executor: Path | None) -> None:
     """Draw the sections IDS, such as 1.8, if they are stale, then build the page."""
-    _draw(model, ids, again)
+    _draw(model, workers, executor, ids, again)
     _build(model)
 
 
@@ -202,13 +231,17 @@ def clean() -> None:
     shutil.rmtree(ROOT / ".report", ignore_errors=True)
 
 
-def _draw(model: str, ids: tuple[str, ...] = (), again: bool = False) -> None:
-    from generators.run import draw
+def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] = (), again: bool = False) -> None:
+    from generators.run import draw, one_after_another
+    from generators.workers import by_parsl, side_by_side
 
     from .progress import Progress
 
+    if executor and workers > 1:
+        raise click.UsageError("--workers is for this machine; with --executor, its file says how many there are")
+    way = by_parsl(executor) if executor else side_by_side(workers) if workers > 1 else one_after_another
     with Progress() as progress:
-        count = draw(ROOT, model, ids, again, progress)
+        count = draw(ROOT, model, ids, again, progress, way)
     if not count:
         click.echo("All sections asked for are up to date." if ids else "All sections are up to date.")
 

@@ -340,7 +340,7 @@ FLOORS = {  # what stands on which floor; a module may import from its own floor
     "part": 3,
     "run": 4,
     "pocket": 5,  # makes the weights; nothing that draws needs it
-    "bench": 5,
+    "bench": 5, "workers": 5,
 }  # fmt: skip
 
 

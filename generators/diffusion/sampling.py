@@ -15,8 +15,12 @@ Trajectory = Iterator[tuple[int | None, Tensor]]
 
 
 def gaussian(generator: torch.Generator, like: Tensor) -> Tensor:
-    """Standard normal noise of `like`'s shape, on its device; drawn on the CPU in float32, the same everywhere."""
-    return torch.randn(like.shape, generator=generator).to(like.device, like.dtype)
+    """Standard normal noise of `like`'s shape, on its device; drawn on the CPU in float32, the same everywhere.
+
+    For a GPU it lies in pinned memory, from which the GPU fetches it by the way, and nobody waits.
+    """
+    drawn = torch.randn(like.shape, generator=generator, pin_memory=like.is_cuda)
+    return drawn.to(like.device, like.dtype, non_blocking=True)
 
 
 def iterative_denoise(

@@ -37,6 +37,34 @@ class Query(NamedTuple):
     given: Tensor | None = None
 
 
+class Lap:
+    """How long a call took, for each of its images: `float(lap)`, in seconds.
+
+    A GPU takes its calls long before it has answered them. There the moments are marks among its work, and nobody waits
+    for them before the seconds are asked for.
+    """
+
+    def __init__(self, device: torch.device, images: int) -> None:
+        self.gpu, self.images = device.type == "cuda", images
+        self.began = self._now()
+
+    def stop(self) -> None:
+        self.ended = self._now()
+
+    def _now(self) -> Any:
+        if not self.gpu:
+            return time.perf_counter()
+        mark = torch.cuda.Event(enable_timing=True)
+        mark.record()
+        return mark
+
+    def __float__(self) -> float:
+        if not self.gpu:
+            return (self.ended - self.began) / self.images
+        self.ended.synchronize()
+        return self.began.elapsed_time(self.ended) / 1000 / self.images
+
+
 class Stage(ABC):
     """A text-conditioned denoiser for images of one size: one network of a cascade.
 
@@ -62,8 +90,8 @@ class Stage(ABC):
         """The network's estimate of the noise, given the prompt; "" is the unconditional one."""
 
         def estimate(x: Tensor, t: int) -> Noise:
-            noise, seconds = ask(Query(prompt, x, t, given), self.answer)
-            note("evaluation" if given is None else "later evaluation", prompt, t, seconds)
+            noise, lap = ask(Query(prompt, x, t, given), self.answer)
+            note("evaluation" if given is None else "later evaluation", prompt, t, lap)
             return noise
 
         return estimate
@@ -73,15 +101,21 @@ class Stage(ABC):
         gamma = self.gamma if gamma is None else gamma
         return cfg(self.noise(prompt, given), self.noise("", given), gamma)
 
+    def wait(self) -> None:
+        """Return when the device has done all that it was asked."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     @torch.inference_mode()
-    def answer(self, queries: list[Query]) -> list[tuple[Noise, float]]:
-        """Answer all the queries, `chunk` at a time. Each answer comes with its share of the call's seconds."""
-        answers: list[tuple[Noise, float]] = []
+    def answer(self, queries: list[Query]) -> list[tuple[Noise, Lap]]:
+        """Answer all the queries, `chunk` at a time, and tell each how long its call took. Does not wait for a GPU."""
+        answers: list[tuple[Noise, Lap]] = []
         while len(answers) < len(queries):
             some = queries[len(answers) : len(answers) + self.chunk]
-            began = time.perf_counter()
+            lap, gpu = Lap(self.device, len(some)), self.device.type == "cuda"
             try:
-                t = torch.tensor([query.t for query in some], device=self.device)
+                # Pinned: from other memory the GPU copies only when it has finished what it is at.
+                t = torch.tensor([query.t for query in some], pin_memory=gpu).to(self.device, non_blocking=True)
                 noise = self.forward(torch.stack([query.x for query in some]), t, some)
             except torch.cuda.OutOfMemoryError:
                 if self.chunk == 1:
@@ -89,9 +123,9 @@ class Stage(ABC):
                 self.chunk //= 2
                 torch.cuda.empty_cache()
                 continue
+            lap.stop()
+            answers += [(_part(noise, k), lap) for k in range(len(some))]
             self.model.count(len(some))
-            seconds = (time.perf_counter() - began) / len(some)
-            answers += [(_part(noise, k), seconds) for k in range(len(some))]
         return answers
 
 

@@ -24,6 +24,7 @@ from ...diffusion.estimates import Noise
 from ...diffusion.sampling import gaussian
 from .. import ModelError
 from ..base import Later, Model, schedule_of
+from ..quick import Quick
 from .text import Embeddings
 
 RESIDENT, BY_STAGE, BY_LAYER = "all stages on the GPU", "one stage at a time on the GPU", "layer by layer on the GPU"
@@ -127,12 +128,16 @@ class DeepFloyd(Model):
         self.encode = cache(lambda prompt: embeddings.read(prompt).to(self.device, self.dtype))
         self.folder, variant = stages["stage_1"]
         self.unet = place.unet(self.folder, variant)
+        # Where accelerate moves the weights about, it does so by the UNet's own calls.
+        self._quick = Quick(self.unet, self.encode) if place.how == RESIDENT else None
         self.schedule = schedule_of(DDPMScheduler.from_pretrained(self.folder / "scheduler"))
         self.settings = {**(settings or {}), **UNCHECKED}
         size = sum(parameter.numel() for parameter in self.unet.parameters())
         self.description = f"DeepFloyd IF, the cascade of the assignment, with {_count(size)} parameters in stage 1"
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
+        if self._quick:
+            return self._quick(x, t, prompts)
         self.place.enter(self.folder)
         answer = self.unet(
             x.to(self.dtype),

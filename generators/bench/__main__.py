@@ -1,0 +1,158 @@
+"""Measures the ways to do the report's stage-1 work, and prints or writes the table of report/benchmarks.md."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import torch
+from torch import Tensor
+
+from ..models.shapes import SHAPES, RandomIF, Shape, size
+from . import machine, ways
+
+COLUMNS = "way", "dtype", "evaluations", "calls", "seconds", "× pipelines", "TFLOP/s", "of products", "GB", "differs"
+
+
+@dataclass
+class Row:
+    """One way, and what was measured of it. seconds: the best visit; first: the slowest first call, compiling included;
+    differs: the root mean square difference of the pixels, in -1 … 1, from the first row's."""
+
+    name: str
+    way: ways.Way
+    dtype: torch.dtype
+    quick: bool = False
+    compiled: bool = False
+    seconds: float = field(default=float("inf"), init=False)
+    first: float = field(default=0.0, init=False)
+    rate: float = field(default=0.0, init=False)
+    peak: int | None = field(default=None, init=False)
+    evaluations: int = field(default=0, init=False)
+    calls: int = field(default=0, init=False)
+    differs: float = field(default=0.0, init=False)
+
+
+def rows(device: torch.device) -> list[Row]:
+    """What is compared: on a GPU in float16, as IF is loaded there; on a CPU in float32, and ours in bfloat16 too."""
+    if device.type == "cuda":
+        half = torch.float16
+        return [
+            Row("notebook loop", ways.notebook, half),
+            Row("diffusers' pipelines", ways.pipelines, half),
+            Row("this report", ways.report, half, quick=True),
+            Row("this report, compiled", ways.report, half, quick=True, compiled=True),
+        ]
+    return [
+        Row("notebook loop", ways.notebook, torch.float32),
+        Row("diffusers' pipelines", ways.pipelines, torch.float32),
+        Row("this report", ways.report, torch.float32, quick=True),
+        Row("this report", ways.report, torch.bfloat16, quick=True),
+    ]
+
+
+def visit(row: Row, shape: Shape, device: torch.device, steps: int) -> list[Tensor]:
+    """Measure a way once more, with a network made for it, and keep the better time. Returns the panels' images."""
+    row.rate = max(row.rate, machine.matmul_rate(device, row.dtype))
+    model = RandomIF(shape, device.type, row.dtype, row.quick, row.compiled)
+    began = machine.finished(device)
+    with torch.inference_mode():
+        for images in (1, 4):
+            x, t = torch.zeros(images, 3, 64, 64, device=device), torch.zeros(images, dtype=torch.int64, device=device)
+            model.predict(x, t, [""] * images)
+    row.first = max(row.first, machine.finished(device) - began)
+    machine.forget_peak(device)
+    began = machine.finished(device)
+    panels = row.way(model, steps)
+    row.seconds = min(row.seconds, machine.finished(device) - began)
+    row.peak, row.evaluations, row.calls = machine.peak_memory(device), model.evaluations, model.calls
+    return [panel.float().cpu() for panel in panels]
+
+
+def compare(shape: Shape, device: torch.device, steps: int, visits: int) -> list[Row]:
+    """Measure all the ways, taking turns, so that what else the machine does meets them alike."""
+    measured = rows(device)
+    for turn in range(visits):
+        first: list[Tensor] = []
+        for row in measured:
+            print(
+                f"{shape.name}, turn {turn + 1} of {visits}: {row.name}, {row.dtype} …",
+                end=" ",
+                file=sys.stderr,
+                flush=True,
+            )
+            panels = visit(row, shape, device, steps)
+            first = first or panels
+            row.differs = float((torch.stack(panels) - torch.stack(first)).square().mean().sqrt())
+            print(f"{row.seconds:.1f} s", file=sys.stderr)
+            gc.collect()
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+    return measured
+
+
+def table(shape: Shape, device: torch.device, steps: int, measured: list[Row]) -> str:
+    """The measurements in markdown."""
+    parameters, flops = size(shape)
+    pipelines = next(row for row in measured if row.way is ways.pipelines)
+    lines = [
+        f"{shape.name} ({parameters / 1e6:,.0f} million parameters, {flops / 1e9:,.0f} GFLOP an evaluation) on "
+        f"{machine.description(device)}; sections {', '.join(ways.SECTIONS)}, {steps} steps a trajectory; "
+        f"torch {torch.__version__}.",
+        "",
+        f"| {' | '.join(COLUMNS)} |",
+        "|---" * len(COLUMNS) + "|",
+    ]
+    for row in measured:
+        achieved = row.evaluations * flops / row.seconds
+        cells = [
+            row.name,
+            str(row.dtype).removeprefix("torch."),
+            f"{row.evaluations:,}",
+            f"{row.calls:,}",
+            f"{row.seconds:.1f}" + (f" (first call {row.first:.0f})" if row.compiled else ""),
+            f"{pipelines.seconds / row.seconds:.2f}",
+            f"{achieved / 1e12:.3g}",
+            f"{achieved / row.rate:.0%} of {row.rate / 1e12:.3g}",
+            "unknown" if row.peak is None else f"{row.peak / 2**30:.2f}",
+            f"{row.differs:.1g}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def put(page: Path, name: str, text: str) -> None:
+    """Put the text between the page's marks of that name. Raises click.ClickException where it has none."""
+    whole, begin, end = page.read_text(encoding="utf-8"), f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    if begin not in whole or end not in whole:
+        raise click.ClickException(
+            f"{page}: has no lines {begin.strip()} and {end}; put them where the table should go"
+        )
+    before, rest = whole.split(begin, 1)
+    page.write_text(f"{before}{begin}{text}\n{end}{rest.split(end, 1)[1]}", encoding="utf-8")
+
+
+@click.command()
+@click.option(
+    "--shape", "names", multiple=True, type=click.Choice([*SHAPES]), help="Else small, on a GPU I-M and I-XL."
+)
+@click.option("--steps", type=click.IntRange(2, 34), help="Of each trajectory; else 2, on a GPU 8.", metavar="N")
+@click.option("--visits", default=2, type=click.IntRange(min=1), show_default=True, help="Measure each way so often.")
+@click.option("--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the tables in here.")
+def main(names: tuple[str, ...], steps: int | None, visits: int, write: Path | None) -> None:
+    """Time the report's stage-1 work in several ways and print a table for each shape."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    on_gpu = device.type == "cuda"
+    for name in names or (("I-M", "I-XL") if on_gpu else ("small",)):
+        thin = steps or (8 if on_gpu else 2)
+        text = table(SHAPES[name], device, thin, compare(SHAPES[name], device, thin, visits))
+        print(text, flush=True)
+        if write:
+            put(write, name, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What `make bench` compares: the published sizes, the same work by all ways, and a table in its place."""
+
+from pathlib import Path
+
+import click
+import pytest
+import torch
+
+from generators.bench import __main__ as bench
+from generators.bench import machine, ways
+from generators.models import shapes
+
+TINY = shapes.Shape("tiny", (4, 32), layers=1, head=8, text=16, text_heads=2, groups=4)
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "flops"),
+    [("I-XL", 4.305e9, 2.88e12), ("I-L", 0.935e9, 0.612e12), ("I-M", 0.372e9, 0.229e12)],
+)
+def test_the_shapes_have_ifs_published_sizes(name, parameters, flops):
+    assert shapes.size(shapes.SHAPES[name]) == (pytest.approx(parameters, rel=0.002), pytest.approx(flops, rel=0.003))
+
+
+def test_a_thinned_trajectory_keeps_its_ends():
+    assert ways.thinned([990, 960, 930, 900, 0], 2) == [990, 0]
+    assert ways.thinned([990, 960, 930, 900, 0], 3) == [990, 930, 0]
+    assert ways.thinned([990, 960, 0], 34) == [990, 960, 0]
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """One visit to each way, over three sections: samples without guidance, SDEdit, and what no pipeline does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ways, "SECTIONS", ("1.5", "1.7", "1.9"))
+        return bench.compare(TINY, CPU, steps=2, visits=1)
+
+
+def test_all_ways_do_the_same_work_and_come_to_the_same_pictures(measured):
+    samples, edits, hybrids = 5 * 2, 3 * 6 * 2, 9 * 2  # steps
+    evaluations = samples + 2 * edits + 4 * hybrids
+    assert [row.evaluations for row in measured] == [evaluations] * 4
+    assert [row.calls for row in measured] == [
+        evaluations,  # one image a call
+        samples + edits + 4 * hybrids,  # the pipelines': both halves of an edit's step together
+        *[2 + 2 * 2 + 2 * 2] * 2,  # a step of a section is a call, or two where it has more than 32 images
+    ]
+    loop, pipelines, ours, half = measured
+    assert loop.differs == 0
+    assert max(pipelines.differs, ours.differs) < 1e-3
+    assert half.differs > 1e-3
+
+
+def test_the_table_says_what_was_measured(measured):
+    text = bench.table(TINY, CPU, 2, measured)
+    head, _, columns, _, *lines = text.splitlines()
+    assert head.startswith("tiny (0 million parameters, ")
+    assert "sections 1.5, 1.6" in head
+    assert "2 steps a trajectory" in head
+    assert len(lines) == 4
+    assert {line.count("|") for line in (columns, *lines)} == {len(bench.COLUMNS) + 1}
+    assert lines[1].split(" | ")[5] == "1.00"
+
+
+def test_a_table_is_put_between_its_marks_and_nowhere_else(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("Before.\n<!-- small -->\nold\n<!-- end of small -->\nAfter.\n")
+    bench.put(page, "small", "new")
+    assert page.read_text() == "Before.\n<!-- small -->\nnew\n<!-- end of small -->\nAfter.\n"
+    with pytest.raises(click.ClickException, match="has no lines <!-- I-M --> and <!-- end of I-M -->"):
+        bench.put(page, "I-M", "new")
+
+
+def test_the_page_has_a_place_for_every_shape():
+    text = (Path(__file__).parents[1] / "report" / "benchmarks.md").read_text(encoding="utf-8")
+    for name in ("small", "I-M", "I-XL"):
+        assert f"<!-- {name} -->\n" in text
+        assert f"<!-- end of {name} -->" in text
+
+
+def test_memory_that_was_taken_and_given_back_is_the_peak():
+    machine.forget_peak(CPU)
+    before = machine.peak_memory(CPU)
+    taken = torch.ones(2**25)  # 128 MB
+    del taken
+    assert machine.peak_memory(CPU) > before + 2**26

@@ -1,0 +1,234 @@
+"""Sections drawn by several processes: the same records as by one, one line where a worker fails, and nothing left."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from generators import models, run, staleness, workers
+from report import cli
+
+SECTIONS = ("1.1", "1.2", "1.5")  # two that ask the network nothing, and one that samples
+ROOT = Path(__file__).parents[1]
+
+
+class Told(run.Report):
+    def __init__(self) -> None:
+        self.said, self.evaluations = [], 0
+
+    def begin(self, todo):
+        self.said.append(("begin", *todo))
+
+    def section(self, section_id, title):
+        self.said.append(("section", section_id))
+
+    def evaluated(self, count):
+        self.evaluations += count
+
+    def done(self, section_id, record):
+        self.said.append(("done", section_id))
+
+
+def records(root: Path) -> dict[str, dict]:
+    """What each section was made of and came to, without how long it took."""
+    found = {}
+    for section_id in SECTIONS:
+        record = staleness.read_record(run.state_folder(root, "pocket") / section_id)
+        for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
+            panel.pop("seconds")
+        record.pop("seconds")
+        found[section_id] = record
+    return found
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """A thread a process, here as in the workers: with another number of threads, the last bits may differ."""
+    import torch
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def alone(tiny_pocket, tmp_path_factory):
+    """The sections as a single process draws them."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("alone")
+    run.draw(root, "pocket", SECTIONS)
+    torch.set_num_threads(threads)
+    return records(root)
+
+
+PARSL = """
+from parsl import Config
+from parsl.executors import HighThroughputExecutor
+from parsl.providers import LocalProvider
+
+config = Config(
+    executors=[
+        HighThroughputExecutor(
+            address="127.0.0.1",
+            max_workers_per_node=2,
+            provider=LocalProvider(init_blocks=1, max_blocks=1),
+        )
+    ],
+    run_dir={folder!r},
+    usage_tracking=0,
+)
+"""
+
+
+def check_drawn(root: Path, told: Told, alone: dict) -> None:
+    assert records(root) == alone
+    assert {path.name for path in run.state_folder(root, "pocket").iterdir()} == {*SECTIONS, "lock"}
+    assert told.said[0] == ("begin", *SECTIONS)
+    assert sorted(told.said[1:]) == sorted((what, key) for what in ("section", "done") for key in SECTIONS)
+    assert told.evaluations == 5 * 34
+
+
+def test_two_workers_leave_the_records_and_the_pixels_of_a_single_process(alone, tmp_path):
+    told = Told()
+    assert run.draw(tmp_path, "pocket", SECTIONS, report=told, way=workers.side_by_side(2)) == 3
+    check_drawn(tmp_path, told, alone)
+    assert run.draw(tmp_path, "pocket", SECTIONS, way=workers.side_by_side(2)) == 0
+
+
+def test_parsls_workers_do_too(alone, tmp_path):
+    told, config = Told(), tmp_path / "two_here.py"
+    config.write_text(PARSL.format(folder=str(tmp_path / "parsl")))
+    assert run.draw(tmp_path, "pocket", SECTIONS, report=told, way=workers.by_parsl(config)) == 3
+    check_drawn(tmp_path, told, alone)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "none.py: declares no `config = parsl.Config(…)`"),
+        ("1 / 0", "none.py: ZeroDivisionError: division by zero"),
+        ("config = 5", "none.py: declares no `config = parsl.Config(…)`"),
+    ],
+)
+def test_a_file_that_declares_no_workers_is_refused_in_one_line(tiny_pocket, tmp_path, text, says):
+    (tmp_path / "none.py").write_text(text)
+    with pytest.raises(workers.WorkerError, match=re.escape(says)) as caught:
+        run.draw(tmp_path, "pocket", ["1.1"], way=workers.by_parsl(tmp_path / "none.py"))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_error_in_a_worker_is_its_one_line_and_what_was_drawn_stays(tiny_pocket, tmp_path, monkeypatch):
+    """The weights are damaged in such a way that only a worker, who loads them, finds out."""
+    shutil.copytree(tiny_pocket, tmp_path / "weights")
+    monkeypatch.setenv("POCKET_WEIGHTS", str(tmp_path / "weights"))
+    run.draw(tmp_path, "pocket", ["1.1"])
+    before = sorted((run.state_folder(tmp_path, "pocket") / "1.1").iterdir())
+    for path in (tmp_path / "weights").rglob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(models.ModelError, match=r"^pocket: the weights in \S+ cannot be loaded") as caught:
+        run.draw(tmp_path, "pocket", SECTIONS, again=True, way=workers.side_by_side(2))
+    assert "\n" not in str(caught.value)
+    assert sorted((run.state_folder(tmp_path, "pocket") / "1.1").iterdir()) == before
+    assert {path.name for path in run.state_folder(tmp_path, "pocket").iterdir()} == {"1.1", "lock"}
+
+
+def workers_of(parent: int) -> list[psutil.Process]:
+    """The worker processes of a parent, once there are some."""
+    while True:
+        found = []
+        for process in psutil.Process(parent).children():
+            try:
+                if "popen_loky_posix" in " ".join(process.cmdline()):
+                    found.append(process)
+            except psutil.Error:
+                continue  # it has just gone
+        if found:
+            return found
+        time.sleep(0.01)
+
+
+def test_a_worker_that_is_killed_is_one_line(tiny_pocket, tmp_path):
+    killer = threading.Thread(target=lambda: workers_of(os.getpid())[0].kill())
+    killer.start()
+    with pytest.raises(workers.WorkerError, match=r"^a worker process ended in the middle of its work") as caught:
+        run.draw(tmp_path, "pocket", SECTIONS, way=workers.side_by_side(2))
+    killer.join()
+    assert "\n" not in str(caught.value)
+
+
+def test_ctrl_c_ends_the_workers_too(tiny_pocket, tmp_path):
+    code = f"""
+from pathlib import Path
+from report import cli
+cli.ROOT = Path({str(tmp_path)!r})
+cli.main(["section", "1.1", "1.5", "--workers", "2"])
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "POCKET_WEIGHTS": str(tiny_pocket)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    helpers = workers_of(process.pid)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert said.endswith("report: stopped; what was finished is kept, run the same command to go on\n")
+    assert "Traceback" not in said
+    assert psutil.wait_procs(helpers, 30)[1] == []
+
+
+def test_workers_of_this_machine_and_of_another_are_not_asked_for_together(tmp_path):
+    (tmp_path / "slurm.py").write_text("")
+    done = CliRunner().invoke(cli.main, ["all", "--workers", "2", "--executor", str(tmp_path / "slurm.py")])
+    assert done.exit_code == 2
+    assert "--workers is for this machine" in done.output
+
+
+# --- places
+
+
+TAKE = """
+import os, sys
+from generators import workers
+workers._take_place(sys.argv[1], 2, ["GPU-a", "GPU-b"])
+print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
+input()
+"""
+
+
+def test_each_worker_has_its_own_gpu_and_the_next_takes_that_of_one_who_died(tmp_path):
+    def begin() -> tuple[subprocess.Popen, str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", TAKE, str(tmp_path)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        return process, process.stdout.readline().strip()
+
+    (one, gpu_of_one), (two, gpu_of_two) = begin(), begin()
+    assert (gpu_of_one, gpu_of_two) == ("GPU-a", "GPU-b")
+    one.kill()
+    one.communicate()
+    three, gpu_of_three = begin()
+    assert gpu_of_three == "GPU-a"
+    for process in (two, three):
+        process.communicate("\n")
+
+
+def test_the_gpus_are_those_that_the_user_lets_be_seen(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-8932f937")
+    assert workers._gpus() == ["2", "GPU-8932f937"]
