@@ -57,6 +57,14 @@ def rich(text: str) -> Markup:
     )
 
 
+def rich_or_plain(text: str) -> Markup:
+    """The same, where bad TeX is reported elsewhere: then the text stays as it was written."""
+    try:
+        return rich(text)
+    except TexError:
+        return Markup("{}").format(text)
+
+
 def plain(text: str) -> str:
     """The same text where no markup can stand, such as an alt text: a formula becomes its symbols, as in "t = 250".
 

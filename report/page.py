@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
 from markupsafe import Markup
 
-from report import linked, links, records, values, verdicts, views
+from report import linked, records, values, views
+from report.answers import Answers, known_figures
 from report.card import Card, card_of
 from report.citation import CitationError, cited
-from report.controls import Control, control
-from report.excerpt import declared, excerpt, highlighted
-from report.markup import FIGURE, PLACEHOLDER, Prose
-from report.mathml import TexError, rich
+from report.markup import PLACEHOLDER, Prose
+from report.mathml import TexError, rich, rich_or_plain
 from report.problems import Problems
 from report.records import Figure, Record, section_key
-from report.web_images import PanelError, open_panel
+from report.shell import render
 
 TITLE = "The Power of Diffusion Models"
-SECTION_VALUES = ("seconds", "evaluations", "network_calls")
 
 
 def prose_files(root: Path) -> dict[str, Path]:
@@ -36,7 +32,7 @@ def prose_files(root: Path) -> dict[str, Path]:
 
 
 class ReportPage:
-    """One build's state: the records, the prose, the figures' numbers. It is the `Page` that the prose asks."""
+    """One build's state: the records, the prose, the figures' numbers. `answers` is what the prose asks."""
 
     def __init__(self, root: Path, model: str, site: Path, problems: Problems) -> None:
         self.root, self.model, self.site, self.problems = root, model, site, problems
@@ -54,6 +50,7 @@ class ReportPage:
         if not self.records and not self.prose:
             problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; run `report`")
         self.numbers = self._number()
+        self.answers = Answers(self.root, self.site, problems, self.by_id, self.figures, self.numbers)
         self.card: Card | None = card_of(TITLE, self.records)
         self.citation = None
         try:
@@ -73,7 +70,7 @@ class ReportPage:
             if prose:
                 for line, figure in prose.figures:
                     if figure not in self.figures:
-                        wrong = f"unknown figure {figure!r}; {self._known(figure)}"
+                        wrong = f"unknown figure {figure!r}; {known_figures(self.by_id, figure)}"
                         prose.problem(line, wrong)
                     elif figure in placed:
                         path, first = placed[figure]
@@ -90,13 +87,6 @@ class ReportPage:
                 prose = self.prose[record.id]
                 prose.problem(None, f"figure {name} is drawn but never placed; add `/// fig | {name}` and `///`")
         return {name: number for number, name in enumerate(order, 1)}
-
-    def _known(self, figure: str) -> str:
-        section = figure.split("-")[0]
-        if section in self.by_id:
-            there = ", ".join(found.id for found in self.by_id[section].figures) or "none"
-            return f"section {section} has: {there}"
-        return f"no section {section} has been drawn; run `report section {section}`"
 
     def _scan_records(self) -> None:
         """Texts of the records are printed too: no placeholder and no bad TeX may hide there."""
@@ -126,99 +116,7 @@ class ReportPage:
                     return prose.path, line
         return self.site / "index.html", None
 
-    # -- what the prose asks (see markup.Page) ------------------------------------------------------------------------
-
-    def figure(self, name: str, note: Markup, wish: str = "") -> Markup:
-        if name not in self.figures:
-            return Markup("")  # reported when the figures were numbered
-        record, figure = self.figures[name]
-        try:
-            does = self._control(record, figure, wish) if wish else None
-            lines = declared(self.root, record.source, figure.name)
-            beside = self._beside(figure, does.other) if does and does.other else None
-            view = views.figure_view(record, figure, self.numbers[name], note, lines, does, beside)
-        except PanelError as error:
-            self.problems.add(record.path, None, str(error))
-            return Markup("")
-        except TexError:
-            return Markup("")  # reported when the records were scanned
-        mark = verdicts.mark(verdicts.read(self.site, record.path), figure.name)
-        return self._template("figure.html.j2", figure=view, mark=mark)
-
-    def _control(self, record: Record, figure: Figure, wish: str) -> Control:
-        return control(figure, wish, lambda panel: open_panel(record, figure, panel, self.site))
-
-    def _beside(self, figure: Figure, name: str) -> views.Beside:
-        _, other = self._figure(name)
-        if [panel.seeds for panel in other.panels] != [panel.seeds for panel in figure.panels]:
-            raise LookupError(f"`beside`: the panels of {name} have other seeds than those of {figure.id}")
-        return views.Beside(other, self.numbers.get(name, 0))
-
-    def table(self, name: str, fields: list[str], note: Markup) -> Markup:
-        _, figure = self._figure(name)
-        rows = []
-        for panel in figure.panels:
-            if any(field in panel.found for field in fields):
-                cells = [
-                    values.shown(key, panel.found[key], unit=False) if key in panel.found else "–" for key in fields
-                ]
-                rows.append((rich_or_plain(panel.name), cells))
-        for key in fields:
-            if not any(key in panel.found for panel in figure.panels):
-                known = ", ".join(sorted({key for panel in figure.panels for key in panel.found})) or "none"
-                raise LookupError(f"no panel of {name} found {key!r}; found there: {known}")
-        heads = [values.title(key) for key in fields]
-        link = self.reference("fig", name)
-        return self._template("table.html.j2", heads=heads, rows=rows, link=link, note=note)
-
-    def code(self, target: str, note: Markup) -> Markup:
-        found = excerpt(self.root, target)
-        return self._template("code.html.j2", excerpt=found, code=highlighted(found.code), note=note)
-
-    def reference(self, kind: str, target: str) -> Markup:
-        if kind == "sec":
-            if target not in self.by_id:
-                raise LookupError(f"@sec:{target}: there is no section {target} on the page")
-            return Markup('<a href="#sec-{}">Section\u00a0{}</a>').format(links.anchor(target), target)
-        if kind == "fig":
-            self._figure(target)
-            number = self.numbers.get(target, "?")
-            return Markup('<a href="#fig-{}">Figure\u00a0{}</a>').format(links.anchor(target), number)
-        return Markup('<span class="value">{}</span>').format(self._value(target))
-
-    def _value(self, target: str) -> str:
-        """The text of `1.2-blur[t=250].psnr`, or of `1.4.seconds`. Raises LookupError."""
-        where, _, name = target.rpartition(".")
-        if re.fullmatch(r"\d+(\.\d+)*", where):
-            if where not in self.by_id or name not in SECTION_VALUES:
-                raise LookupError(f"@val:{target}: a section that is drawn has {', '.join(SECTION_VALUES)}")
-            return values.shown(name, getattr(self.by_id[where], name))
-        match = re.fullmatch(rf"({FIGURE})(?:\[(.*)\])?", where)
-        assert match, target
-        try:
-            _, figure = self._figure(match[1])
-            panels = values.select(figure.panels, match[2] or "")
-            if not panels:
-                raise LookupError(f"no panel of {match[1]} has {match[2]}")
-            found = list(dict.fromkeys(values.shown(name, values.field(panel, name)) for panel in panels))
-            if len(found) > 1:
-                raise LookupError(f"{len(panels)} panels with different values; choose one in [ ]")
-        except LookupError as error:
-            raise LookupError(f"@val:{target}: {error.args[0]}") from None
-        return found[0]
-
-    def _figure(self, name: str) -> tuple[Record, Figure]:
-        if name not in self.figures:
-            raise LookupError(f"there is no figure {name}; {self._known(name)}")
-        return self.figures[name]
-
     # -- rendering ----------------------------------------------------------------------------------------------------
-
-    def _template(self, template: str, **context: Any) -> Markup:
-        try:
-            return Markup(_environment((self.root / "templates").resolve()).get_template(template).render(context))
-        except TemplateNotFound as error:  # also a LookupError, for which the prose would be blamed
-            raise TemplateError(f"there is no template {error.name}") from None
 
     def render(self) -> str:
         """The whole page as HTML; problems in the prose are noted on the way, and then the text is of no use."""
@@ -230,16 +128,16 @@ class ReportPage:
             level = 2 + (record.id.rpartition(".")[0] in self.by_id)
             prose = self.prose.get(record.id)
             if prose:
-                html = prose.html(self, level + 1)
+                html = prose.html(self.answers, level + 1)
             else:
                 mine = [figure.id for figure in record.figures if self._is_left(figure)]
-                html = Markup("").join(self.figure(name, Markup()) for name in mine)
+                html = Markup("").join(self.answers.figure(name, Markup()) for name in mine)
             sections.append({"id": record.id, "title": rich_or_plain(record.title), "level": level, "html": html})
-        texts = {
-            name: self.prose[name].html(self, 2) if name in self.prose else Markup("") for name in ("intro", "credits")
-        }
+        texts = {name: Markup("") for name in ("intro", "credits")}
+        texts |= {name: self.prose[name].html(self.answers, 2) for name in texts if name in self.prose}
         self.problems.check()
-        return self._template(
+        return render(
+            self.root,
             "page.html.j2",
             title=TITLE,
             model=self.records[0].model,
@@ -290,28 +188,6 @@ def _named(record: Record) -> str:
     """The model's description, which the reader must be able to tell by its name."""
     named = record.description.startswith(record.model)
     return record.description if named else f"{record.model}, {record.description}"
-
-
-@cache
-def _environment(folder: Path) -> Environment:
-    """Jinja for one folder of templates; it notices by itself when one of them changes."""
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["anchor"] = links.anchor
-    return environment
-
-
-def rich_or_plain(text: str) -> Markup:
-    """A title with its formulas; bad TeX has been reported with the record and stays as it was written."""
-    try:
-        return rich(text)
-    except TexError:
-        return Markup("{}").format(text)
 
 
 def _digest(path: Path) -> str:

@@ -203,9 +203,9 @@ def alignment(scores: Tensor) -> float:
 def concealment(scores: Tensor) -> float:
     """C = tr(softmax(S)) / V, after the concealment score of Geng et al. 2024.
 
-    1 where each view shows its own prompt and nothing of the others', 1 / V where one cannot tell. That the softmax over
-    the prompts and that over the views are averaged is this project's choice. The paper divides CLIP's cosines by its
-    temperature; these scores are log-probabilities already, at a temperature of 1.
+    1 where each view shows its own prompt and nothing of the others', 1 / V where one cannot tell. That the softmax
+    over the prompts and that over the views are averaged is this project's choice. The paper divides CLIP's cosines by
+    its temperature; these scores are log-probabilities already, at a temperature of 1.
     """
     return (scores.softmax(0).trace() + scores.softmax(1).trace()).item() / (2 * len(scores))
 
