@@ -11,10 +11,12 @@ import runpy
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, as_completed
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,20 +97,20 @@ def _by(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Way:
     """The way to draw that hands each section to the workers and tells of it when it is on disk."""
 
     def draw(expected: dict[str, int], model: str, state: Path, report: run.Report) -> None:
-        with workers() as executor:
-            # The longest first: a long one that comes last would leave the others without work.
-            in_order = sorted(expected, key=lambda section_id: -expected[section_id])
-            with _ctrl_c_waits():
-                tasks = {executor.submit(_draw, key, model, str(state.resolve())): key for key in in_order}
-            for task in as_completed(tasks):
-                try:
+        # The longest first: a long one that comes last would leave the others without work.
+        in_order = sorted(expected, key=lambda section_id: -expected[section_id])
+        try:
+            with workers() as executor:
+                with _ctrl_c_waits():
+                    tasks = {executor.submit(_draw, key, model, str(state.resolve())): key for key in in_order}
+                for task in as_completed(tasks):
                     record = task.result()
-                except BrokenExecutor:
-                    why = "a worker process ended in the middle of its work (killed, or out of memory?)"
-                    raise WorkerError(f"{why}; what was finished is kept, run the same command to go on") from None
-                report.section(tasks[task], record["title"])
-                report.evaluated(record["evaluations"])
-                report.done(tasks[task], record)
+                    report.section(tasks[task], record["title"])
+                    report.evaluated(record["evaluations"])
+                    report.done(tasks[task], record)
+        except BrokenExecutor:
+            why = "a worker process ended in the middle of its work (killed, or out of memory?)"
+            raise WorkerError(f"{why}; what was finished is kept, run the same command to go on") from None
 
     return draw
 
@@ -116,14 +118,21 @@ def _by(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Way:
 @contextmanager
 def _ctrl_c_waits() -> Iterator[None]:
     """Ctrl-C takes effect at the end; the processes that begin here never hear of it, for they inherit the mask."""
-    masks = hasattr(signal, "pthread_sigmask")  # not on Windows
-    if masks:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # now, for when it starts it lifts the mask
+    heard: list[int] = []
+    # The mask is this thread's alone; from any other thread a signal still comes to Python's handler.
+    usual = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        if masks:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, usual)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _take_place(places: str, count: int, gpus: list[str]) -> None:

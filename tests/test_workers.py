@@ -186,9 +186,9 @@ cli.main(["section", "1.1", "1.5", "--workers", "2"])
     helpers = workers_of(process.pid)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
     _, said = process.communicate(timeout=120)
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert said.endswith("report: stopped; what was finished is kept, run the same command to go on\n")
-    assert "Traceback" not in said
+    assert "Traceback" not in said, said
     assert psutil.wait_procs(helpers, 30)[1] == []
 
 
