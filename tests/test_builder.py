@@ -208,6 +208,7 @@ def test_published_records_of_another_model_are_not_used(root):
     assert 'id="sec-1_3"' in page
     assert "sec-1_2" not in page
     assert "deepfloyd, a model for tests" in page
+    assert "<code>make site MODEL=deepfloyd</code>" in page
 
 
 def test_the_banner_names_the_model(root):
