@@ -52,10 +52,12 @@ def side_by_side(count: int) -> run.Way:
                 initargs=(places, count, _gpus()),
                 env={"OMP_NUM_THREADS": str(max(1, cores // count))},
             )
+            finished = False
             try:
                 yield executor
-            finally:  # after an error as after the last section, when none has work left
-                executor.shutdown(kill_workers=True)
+                finished = True
+            finally:  # after an error they are in the midst of their work
+                executor.shutdown(kill_workers=not finished)
 
     return _by(workers)
 
