@@ -18,6 +18,12 @@ from ..diffusion.estimates import Noise
 BATCHES = 8  # whose texts are kept; the strands of a section ask with the same prompts, step after step
 
 
+def noise_of(answer: Tensor) -> Noise:
+    """The six channels of an IF UNet: eps, and v in -1 … 1, where the variance lies between its bounds."""
+    eps, v = answer.chunk(2, dim=1)
+    return Noise(eps, (v + 1) / 2)
+
+
 class _Projected(UNet2DConditionModel):
     """A UNet whose callers bring the text as `encoder_hid_proj` and `add_embedding` leave it."""
 
@@ -64,5 +70,4 @@ class Quick:
             added_cond_kwargs={"pooled": pooled},
             return_dict=False,
         )[0]
-        eps, v = answer.to(x.dtype).chunk(2, dim=1)
-        return Noise(eps, (v + 1) / 2)
+        return noise_of(answer.to(x.dtype))

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..diffusion.estimates import Noise
 from .base import Model, schedule_of
 from .deepfloyd import flops
-from .quick import Quick
+from .quick import Quick, noise_of
 
 
 class Shape(NamedTuple):
@@ -131,8 +131,7 @@ class RandomIF(Model):
             return self.quick(x, t, prompts)
         states = torch.cat([self.encode(prompt) for prompt in prompts])
         six = self.unet(x.to(self.dtype), t, encoder_hidden_states=states, return_dict=False)[0]
-        eps, v = six.to(x.dtype).chunk(2, dim=1)
-        return Noise(eps, (v + 1) / 2)
+        return noise_of(six.to(x.dtype))
 
     def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
         raise NotImplementedError("only the first stage is measured")

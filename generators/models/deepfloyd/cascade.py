@@ -24,7 +24,7 @@ from ...diffusion.estimates import Noise
 from ...diffusion.sampling import gaussian
 from .. import ModelError
 from ..base import Later, Model, schedule_of
-from ..quick import Quick
+from ..quick import Quick, noise_of
 from .text import Embeddings
 
 RESIDENT, BY_STAGE, BY_LAYER = "all stages on the GPU", "one stage at a time on the GPU", "layer by layer on the GPU"
@@ -103,7 +103,7 @@ class SecondStage(Later):
             class_labels=torch.full_like(t, self.level),
             return_dict=False,
         )[0]
-        return _noise(answer.to(x.dtype))
+        return noise_of(answer.to(x.dtype))
 
 
 class DeepFloyd(Model):
@@ -145,7 +145,7 @@ class DeepFloyd(Model):
             encoder_hidden_states=torch.cat([self.encode(prompt) for prompt in prompts]),
             return_dict=False,
         )[0]
-        return _noise(answer.to(x.dtype))
+        return noise_of(answer.to(x.dtype))
 
     @property
     def second(self) -> SecondStage:  # type: ignore[override]  # loaded on first use
@@ -178,12 +178,6 @@ class DeepFloyd(Model):
         if name not in self.stages:
             raise ModelError(f"{self.name}: {name}/ is missing beside stage_1/; save it there with diffusers")
         return self.stages[name]
-
-
-def _noise(answer: Tensor) -> Noise:
-    """The UNets' six channels: eps, and v in -1 … 1, where the variance lies between its bounds."""
-    eps, v = answer.chunk(2, dim=1)
-    return Noise(eps, (v + 1) / 2)
 
 
 def _count(parameters: int) -> str:
