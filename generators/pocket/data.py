@@ -1,50 +1,33 @@
-"""pocket's training pictures: named icons and drawn scenes in five styles, each with the sentences that describe it.
+"""pocket's training pictures: endless drawings of named things and of scenes, each with sentences that describe it.
 
-Every picture is a vector drawing that can be rendered at any size: at 256 pixels for stages 1 and 2 (the target of 64
-pixels is the 4 x 4 average), at 1024 for stage 3. One geometry serves a name in all its styles, so that names and
-styles can be learnt apart and combined. The input images of the report are not among the pictures.
+`draw(rng)` gives another drawing at every call: a thing by one of several hands, its size, place, tilt, colours and
+backdrop by chance, or a scene that is free in all its parts. A drawing is made of vectors, so that it can be rendered at
+64 pixels for stage 1, at 256 for stage 2 and at 1024 for stage 3. The input images of the report are never drawn.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
-from .icons import icon, rasterise, rect, shadowed, sky
-from .scenes import EMOJI, LITHOGRAPH, OIL, PHOTO, SCENES, SKETCH, pick, studio
+from .scenes import ANY, LITHOGRAPH, OIL, PHOTO, SCENES, SKETCH, any_icon, daylight, dim, hills, studio
 from .styles import FILTERS
+from .vectors import UNITS, chance, moved, near, pick, rasterise, rect, shadowed, sky
 
 NAMES = """
-airplane alien automobile avocado backpack balloon banana bear bee:honeybee bicycle bird birthday-cake bomb bone
-bread bus butterfly cactus camel camera candle carrot castle cat:cat-face cherries chicken christmas-tree church
-circus-tent clown:clown-face coffee:hot-beverage crab crescent-moon croissant crown cow:cow-face desert-island
-diamond:gem-stone dolphin doughnut dragon-face drum duck elephant fire fish flamingo flower:hibiscus flying-saucer
-fountain fox frog full-moon gear ghost giraffe globe:globe-showing-europe-africa grapes guitar hamburger hammer
-hedgehog helicopter horse-face house hot-dog ice-cream jack-o-lantern key kite koala lemon lion lobster locomotive
-magnet microphone monkey-face mountain:snow-capped-mountain mouse-face mushroom octopus orange:tangerine owl
-palm-tree panda parrot peacock pear pencil penguin pig-face pine-tree:evergreen-tree pineapple pizza rabbit-face
-rainbow red-apple ringed-planet robot rocket rose sailboat scissors shark sheep:ewe shoe:running-shoe skull snail
-snowflake snowman:snowman-without-snow spider star statue-of-liberty strawberry sun sunflower swan t-rex taxi teapot
-teddy-bear telescope tent tiger-face top-hat tractor train tree:deciduous-tree trophy tropical-fish trumpet tulip
-turtle umbrella unicorn violin volcano watermelon wave:water-wave whale wine-glass wolf zebra dog:dog-face
-man woman baby old-man old-woman man-with-a-beard:man-beard astronaut:man-astronaut cook:man-cook
-detective:man-detective wizard:man-mage police-officer:man-police-officer santa-claus princess ninja
+dog:dog-face lion fox cat:cat-face bear panda rabbit-face pig-face tiger-face zebra sheep:ewe horse-face cow:cow-face
+monkey-face koala penguin frog elephant whale tropical-fish octopus butterfly turtle
+skull rocket pencil robot trophy fire top-hat coffee:hot-beverage castle house church sailboat airplane automobile
+bicycle balloon umbrella key crown star sun crescent-moon snowman:snowman-without-snow christmas-tree
+pine-tree:evergreen-tree palm-tree cactus tulip rose sunflower mushroom red-apple strawberry banana pineapple watermelon
+pizza hamburger ice-cream birthday-cake guitar ghost alien jack-o-lantern
 """.split()
 
 SYNONYMS = {
-    "airplane": "a plane", "automobile": "a car", "bee": "a honeybee", "bicycle": "a bike", "coffee": "a cup of coffee",
-    "desert island": "a beach", "diamond": "a gem", "dog": "a puppy", "doughnut": "a donut", "flower": "a blossom",
-    "flying saucer": "a spaceship of aliens", "fire": "a flame", "globe": "the earth", "hamburger": "a burger",
-    "house": "a home", "jack o lantern": "a pumpkin", "locomotive": "a steam engine", "man": "a young man",
-    "mountain": "a snowy mountain", "old man": "an elderly man", "old woman": "a grandmother", "orange": "a tangerine",
-    "pencil": "a yellow pencil", "red apple": "an apple", "ringed planet": "a planet", "robot": "an android",
-    "rocket": "a rocket ship", "sheep": "an ewe", "shoe": "a sneaker", "skull": "a human skull", "t rex": "a dinosaur",
-    "cat": "a kitten", "teddy bear": "a toy bear", "tree": "a green tree", "trophy": "a golden cup", "wave": "the sea",
-    "top hat": "a black hat", "man with a beard": "a hipster", "woman": "a young woman", "star": "a yellow star",
-}  # fmt: skip
-COURSE = {  # the course's objects, drawn more often in the style that it asks for
-    "an old man": OIL, "a man": PHOTO, "a dog": PHOTO, "a skull": LITHOGRAPH, "a pencil": "", "a rocket": "",
+    "airplane": "a plane", "automobile": "a car", "bicycle": "a bike", "coffee": "a cup of coffee", "dog": "a puppy",
+    "fire": "a flame", "hamburger": "a burger", "house": "a home", "jack o lantern": "a pumpkin",
+    "pencil": "a yellow pencil", "red apple": "an apple", "robot": "an android", "rocket": "a rocket ship",
+    "sheep": "an ewe", "skull": "a human skull", "trophy": "a golden cup", "top hat": "a black hat", "cat": "a kitten",
+    "old man": "an elderly man", "man": "a young man", "city": "a skyline",
 }  # fmt: skip
 GROUNDS = {  # where things stand: sky, ground
     "on the grass": ("#8cc4f0", "#e6f4fc", "#6fae4a"),
@@ -53,21 +36,30 @@ GROUNDS = {  # where things stand: sky, ground
     "at night": ("#0c1030", "#30386a", "#1c2438"),
     "by the sea": ("#8ccdf0", "#e0f4fc", "#2f86bd"),
 }
+PLACES = {  # where in the picture things are: the middle, in units
+    "on the left": (76, 128),
+    "on the right": (180, 128),
+    "at the top": (128, 76),
+    "at the bottom": (128, 180),
+}
 HIGH_QUALITY = "a high quality photo"
+SCENERY = 0.55  # the share of scenes among all drawings
+TINT = 0.07  # standard deviation of the colour matrix from the identity
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One training picture: an SVG fragment, its style word ("" for plain), its captions, how often it is drawn."""
+    """One picture: an SVG fragment, its style word ("" for plain), its captions, and a colour matrix, row by row."""
 
     body: str
     style: str
     captions: tuple[str, ...]
-    weight: float
+    tint: tuple[float, ...] = (1, 0, 0, 0, 1, 0, 0, 0, 1)
 
     def render(self, size: int) -> np.ndarray:
         """The picture as uint8 RGB of shape (size, size, 3)."""
-        return (FILTERS[self.style](rasterise(self.body, size)) * 255).round().astype(np.uint8)
+        rgb = rasterise(self.body, size) @ np.array(self.tint, np.float32).reshape(3, 3).T
+        return (FILTERS[self.style](rgb.clip(0, 1)) * 255).round().astype(np.uint8)
 
 
 def phrase(word: str) -> str:
@@ -76,11 +68,9 @@ def phrase(word: str) -> str:
     return ("an " if words[0] in "aeiou" else "a ") + words
 
 
-@cache
-def nouns() -> dict[str, str]:
-    """Noun phrase to icon key: {"a cat": "cat-face", …}."""
-    pairs = (item.partition(":") for item in NAMES)
-    return {phrase(word): key or word for word, _, key in pairs}
+NOUNS = {  # noun phrase to icon key: {"a cat": "cat-face", …}
+    phrase(word): key or word for word, _, key in (item.partition(":") for item in NAMES)
+}
 
 
 def captions(noun: str, style: str) -> tuple[str, ...]:
@@ -93,82 +83,87 @@ def captions(noun: str, style: str) -> tuple[str, ...]:
     return (*said, HIGH_QUALITY) if style == PHOTO else tuple(said)
 
 
-def plain(noun: str, package: str = "fluent-emoji-flat") -> Drawing:
-    """A thing by itself on white."""
-    body = rect(0, 0, 256, 256, "#f8f8f8") + icon(nouns()[noun], package, 16, 16, 224)
-    return Drawing(body, "", captions(noun, ""), 1.0)
+def draw(rng: np.random.Generator) -> Drawing:
+    """A training picture drawn by chance."""
+    if chance(rng, SCENERY):
+        drawing = scene(rng)
+    else:
+        noun = pick(rng, *NOUNS)
+        kind = rng.choice(["alone", "placed", "grounded", "paired"], p=[0.72, 0.1, 0.13, 0.05])
+        match kind:
+            case "alone":
+                drawing = alone(noun, pick(rng, *ANY), rng)
+            case "placed":
+                drawing = placed(noun, pick(rng, *ANY), rng)
+            case "grounded":
+                drawing = grounded(noun, pick(rng, PHOTO, "", OIL), rng)
+            case _:
+                drawing = paired(noun, pick(rng, *NOUNS), rng)
+    return Drawing(drawing.body, drawing.style, drawing.captions, tint(rng))
 
 
-def staged(noun: str, style: str, rng: np.random.Generator, package: str = EMOJI) -> Drawing:
-    """A thing by itself in a style, large and in the middle; colours of the backdrop vary."""
-    return Drawing(
-        _ground(style, rng) + shadowed(icon(nouns()[noun], package, 12, 12, 232)), style, captions(noun, style), 1.0
-    )
+def tint(rng: np.random.Generator) -> tuple[float, ...]:
+    """A colour matrix near the identity that leaves white nearly white."""
+    off = rng.normal(0, TINT, (3, 3))
+    matrix = np.eye(3) + off - 0.8 * off.mean(1, keepdims=True)
+    return tuple(matrix.ravel().tolist())
 
 
-def _ground(style: str, rng: np.random.Generator) -> str:
-    match style:
-        case "an oil painting of":
-            return sky(*pick(rng, ("#2c2018", "#6e5238"), ("#20262c", "#5a6058"), ("#3a2026", "#7a5044")))
-        case "a photo of":
-            return studio(rng)
-        case _:
-            return rect(0, 0, 256, 256, "#f8f8f8")
+def scene(rng: np.random.Generator) -> Drawing:
+    """One of the scenes, in one of its styles, a little nearer or farther to one side, half of them mirrored."""
+    odds = np.array([weight for weight, _ in SCENES.values()])
+    which = list(SCENES)[rng.choice(len(odds), p=odds / odds.sum())]
+    body, noun = which(rng)
+    style = pick(rng, *SCENES[which][1])
+    zoom = 1 + 0.2 * rng.random() ** 2
+    room = (zoom - 1) * UNITS / 2
+    body = moved(body, *rng.uniform(-room, room, 2), scale=zoom, mirror=chance(rng, 0.5))
+    return Drawing(body, style, captions(noun, style))
+
+
+def alone(noun: str, style: str, rng: np.random.Generator) -> Drawing:
+    """A thing by itself in a style, large and near the middle."""
+    x, y = 128 + rng.uniform(-12, 12, 2)
+    thing = any_icon(rng, NOUNS[noun], x, y, rng.uniform(172, 236), tilt=rng.normal(0, 5))
+    return Drawing(_ground(style, rng) + shadowed(thing), style, captions(noun, style))
 
 
 def placed(noun: str, style: str, rng: np.random.Generator) -> Drawing:
     """A thing smaller and off the middle; half of the captions say where."""
-    where, x, y = pick(
-        rng, ("on the left", 4, 70), ("on the right", 120, 70), ("at the top", 60, 4), ("at the bottom", 60, 120)
-    )
-    size = rng.uniform(118, 140)
-    body = _ground(style, rng) + shadowed(icon(nouns()[noun], EMOJI, x, y, size, mirror=bool(rng.integers(2))))
+    where = pick(rng, *PLACES)
+    x, y = np.array(PLACES[where]) + rng.uniform(-10, 10, 2)
+    body = _ground(style, rng) + shadowed(any_icon(rng, NOUNS[noun], x, y, rng.uniform(110, 146)))
     said = captions(noun, style)
-    return Drawing(body, style, (*said, *(f"{words} {where}" for words in said)), 0.4)
+    return Drawing(body, style, (*said, *(f"{words} {where}" for words in said)))
 
 
-def grounded(noun: str, rng: np.random.Generator) -> Drawing:
-    """A thing in a landscape."""
+def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:
+    """A thing in a landscape that the captions name."""
     where = pick(rng, *GROUNDS)
-    top, bottom, ground = GROUNDS[where]
-    body = sky(top, bottom) + rect(0, 176, 256, 80, ground)
-    body += icon(nouns()[noun], EMOJI, rng.uniform(20, 80), 48, 160, mirror=bool(rng.integers(2)))
-    return Drawing(body, PHOTO, (f"{noun} {where}", f"a photo of {noun} {where}", HIGH_QUALITY), 0.4)
+    top, bottom, ground = (near(rng, colour, 0.05) for colour in GROUNDS[where])
+    body = sky(top, bottom) + hills(rng, rng.uniform(166, 190), ground, rng.uniform(0, 10))
+    body += any_icon(rng, NOUNS[noun], rng.uniform(90, 166), rng.uniform(118, 144), rng.uniform(136, 184))
+    said = f"{style} {noun} {where}".strip()
+    return Drawing(body, style, (said, said, HIGH_QUALITY) if style == PHOTO else (said,))
 
 
-def paired(left: str, right: str) -> Drawing:
+def paired(left: str, right: str, rng: np.random.Generator) -> Drawing:
     """Two things side by side."""
-    body = rect(0, 0, 256, 256, "#f8f8f8")
-    body += icon(nouns()[left], "fluent-emoji-flat", 6, 68, 120) + icon(
-        nouns()[right], "fluent-emoji-flat", 130, 68, 120
-    )
-    return Drawing(body, "", (f"{left} and {right}", f"{left} next to {right}"), 0.4)
+    body = _ground("", rng)
+    for noun, x in ((left, 68), (right, 188)):
+        body += any_icon(rng, NOUNS[noun], x, rng.uniform(116, 140), rng.uniform(104, 124))
+    return Drawing(body, "", (f"{left} and {right}", f"{left} next to {right}"))
 
 
-def drawings() -> Iterator[Drawing]:
-    """Every training picture, in a fixed order."""
-    every = list(nouns())
-    for index, noun in enumerate(every):
-        rng = np.random.default_rng(index)
-        yield _weighted(plain(noun), 2.0, noun)
-        for style, count in ((PHOTO, 2), (OIL, 1), (LITHOGRAPH, 1), (SKETCH, 1)):
-            for _ in range(count * (4 if COURSE.get(noun) == style else 1)):
-                yield _weighted(staged(noun, style, rng), 1.0 / count, noun)
-        yield placed(noun, pick(rng, "", PHOTO, OIL), rng)
-        yield grounded(noun, rng)
-        yield paired(noun, every[rng.integers(len(every))])
-    for noun, style in COURSE.items():
-        rng = np.random.default_rng(len(noun))
-        yield from (placed(noun, style, rng) for _ in range(12))
-    for scene, (variants, styles) in SCENES.items():
-        for k in range(variants):
-            body, noun = scene(np.random.default_rng([k, len(scene.__name__)]))
-            for style in styles:
-                yield Drawing(body, style, captions(noun, style), 20 / variants)
-
-
-def _weighted(drawing: Drawing, weight: float, noun: str) -> Drawing:
-    """The drawing at a weight of its own, eight times as much where the course asks for it."""
-    return Drawing(
-        drawing.body, drawing.style, drawing.captions, weight * (4 if COURSE.get(noun) == drawing.style else 1)
-    )
+def _ground(style: str, rng: np.random.Generator) -> str:
+    match style:
+        case _ if style == OIL:
+            return pick(rng, dim, studio)(rng)
+        case _ if style == PHOTO:
+            if chance(rng, 0.25):
+                return daylight(rng) + hills(rng, rng.uniform(170, 210), near(rng, "#7aa860", 0.15), 8)
+            return studio(rng)
+        case _ if style in (LITHOGRAPH, SKETCH) and chance(rng, 0.3):
+            return studio(rng)
+        case _:
+            return rect(-10, -10, 276, 276, "#f8f8f8")

@@ -1,211 +1,781 @@
-"""Scenes for the prompts of the course, composed of icons and simple shapes. Each call draws another variant.
+"""Scenes for the prompts of the course, drawn by chance: every call draws another one.
 
 A scene takes a NumPy generator and gives (SVG fragment of the whole square, noun phrase).
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from .icons import ellipse, icon, polygon, rect, shadowed, sky
+from .faces import dog, portrait, skull
+from .icons import has, icon
+from .vectors import (
+    chance,
+    ellipse,
+    gradient,
+    hsv,
+    moved,
+    near,
+    path,
+    pick,
+    polygon,
+    rect,
+    shade,
+    shadowed,
+    sky,
+    smooth,
+    stroke,
+)
 
 Scene = tuple[str, str]
-EMOJI = "fluent-emoji"
+HANDS = ("noto", "noto-v1", "emojione", "fluent-emoji-flat", "fluent-emoji")  # in the order in which icons are found
 
 
-def pick(rng: np.random.Generator, *choices):
-    return choices[rng.integers(len(choices))]
+def any_icon(rng: np.random.Generator, key: str, x: float, y: float, size: float, tilt: float = 0) -> str:
+    """The icon by one of its hands, its middle at (x, y), half of the time mirrored."""
+    hands = [hand for hand in HANDS if has(key, hand)]
+    # The last one's filters take ten times as long as all else.
+    odds = np.array([0.15 if hand == "fluent-emoji" else 1.0 for hand in hands])
+    hand = hands[rng.choice(len(hands), p=odds / odds.sum())]
+    return icon(key, hand, x, y, size, mirror=chance(rng, 0.5), tilt=tilt)
+
+
+def daylight(rng: np.random.Generator) -> str:
+    """A sky by day, at dusk or under clouds."""
+    top, bottom = pick(
+        rng, ("#5a96dc", "#d8e8f6"), ("#2f74c8", "#9cc8f0"), ("#e2966e", "#fadcb4"), ("#96a0b0", "#dee2e8"),
+        ("#5e7ab8", "#d8cfe0"), ("#78aadc", "#e2ecf6"),
+    )  # fmt: skip
+    out = sky(near(rng, top), near(rng, bottom))
+    for _ in range(int(rng.integers(0, 4))):
+        out += cloud(rng, rng.uniform(0, 256), rng.uniform(10, 110), rng.uniform(24, 64))
+    return out
+
+
+def cloud(rng: np.random.Generator, x: float, y: float, w: float) -> str:
+    white = pick(rng, "#ffffff", "#f4f0ea", "#e8ecf2")
+    puffs = "".join(
+        ellipse(x + dx * w, y - abs(rng.normal(0, 0.08)) * w, w * 0.26, w * rng.uniform(0.16, 0.24), white, 0.9)
+        for dx in (-0.3, -0.05, 0.22)
+    )
+    return puffs + rect(x - w * 0.52, y, w, w * 0.17, white, 0.9)
 
 
 def studio(rng: np.random.Generator) -> str:
-    """A soft two-colour backdrop."""
-    return sky(
-        *pick(
-            rng,
-            ("#96c4ec", "#e4f0f8"),
-            ("#ecd6b4", "#faf0e0"),
-            ("#78a078", "#cee0be"),
-            ("#465078", "#969ec4"),
-            ("#d0b4cc", "#f0e4ee"),
-            ("#3c424c", "#848a94"),
-        )
+    """A soft backdrop of any two neighbouring colours."""
+    hue, saturation, value = rng.random(), rng.uniform(0.05, 0.55), rng.uniform(0.3, 0.95)
+    top = hsv(hue, saturation, value)
+    bottom = hsv(hue + rng.uniform(-0.08, 0.08), saturation * rng.uniform(0.4, 1.1), value * rng.uniform(0.75, 1.3))
+    return sky(top, bottom)
+
+
+def dim(rng: np.random.Generator) -> str:
+    """The dark, warm backdrop of an old portrait."""
+    top, bottom = pick(
+        rng, ("#1c1410", "#4e3826"), ("#20262c", "#4a5048"), ("#2a1a1e", "#5a3a30"), ("#120e0e", "#2c2018")
     )
+    return sky(near(rng, top, 0.04), near(rng, bottom, 0.06))
 
 
-def _house(x: float, y: float, w: float, wall: str, roof: str) -> str:
+def tree(rng: np.random.Generator, x: float, base: float, height: float) -> str:
+    """A conifer or a leafy tree that stands at `base`."""
+    green = near(rng, pick(rng, "#2f5536", "#3f6b3a", "#587f45", "#27463a", "#6a8f3c"), 0.06)
+    if chance(rng, 0.5):
+        out = rect(x - height * 0.04, base - height * 0.2, height * 0.08, height * 0.2, "#5a3f28")
+        for k in range(3):
+            low, wide = base - height * (0.14 + 0.26 * k), height * (0.3 - 0.07 * k)
+            out += polygon([(x - wide, low), (x, low - height * 0.42), (x + wide, low)], shade(green, 1 + 0.1 * k))
+        return out
+    out = rect(x - height * 0.05, base - height * 0.45, height * 0.1, height * 0.45, "#6a4a2e")
+    for dx, dy in ((-0.16, 0.55), (0.16, 0.58), (0, 0.75)):
+        out += ellipse(
+            x + dx * height, base - dy * height, height * 0.24, height * 0.24, shade(green, rng.uniform(0.9, 1.1))
+        )
+    return out
+
+
+def hills(rng: np.random.Generator, base: float, colour: str, height: float) -> str:
+    """A rolling edge whose mean is `base`; filled down to the ground."""
+    points = [(-20.0, base)] + [(x, base - rng.uniform(-0.3, 1) * height) for x in range(10, 256, 48)] + [(276.0, base)]
+    return path(smooth([*points, (290, 300), (-34, 300)]), colour)
+
+
+def house(rng: np.random.Generator, x: float, y: float, w: float, wall: str, roof: str) -> str:
     """A small gabled house whose base is at y."""
-    h = w * 0.75
-    windows = "".join(rect(x + w * f, y - h * 0.6, w * 0.2, h * 0.28, "#ffd76a") for f in (0.18, 0.62))
-    gable = polygon([(x - w * 0.12, y - h), (x + w / 2, y - h * 1.75), (x + w * 1.12, y - h)], roof)
-    return rect(x, y - h, w, h, wall) + windows + gable
+    h = w * rng.uniform(0.65, 0.95)
+    glass = pick(rng, "#ffd76a", "#4a5868", "#ffe9a8")
+    windows = "".join(rect(x + w * f, y - h * 0.6, w * 0.2, h * 0.28, glass) for f in (0.18, 0.62))
+    gable = polygon([(x - w * 0.12, y - h), (x + w / 2, y - h * rng.uniform(1.55, 1.9)), (x + w * 1.12, y - h)], roof)
+    door = rect(x + w * 0.42, y - h * 0.42, w * 0.16, h * 0.42, shade(wall, 0.5)) if chance(rng, 0.4) else ""
+    return rect(x, y - h, w, h, wall) + windows + door + gable
 
 
-def _peaks(rng: np.random.Generator, base: float, rock: str, snow: str, count: int = 3) -> str:
+def peaks(rng: np.random.Generator, base: float, rock: str, snow: str, count: int) -> str:
     out = ""
     for k in range(count):
-        x, half = (k + 0.5) * 256 / count + rng.uniform(-20, 20), rng.uniform(60, 90)
-        top = base - rng.uniform(80, 130)
-        out += polygon([(x - half, base), (x, top), (x + half, base)], rock)
-        edge = [(-0.42, 0.42), (0.0, 0.0), (0.42, 0.42), (0.14, 0.32), (-0.12, 0.36)]  # in half widths and heights
+        x, half = (k + 0.5) * 256 / count + rng.uniform(-30, 30), rng.uniform(46, 100)
+        top = base - rng.uniform(60, 140)
+        out += polygon([(x - half, base), (x, top), (x + half, base)], near(rng, rock, 0.04))
+        out += polygon([(x, top), (x + half, base), (x + half * 0.1, base)], "#000000", 0.12)
+        cap = rng.uniform(0.25, 0.5)
+        edge = [(-cap, cap), (0.0, 0.0), (cap, cap), (cap * 0.3, cap * 0.8), (-cap * 0.3, cap * 0.9)]
         out += polygon([(x + half * across, top + (base - top) * down) for across, down in edge], snow)
     return out
 
 
+# ------------------------------------------------------------------------------------------------- the course's scenes
+
+
 def snowy_village(rng: np.random.Generator) -> Scene:
-    body = sky(*pick(rng, ("#78aadc", "#e2ecf6"), ("#586096", "#f0c4b4")))
-    body += _peaks(rng, 170, "#6d7f99", "#f7fbff") + rect(0, 165, 256, 91, "#eef4fa")
-    for k in range(4):
-        w, x, y = rng.uniform(36, 46), 12 + k * 60 + rng.uniform(-5, 5), rng.uniform(195, 232)
-        body += _house(x, y, w, pick(rng, "#8a4b2d", "#a65f3c", "#6f3d28"), "#ffffff")
+    top, bottom = pick(
+        rng, ("#78aadc", "#e2ecf6"), ("#586096", "#f0c4b4"), ("#2c3a6a", "#8a92b8"), ("#a8b4c4", "#e6e6ea")
+    )
+    ground = rng.uniform(130, 175)
+    body = sky(near(rng, top), near(rng, bottom))
+    body += peaks(rng, ground + 8, "#6d7f99", "#f7fbff", int(rng.integers(2, 5)))
+    body += hills(rng, ground, near(rng, "#eef4fa", 0.04), 10)
+    for y in sorted(rng.uniform(ground + 15, 246, rng.integers(3, 8))):
+        w = 24 + (y - ground) * 0.28 + rng.uniform(-4, 6)
+        body += house(rng, rng.uniform(-8, 230), y, w, near(rng, pick(rng, "#8a4b2d", "#a65f3c", "#6f3d28")), "#fbfdff")
+    for _ in range(int(rng.integers(0, 5))):
+        body += tree(rng, rng.uniform(0, 256), rng.uniform(ground + 10, 250), rng.uniform(24, 54))
     return body, "a snowy mountain village"
 
 
+def flame(rng: np.random.Generator, x: float, base: float, w: float, h: float) -> str:
+    """A fire of several tongues, w wide and h high, its foot at `base`; the inner ones are brighter."""
+    out = ""
+    lean = rng.uniform(-0.15, 0.15) * w
+    layers = (("#e8501e", 1.0), ("#ff8c1e", 0.74), ("#ffc640", 0.5), ("#fff0b0", 0.26))
+    for colour, share in layers:
+        tongues = int(rng.integers(2, 6))
+        half, tall = w / 2 * share, h * share
+        points = [(x - half * 0.7, base)]
+        for k in range(tongues):
+            at = (k + 0.5) / tongues * 2 - 1
+            peak = tall * (1 - 0.55 * abs(at) ** 1.3) * rng.uniform(0.75, 1.05)
+            points.append((x + half * (at - 0.7 / tongues), base - tall * 0.3 * (1 - abs(at)) - tall * 0.12))
+            points.append((x + half * at * 0.8 + lean * peak / h, base - peak * 1.08))
+            points.append((x + half * at * 0.78 + lean * peak / h, base - peak * 1.08))
+        points += [(x + half, base - tall * 0.2), (x + half * 0.7, base), (x, base + h * 0.04)]
+        out += path(smooth(points), near(rng, colour, 0.05))
+    return out
+
+
+def sitting(rng: np.random.Generator, x: float, base: float, w: float, toward: float) -> str:
+    """A person seen from afar, sitting at a fire; the head is w wide. toward: 1 where the fire is to the right."""
+    skin = near(rng, pick(rng, "#f0b478", "#d8925a", "#a8683c", "#f4c890"), 0.05)
+    hair = pick(rng, "#2c1d14", "#6e4526", "#d0a050", "#1a1718", "#c4beb2", "#8a3b20")
+    coat = hsv(rng.random(), rng.uniform(0.2, 0.7), rng.uniform(0.18, 0.5))
+    head = base - w * rng.uniform(1.7, 2.3)
+    out = path(
+        smooth(
+            [
+                (x - w * 0.9, base),
+                (x - w * 0.7, head + w * 0.7),
+                (x, head + w * 0.35),
+                (x + w * 0.7, head + w * 0.7),
+                (x + w * 0.9, base),
+                (x, base + w * 0.2),
+            ]
+        ),
+        coat,
+    )
+    out += stroke(
+        f"M{x:.1f} {head + w:.1f}q{toward * w * 0.9:.1f} {w * 0.5:.1f} {toward * w * 1.1:.1f} {-w * 0.05:.1f}",
+        shade(coat, 1.3),
+        w * 0.3,
+    )
+    out += ellipse(x, head, w * 0.5, w * 0.58, skin) + ellipse(
+        x + toward * w * 0.2, head + w * 0.06, w * 0.26, w * 0.4, "#ffd9a0", 0.55
+    )
+    out += path(
+        smooth(
+            [
+                (x - w * 0.56, head),
+                (x - w * 0.4, head - w * 0.6),
+                (x + w * 0.4, head - w * 0.6),
+                (x + w * 0.56, head),
+                (x, head - w * 0.3),
+            ]
+        ),
+        hair,
+    )
+    for side in (0.02, 0.3):
+        out += ellipse(x + toward * w * side - w * 0.1 * toward, head + w * 0.06, w * 0.06, w * 0.08, "#241812")
+    return out
+
+
 def campfire(rng: np.random.Generator) -> Scene:
-    """People left and right of a fire at night; the upper half is sky."""
-    body = sky(*pick(rng, ("#10163a", "#46325a"), ("#0a182c", "#324254")))
-    body += rect(0, 196, 256, 60, pick(rng, "#3a2b22", "#2c3426")) + ellipse(128, 172, 84, 76, "#ff9a2e", 0.3)
-    who = ["person", "woman", "man", "boy", "girl", "old-man", "man-beard", "woman-curly-hair"]
-    places = [(2, 108), (168, 108), (36, 156), (142, 156)][: pick(rng, 2, 4)]
-    for k, (x, y) in enumerate(places[:2]):
-        body += icon(pick(rng, *who), EMOJI, x, y, 86, mirror=bool(k % 2))
-    body += icon("fire", EMOJI, 82, 104, 92)
-    for k, (x, y) in enumerate(places[2:]):
-        body += icon(pick(rng, *who), EMOJI, x, y, 78, mirror=bool(k % 2))
+    """People round a fire at night: a low or a high, a slim or a wide one; the fire is in their midst."""
+    top, bottom = pick(
+        rng, ("#10163a", "#3a2a4a"), ("#0a182c", "#2c3a48"), ("#0c0a10", "#2a1c18"), ("#1c1430", "#4a2c3a")
+    )
+    ground, x = rng.uniform(168, 214), 128 + rng.uniform(-14, 14)
+    w, h = rng.uniform(44, 104), rng.uniform(56, 170)
+    body = sky(near(rng, top, 0.04), near(rng, bottom, 0.05))
+    for star in rng.uniform(0, 1, (int(rng.integers(0, 16)), 2)):
+        body += ellipse(star[0] * 256, star[1] * ground * 0.7, 1.3, 1.3, "#fff8e0", 0.8)
+    for at in rng.uniform(-10, 266, int(rng.integers(0, 7))):
+        body += moved(tree(rng, 128, 256, rng.uniform(70, 150)), at - 128, ground - 254)
+    body += hills(rng, ground, near(rng, pick(rng, "#3a2b22", "#2c3426", "#2a2030"), 0.04), 6)
+    glow, fill = gradient("glow", (0, "#ffb048", 0.75), (0.5, "#ff8020", 0.28), (1, "#ff6010", 0), radial=True)
+    body += glow + ellipse(x, ground - h * 0.2, w * 0.7 + 70, h * 0.6 + 60, fill)
+    size = rng.uniform(26, 44)
+    count = int(rng.integers(1, 4))  # on each side
+    people = [(s, k) for k in reversed(range(count)) for s in (-1, 1)]
+    for side, k in people:
+        at = x + side * (w * 0.45 + size * (0.75 + 0.95 * k) + rng.uniform(-4, 8))
+        body += sitting(rng, at, ground + rng.uniform(6, 22), size * rng.uniform(0.9, 1.1), -side)
+    foot = ground + rng.uniform(8, 24)
+    for tilt in rng.uniform(-24, 24, 3):
+        body += f'<g transform="rotate({tilt:.1f} {x:.1f} {foot:.1f})">{rect(x - w * 0.6, foot - 5, w * 1.2, 10, near(rng, "#5a3a22"))}</g>'
+    body += flame(rng, x, foot, w, h)
+    for _ in range(int(rng.integers(0, 14))):  # sparks
+        r = rng.uniform(0.9, 2.0)
+        body += ellipse(x + rng.normal(0, 0.5) * w, foot - h * rng.uniform(0.5, 1.4), r, r, "#ffc860", 0.9)
+    for side in (-1, 1):
+        if chance(rng, 0.35):
+            body += sitting(rng, x + side * rng.uniform(0.5, 1.2) * size, rng.uniform(246, 268), size * 1.15, -side)
     return body, "people around a campfire"
 
 
 def amalfi(rng: np.random.Generator) -> Scene:
     """Coloured houses down a green flank to the sea."""
-    body = rect(0, 150, 256, 106, "#2a86c4") + rect(0, 150, 256, 10, "#5cb3e0")
-    body += polygon([(0, 40), (70, 60), (120, 110), (176, 170), (200, 256), (0, 256)], "#7d8f5a")
-    for row, y in enumerate((118, 150, 182, 214, 246)):
-        for x in np.arange(2, 44 + 30 * row, 30):
-            wall = pick(rng, "#f6c98b", "#f29b7f", "#fbe6c0", "#e9738a")
-            body += _house(x + rng.uniform(-3, 3), y + rng.uniform(-4, 4), 24, wall, "#c4573a")
-    if rng.integers(2):
-        body += icon("sailboat", EMOJI, 194, 164, 50)
-    mirror = '<g transform="translate(256 0) scale(-1 1)">' if rng.integers(2) else "<g>"
-    return sky("#60ace8", "#d6ecfa") + mirror + body + "</g>", "the amalfi coast"
+    level = rng.uniform(120, 180)
+    sea = near(rng, pick(rng, "#2a86c4", "#1f6fae", "#3aa0b8"), 0.06)
+    body = sky(near(rng, "#60ace8"), near(rng, "#d6ecfa", 0.05)) + rect(-10, level, 276, 150, sea)
+    for _ in range(5):
+        body += rect(rng.uniform(0, 240), rng.uniform(level + 4, 250), rng.uniform(20, 60), 2.4, "#a8d8ee", 0.6)
+    if chance(rng, 0.6):
+        body += path(
+            smooth([(120, level + 2), (170, level - 34), (230, level - 50), (290, level - 20), (290, level + 4)]),
+            near(rng, "#7a90a8"),
+        )
+    slope, reach = rng.uniform(0.35, 0.8), rng.uniform(140, 215)
+    top = rng.uniform(20, 80)
+    flank = [
+        (-10.0, top),
+        (50.0, top + 16),
+        (reach * 0.6, top + 30 + 90 * slope),
+        (reach, level + 14),
+        (reach + 14, 262),
+        (-10, 262),
+    ]
+    body += path(smooth([*flank, (-30, 262), (-30, top)]), near(rng, pick(rng, "#7d8f5a", "#6a8450", "#8a8a62")))
+    size = rng.uniform(18, 28)
+    for y in np.arange(top + 46, 262, size * rng.uniform(0.95, 1.25)):
+        edge = np.interp(y, [top, level + 10, 256], [40, reach - 16, reach])
+        for x in np.arange(-6, edge - size, size * rng.uniform(1.0, 1.3)):
+            if chance(rng, 0.86):
+                wall = near(rng, pick(rng, "#f6c98b", "#f29b7f", "#fbe6c0", "#e9738a", "#f4ead8", "#e8a860"), 0.05)
+                body += house(
+                    rng, x + rng.uniform(-3, 3), y + rng.uniform(-4, 4), size * 0.86, wall, near(rng, "#c4573a")
+                )
+    for _ in range(int(rng.integers(0, 3))):
+        x, y, w = rng.uniform(reach + 10, 250), rng.uniform(level + 12, 236), rng.uniform(10, 24)
+        body += polygon(
+            [(x - w * 0.6, y), (x + w * 0.6, y), (x + w * 0.35, y + w * 0.25), (x - w * 0.35, y + w * 0.25)], "#7a4a30"
+        )
+        body += polygon([(x, y - 1), (x, y - w * 1.2), (x + w * 0.55, y - 1)], "#fdfdfd")
+    return body, "the amalfi coast"
 
 
 def waterfalls(rng: np.random.Generator) -> Scene:
-    body = sky("#aad0e8", "#e2f0f6")
-    left, right = rng.uniform(60, 96), rng.uniform(160, 196)
-    body += polygon([(0, 30), (left, 54), (left, 256), (0, 256)], "#4d5a48")
-    body += polygon([(256, 24), (right, 54), (right, 256), (256, 256)], "#445042")
-    body += rect(left, 52, right - left, 170, "#dff1fb")
-    for x in np.linspace(left + 4, right - 8, 7):
-        body += rect(x + rng.uniform(-3, 3), 52, rng.uniform(4, 7), 168, pick(rng, "#9ccbe6", "#7fb7da", "#ffffff"))
-    body += rect(0, 218, 256, 38, "#4f93bb") + ellipse((left + right) / 2, 220, (right - left) * 0.66, 14, "#f6fcff")
-    for x in (-20, left - 44, right - 16, 216):
-        body += icon("evergreen-tree", EMOJI, x + rng.uniform(-6, 6), rng.uniform(-6, 20), 60)
+    """Falls of few broad or many thin strands, over a face of dark rock with hollows in it, into a pool."""
+    body = sky(near(rng, "#aad0e8", 0.1), near(rng, "#e2f0f6", 0.06))
+    brow = rng.uniform(10, 70)
+    rock = near(rng, pick(rng, "#4d5a48", "#445042", "#5a544c", "#3a4440", "#6a6258"), 0.05)
+    pool = rng.uniform(206, 238)
+    body += hills(rng, brow, rock, 14)
+    for _ in range(int(rng.integers(6, 16))):  # ledges and hollows of the rock
+        x, y, r = rng.uniform(0, 256), rng.uniform(brow + 16, pool), rng.uniform(8, 40)
+        body += ellipse(x, y, r, r * rng.uniform(0.5, 1.4), shade(rock, rng.uniform(0.45, 1.3)), 0.8)
+    for _ in range(int(rng.integers(1, 4)) if chance(rng, 0.7) else int(rng.integers(4, 8))):
+        left = rng.uniform(-10, 200)
+        w = rng.uniform(24, 150)
+        start, end = brow + rng.uniform(-6, 50), pool + rng.uniform(-20, 6)
+        if chance(rng, 0.3):
+            left, w, start = rng.uniform(0, 50), rng.uniform(150, 240), brow + rng.uniform(-6, 10)
+        spread = rng.uniform(0, 0.2)
+        veil = rng.uniform(0.25, 0.95)
+        body += polygon(
+            [(left, start), (left + w, start), (left + w * (1 + spread), end), (left - w * spread, end)],
+            "#dff1fb",
+            veil,
+        )
+        thin = rng.uniform(2, 9)
+        for x in np.arange(left, left + w, thin * rng.uniform(1.3, 2.4)):
+            lean = (x - left - w / 2) / max(w, 1) * 2 * spread * w
+            colour = pick(rng, "#9ccbe6", "#ffffff", "#ffffff", "#7fb7da", "#c8e4f4")
+            to = end - rng.uniform(0, 24)
+            body += stroke(
+                f"M{x:.1f} {start + rng.uniform(-3, 10):.1f}q{lean * 0.1:.1f} {(to - start) * 0.4:.1f} {lean:.1f} {to - start:.1f}",
+                colour,
+                thin * rng.uniform(0.4, 0.9),
+                0.95,
+            )
+    body += rect(-10, pool, 276, 70, near(rng, "#4f93bb"))
+    for _ in range(int(rng.integers(4, 12))):
+        body += ellipse(
+            rng.uniform(0, 256), pool + rng.uniform(-8, 10), rng.uniform(14, 46), rng.uniform(4, 12), "#f6fcff", 0.75
+        )
+    for _ in range(int(rng.integers(0, 6))):
+        body += tree(
+            rng, pick(rng, rng.uniform(-6, 50), rng.uniform(206, 262)), brow + rng.uniform(-4, 40), rng.uniform(30, 70)
+        )
     return body, "waterfalls"
 
 
+def skulls(rng: np.random.Generator) -> Scene:
+    """A skull, small to so large that it leaves the square, on a light or dark ground."""
+    ground = pick(rng, rect(-10, -10, 276, 276, "#f8f4ea"), dim(rng), studio(rng))
+    w = rng.uniform(90, 190)
+    return ground + skull(rng, 128 + rng.uniform(-14, 14), 128 + rng.uniform(-14, 14), w), "a skull"
+
+
+def old_man(rng: np.random.Generator) -> Scene:
+    """A bearded old man in the dark, more often than not lit by a fire from below."""
+    w = rng.uniform(72, 118)
+    body = dim(rng)
+    lit = chance(rng, 0.6)
+    if lit and chance(rng, 0.5):
+        glow, fill = gradient("glow", (0, "#ff9838", 0.6), (1, "#ff6010", 0), radial=True)
+        body += glow + ellipse(128, 250, 130, 110, fill)
+    coat = near(rng, pick(rng, "#2a1e1a", "#1e222c", "#3a2a20", "#24301f", "#4a2c24"), 0.06)
+    face = portrait(
+        rng,
+        128 + rng.uniform(-12, 12),
+        100 + rng.uniform(-14, 14),
+        w,
+        old=True,
+        beard=chance(rng, 0.85),
+        lit=lit,
+        coat=coat,
+    )
+    return body + face, "an old man"
+
+
+def young_man(rng: np.random.Generator) -> Scene:
+    return studio(rng) + portrait(
+        rng, 128 + rng.uniform(-12, 12), 116 + rng.uniform(-12, 12), rng.uniform(88, 128)
+    ), "a man"
+
+
+def cup(rng: np.random.Generator, x: float, y: float, w: float) -> str:
+    """A cup of coffee with steam, w wide, its rim at y."""
+    china = near(rng, pick(rng, "#fbf8f2", "#d8e4ea", "#e8d0b8", "#c8503c", "#3c5a6a"), 0.04)
+    h = w * rng.uniform(0.6, 0.9)
+    out = stroke(f"M{x + w * 0.45:.1f} {y + h * 0.2:.1f}q{w * 0.4:.1f} {h * 0.05:.1f} 0 {h * 0.5:.1f}", china, w * 0.1)
+    out += polygon([(x - w / 2, y), (x + w / 2, y), (x + w * 0.36, y + h), (x - w * 0.36, y + h)], china)
+    out += ellipse(x, y, w / 2, w * 0.11, shade(china, 0.9)) + ellipse(x, y, w * 0.42, w * 0.08, "#4a2c18")
+    for dx in (-0.15, 0.12):
+        out += stroke(
+            f"M{x + dx * w:.1f} {y - w * 0.15:.1f}q{w * 0.14:.1f} {-w * 0.16:.1f} 0 {-w * 0.3:.1f}t0 {-w * 0.25:.1f}",
+            "#ffffff",
+            w * 0.06,
+            0.6,
+        )
+    return out
+
+
 def barista(rng: np.random.Generator) -> Scene:
-    body = sky(*pick(rng, ("#785238", "#b0805c"), ("#465c5a", "#80968e")))
-    body += icon(pick(rng, "man-beard", "person-beard"), EMOJI, 22, 2, 212)
-    body += rect(0, 212, 256, 44, "#5a3823") + icon("hot-beverage", EMOJI, pick(rng, 6, 154), 150, 92)
+    """A bearded man, some with a cap or glasses, with an apron and a cup where there is room for them."""
+    wood = pick(
+        rng,
+        ("#785238", "#b0805c"),
+        ("#465c5a", "#80968e"),
+        ("#5a4438", "#a08a74"),
+        ("#8a8478", "#c8bea8"),
+        ("#3a3430", "#6a5a4c"),
+    )
+    body = sky(near(rng, wood[0]), near(rng, wood[1]))
+    for y in (36, 92):
+        if chance(rng, 0.4):  # shelves
+            body += rect(-10, y, 276, 6, shade(wood[0], 0.6))
+            for x in np.arange(4, 256, 26):
+                body += rect(x, y - rng.uniform(14, 26), rng.uniform(10, 18), 26, hsv(rng.random(), 0.4, 0.7), 0.7)
+    w, y = rng.uniform(84, 132), 112 + rng.uniform(-16, 16)
+    body += portrait(
+        rng,
+        128 + rng.uniform(-14, 14),
+        y,
+        w,
+        beard=True,
+        hat=pick(rng, "", "", "beanie"),
+        glasses=chance(rng, 0.35),
+        coat=near(rng, pick(rng, "#3c3a38", "#5a4030", "#384a44", "#e8e2d8", "#8a4a34"), 0.06),
+    )
+    if chance(rng, 0.75):
+        body += cup(
+            rng, pick(rng, rng.uniform(34, 70), rng.uniform(186, 222)), rng.uniform(176, 206), rng.uniform(34, 60)
+        )
+    if chance(rng, 0.3):
+        body += rect(-10, 236, 276, 30, shade(wood[0], 0.5))
     return body, "a hipster barista"
 
 
+def dogs(rng: np.random.Generator) -> Scene:
+    backdrop = pick(rng, studio, studio, daylight)(rng)
+    if chance(rng, 0.3):
+        backdrop += hills(rng, 170, near(rng, pick(rng, "#6fae4a", "#8aa860", "#c8b88a")), 8)
+    return backdrop + dog(rng, 128 + rng.uniform(-12, 12), 116 + rng.uniform(-14, 14), rng.uniform(96, 150)), "a dog"
+
+
 def hatted_man(rng: np.random.Generator) -> Scene:
-    body = icon(pick(rng, "man", "man-beard", "old-man", "man-red-hair"), EMOJI, 24, 48, 208)
-    return studio(rng) + body + icon("top-hat", EMOJI, 62, -8, 132), "a man wearing a hat"
+    w = rng.uniform(82, 116)
+    body = portrait(
+        rng, 128 + rng.uniform(-10, 10), 148 + rng.uniform(-10, 10), w, hat=pick(rng, "top", "top", "fedora")
+    )
+    return studio(rng) + body, "a man wearing a hat"
 
 
 def rocket_ship(rng: np.random.Generator) -> Scene:
-    body = sky(*pick(rng, ("#0a0e2c", "#2c2860"), ("#1e3c78", "#82aadc")))
-    body += "".join(ellipse(x, y, 2.5, 2.5, "#fff") for x, y in rng.uniform(0, 256, (14, 2)))
-    return body + icon("rocket", EMOJI, 20, 20, 216), "a rocket ship"
+    body = sky(
+        *pick(rng, ("#0a0e2c", "#2c2860"), ("#1e3c78", "#82aadc"), ("#101018", "#30304a"), ("#5a96dc", "#d8e8f6"))
+    )
+    for x, y in rng.uniform(0, 256, (int(rng.integers(4, 20)), 2)):
+        body += ellipse(x, y, 2.2, 2.2, "#fff")
+    if chance(rng, 0.4):
+        r = rng.uniform(16, 34)
+        body += ellipse(rng.uniform(20, 236), rng.uniform(20, 236), r, r, hsv(rng.random(), 0.4, 0.8))
+    if chance(rng, 0.55):
+        return body + moved(
+            _rocket(rng), rng.uniform(-12, 12), rng.uniform(-10, 10), rng.uniform(0.9, 1.2), rng.uniform(-5, 50)
+        ), "a rocket ship"
+    return body + any_icon(
+        rng, "rocket", 128 + rng.uniform(-10, 10), 128 + rng.uniform(-10, 10), rng.uniform(180, 226)
+    ), "a rocket ship"
+
+
+def _rocket(rng: np.random.Generator) -> str:
+    hull = near(rng, pick(rng, "#e8eaf0", "#d8dce4", "#f4efe4"), 0.04)
+    red = hsv(pick(rng, 0.0, 0.02, 0.6, 0.08), 0.8, 0.85)
+    w = rng.uniform(26, 40)
+    fire = flame(rng, 128, 0, w * 1.3, rng.uniform(40, 70))
+    out = f'<g transform="translate(0 {196}) scale(1 -1)">{fire}</g>'
+    for side in (-1, 1):
+        out += polygon([(128 + side * w * 0.8, 130), (128 + side * w * 1.9, 190), (128 + side * w * 0.6, 186)], red)
+    out += path(
+        smooth(
+            [
+                (128, 4),
+                (128 + w * 0.8, 50),
+                (128 + w * 1.05, 120),
+                (128 + w * 0.7, 196),
+                (128 - w * 0.7, 196),
+                (128 - w * 1.05, 120),
+                (128 - w * 0.8, 50),
+            ]
+        ),
+        hull,
+    )
+    out += path(
+        smooth([(128, 2), (128 + w * 0.6, 44), (128 + w * 0.5, 62), (128 - w * 0.5, 62), (128 - w * 0.6, 44)]), red
+    )
+    r = w * rng.uniform(0.35, 0.5)
+    return out + ellipse(128, 100, r + 4, r + 4, shade(hull, 0.6)) + ellipse(128, 100, r, r, "#6ab0e0")
+
+
+def pencil(rng: np.random.Generator) -> Scene:
+    """A pencil that lies across the square."""
+    wood = hsv(pick(rng, 0.13, 0.13, 0.1, 0.0, 0.35, 0.6), 0.8, 0.95)
+    w, length = rng.uniform(26, 44), rng.uniform(180, 230)
+    left = 128 - length / 2
+    tip = left + w * rng.uniform(1.1, 1.6)
+    body = rect(tip, 128 - w / 2, length * 0.78 - (tip - left), w, wood)
+    body += rect(tip, 128 - w / 6, length * 0.78 - (tip - left), w / 3, shade(wood, 1.15))
+    body += rect(tip, 128 + w / 6, length * 0.78 - (tip - left), w / 3, shade(wood, 0.8))
+    body += polygon([(left, 128), (tip, 128 - w / 2), (tip, 128 + w / 2)], "#f0d0a0")
+    body += polygon(
+        [(left, 128), (left + (tip - left) * 0.38, 128 - w * 0.19), (left + (tip - left) * 0.38, 128 + w * 0.19)],
+        "#2c2a2c",
+    )
+    end = left + length * 0.78
+    body += rect(end, 128 - w / 2, length * 0.08, w, "#b8bcc4") + rect(
+        end + length * 0.08, 128 - w / 2, length * 0.12, w, "#f08a98"
+    )
+    ground = rect(-10, -10, 276, 276, "#f8f8f8") if chance(rng, 0.6) else studio(rng)
+    turn = pick(rng, -45, -45, 135, 45) + rng.uniform(-14, 14)
+    return ground + shadowed(
+        moved(body, rng.uniform(-10, 10), rng.uniform(-10, 10), rng.uniform(0.9, 1.1), turn)
+    ), "a pencil"
 
 
 def electric_sheep(rng: np.random.Generator) -> Scene:
-    body = sky("#281854", "#604696") + icon("robot", EMOJI, 4, 84, 168)
-    body += ellipse(188, 66, 66, 50, "#fff", 0.9) + ellipse(140, 122, 9, 9, "#fff")
-    body += icon("ewe", EMOJI, 142, 22, 88) + icon("high-voltage", EMOJI, pick(rng, 216, 128), 8, 34)
-    return body, "an android dreaming of electric sheep"
+    """An android below, a sheep in the bubble of its dream."""
+    hue = rng.uniform(0.6, 0.8)
+    body = sky(hsv(hue, 0.65, rng.uniform(0.2, 0.4)), hsv(hue + 0.04, 0.5, rng.uniform(0.45, 0.7)))
+    x, y = rng.uniform(78, 98), rng.uniform(164, 178)
+    body += any_icon(rng, "robot", x, y, rng.uniform(136, 170))
+    cx, cy, r = rng.uniform(172, 194), rng.uniform(58, 74), rng.uniform(50, 62)
+    body += ellipse(cx, cy, r * 1.15, r * 0.9, "#ffffff", 0.93) + ellipse(cx - r, cy + r * 0.9, 10, 10, "#ffffff", 0.93)
+    body += ellipse(cx - r * 1.3, cy + r * 1.25, 6, 6, "#ffffff", 0.93) + any_icon(rng, "ewe", cx, cy, r * 1.5)
+    if chance(rng, 0.5):
+        body += any_icon(rng, "high-voltage", rng.uniform(20, 60), rng.uniform(20, 50), 36)
+    return moved(body, mirror=chance(rng, 0.3)), "an android dreaming of electric sheep"
 
 
 def holy_grail(rng: np.random.Generator) -> Scene:
-    body = sky(*pick(rng, ("#604628", "#a8824e"), ("#463c32", "#8c7054")))
-    body += icon(pick(rng, "man", "man-beard"), EMOJI, -8, 52, 190) + ellipse(87, 82, 88, 15, "#5b3a1e")
-    body += '<path d="M38 80Q42 26 66 30L87 38L108 30Q132 26 136 80Z" fill="#6e4726"/>'
-    body += '<path d="M38 80q49 12 98 0v-12q-49 12 -98 0z" fill="#2f1d0e"/>'
-    body += ellipse(196, 120, 58, 58, "#ffe9a0", 0.45) + icon("trophy", EMOJI, 142, 66, 108)
-    return body, pick(rng, "Dr.Jones holding the holy grail", "a man holding the holy grail")
+    """A man in a fedora, and a golden cup in a glow."""
+    top, bottom = pick(rng, ("#604628", "#a8824e"), ("#463c32", "#8c7054"), ("#3a2c24", "#6a4a34"))
+    body = sky(near(rng, top, 0.05), near(rng, bottom, 0.06))
+    body += portrait(
+        rng,
+        88 + rng.uniform(-8, 8),
+        132 + rng.uniform(-8, 8),
+        rng.uniform(76, 94),
+        hat="fedora",
+        beard=chance(rng, 0.4),
+        coat=near(rng, "#6a4a30"),
+    )
+    x, y, r = rng.uniform(184, 204), rng.uniform(108, 140), rng.uniform(50, 66)
+    glow, fill = gradient("halo", (0, "#fff2b8", 0.95), (1, "#ffe08a", 0), radial=True)
+    body += glow + ellipse(x, y, r * 1.25, r * 1.25, fill)
+    if chance(rng, 0.6):
+        gold = near(rng, "#e8b83a", 0.05)
+        w, h = r * 0.62, r * 1.5
+        half = [(w, y - h / 2), (w * 0.85, y - h * 0.2), (w * 0.16, y), (w * 0.12, y + h * 0.3), (w * 0.7, y + h / 2)]
+        body += polygon([(x + dx, yy) for dx, yy in half] + [(x - dx, yy) for dx, yy in reversed(half)], gold)
+        body += ellipse(x, y - h / 2, w, w * 0.2, shade(gold, 1.2)) + ellipse(
+            x + w * 0.3, y - h * 0.3, w * 0.1, h * 0.12, "#fff6d0", 0.8
+        )
+    else:
+        body += any_icon(rng, "trophy", x, y, r * 1.7)
+    return moved(body, mirror=chance(rng, 0.3)), pick(
+        rng, "Dr.Jones holding the holy grail", "a man holding the holy grail"
+    )
 
 
 def mobius(rng: np.random.Generator) -> Scene:
     """A Möbius band seen from above the rim, its quads painted from back to front."""
-    turn, (red, green, blue) = pick(rng, 0.4, 2.0), pick(rng, (240, 150, 40), (60, 150, 220), (200, 70, 110))
+    turn, tilt = rng.uniform(0, 2 * math.pi), rng.uniform(0.4, 0.7)
+    radius, width = rng.uniform(74, 92), rng.uniform(26, 40)
+    front, back = hsv(hue := rng.random(), 0.7, 0.9), hsv(hue + pick(rng, 0.0, 0.5, 0.1), 0.6, 0.8)
 
     def point(u: float, v: float) -> tuple[float, float, float]:
-        r = 84 + 38 * v * math.cos(u / 2 + turn)
-        x, y, z = r * math.cos(u), r * math.sin(u), 38 * v * math.sin(u / 2 + turn)
-        return x, y * 0.55 - z * 0.9, y + z * 0.4
+        r = radius + width * v * math.cos(u / 2 + turn)
+        x, y, z = r * math.cos(u), r * math.sin(u), width * v * math.sin(u / 2 + turn)
+        return x, y * tilt - z * 0.9, y + z * 0.4
 
     quads = []
-    for k in range(96):
-        u, after = 2 * math.pi * k / 96, 2 * math.pi * (k + 1.3) / 96
+    for k in range(72):
+        u, after = 2 * math.pi * k / 72, 2 * math.pi * (k + 1.3) / 72
         corners = [point(u, -1), point(u, 1), point(after, 1), point(after, -1)]
-        lit = 0.45 + 0.6 * abs(math.cos(u / 2 + turn))
-        fill = f"rgb({min(red * lit, 255):.0f},{min(green * lit, 255):.0f},{min(blue * lit, 255):.0f})"
+        fill = shade(front if math.cos(u / 2 + turn) > 0 else back, 0.45 + 0.6 * abs(math.cos(u / 2 + turn)))
         quads.append((sum(c[2] for c in corners), polygon([(128 + c[0], 128 + c[1]) for c in corners], fill)))
-    return studio(rng) + shadowed("".join(quad for _, quad in sorted(quads))), "a mobius strip"
+    band = moved("".join(quad for _, quad in sorted(quads)), tilt=rng.uniform(-25, 25))
+    ground = studio(rng) if chance(rng, 0.6) else rect(-10, -10, 276, 276, "#f8f8f8")
+    return ground + shadowed(band), "a mobius strip"
+
+
+# ------------------------------------------------------------------------------------------------------ what photos show
+
+
+def meadow(rng: np.random.Generator) -> str:
+    """Grass from about y = 200 down, bushes and a path by chance."""
+    green = near(rng, pick(rng, "#5a8f4a", "#6fae4a", "#4a7a3c", "#86a860"))
+    out = hills(rng, rng.uniform(206, 228), green, 8)
+    for x in rng.uniform(-10, 266, int(rng.integers(0, 7))):
+        r = rng.uniform(10, 26)
+        out += ellipse(x, rng.uniform(206, 236), r * 1.2, r, shade(green, rng.uniform(0.6, 0.95)))
+    if chance(rng, 0.4):
+        x = rng.uniform(90, 166)
+        out += polygon([(x - 12, 226), (x + 12, 226), (x + 46, 266), (x - 46, 266)], near(rng, "#e0cfa8"))
+    return out
 
 
 def tower(rng: np.random.Generator) -> Scene:
-    body = sky(*pick(rng, ("#5a96dc", "#d8e8f6"), ("#e2966e", "#fadcb4"), ("#96a0b0", "#dee2e8")))
-    x, w, top = rng.uniform(80, 170), rng.uniform(34, 60), rng.uniform(40, 90)
-    wall, roof = pick(rng, "#d8d2c4", "#c9b79c", "#b9b4ae"), pick(rng, "#8d8a86", "#9a5a44", "#5f7d78")
-    body += rect(x - w / 2, top, w, 256 - top, wall) + rect(x + w / 4, top, w / 4, 256 - top, "#00000022")
-    body += polygon([(x - w * 0.6, top), (x, top - rng.uniform(30, 56)), (x + w * 0.6, top)], roof)
-    for level in np.arange(top + 14, 220, rng.uniform(26, 44)):
-        body += rect(x - w * 0.22, level, w * 0.14, 16, "#4a4f58") + rect(x + w * 0.08, level, w * 0.14, 16, "#4a4f58")
-    for t in rng.uniform(-10, 250, 7):
-        green = pick(rng, "#3f6b3a", "#587f45", "#2f5536")
-        body += ellipse(t, rng.uniform(214, 246), rng.uniform(16, 30), rng.uniform(16, 30), green)
-    return body + rect(0, 244, 256, 12, "#5a7f4a"), pick(rng, "a tower", "a bell tower")
+    """A tower before hills and roofs: plain, of storeys, with a clock, with a belfry, with any roof."""
+    body = daylight(rng)
+    if chance(rng, 0.6):
+        body += hills(rng, rng.uniform(170, 210), near(rng, pick(rng, "#7a9a78", "#8a9ab0", "#9aa878")), 24)
+    for x in rng.uniform(-30, 240, int(rng.integers(0, 4))):
+        w, h = rng.uniform(40, 90), rng.uniform(24, 44)
+        body += rect(x, 226 - h, w, h, near(rng, "#e8dcc4")) + polygon(
+            [(x - 4, 226 - h), (x + 8, 208 - h), (x + w - 8, 208 - h), (x + w + 4, 226 - h)], near(rng, "#b8563a")
+        )
+    x, w, top = rng.uniform(84, 172), rng.uniform(28, 60), rng.uniform(44, 100)
+    wall = near(rng, pick(rng, "#d8d2c4", "#c9b79c", "#b9b4ae", "#a86a4c", "#efe8d8"), 0.05)
+    roof, dark = near(rng, pick(rng, "#8d8a86", "#9a5a44", "#5f7d78", "#3c4654")), "#3a3f48"
+    body += rect(x - w / 2, top, w, 256 - top, wall) + rect(x + w * 0.22, top, w * 0.28, 256 - top, "#000000", 0.13)
+    spire = rng.uniform(18, 58)
+    if chance(rng, 0.75):
+        body += polygon([(x - w * 0.58, top), (x, top - spire), (x + w * 0.58, top)], roof)
+    else:
+        body += rect(x - w * 0.58, top - 8, w * 1.16, 10, roof)
+    body += rect(x - w * 0.6, top - 3, w * 1.2, 6, shade(wall, 1.1))
+    level = top + rng.uniform(8, 16)
+    if chance(rng, 0.5):  # a belfry
+        h = w * 0.7
+        for f in (-0.3, 0, 0.3):
+            body += rect(x + w * (f - 0.09), level, w * 0.18, h, dark) + ellipse(
+                x + w * f, level, w * 0.09, w * 0.09, dark
+            )
+        level += h + 8
+        body += rect(x - w * 0.55, level - 4, w * 1.1, 4, shade(wall, 1.1))
+    if chance(rng, 0.5):  # a clock
+        r = w * 0.3
+        body += ellipse(x, level + r + 4, r, r, "#f8f4e8") + stroke(
+            f"M{x:.1f} {level + 6:.1f}V{level + r + 4:.1f}h{r * 0.6:.1f}", dark, 2.4
+        )
+        level += 2 * r + 12
+    for y in np.arange(level, 218, rng.uniform(22, 46)):
+        for f in (-0.16, 0.16) if w > 38 else (0,):
+            body += rect(x + w * f - w * 0.07, y, w * 0.14, rng.uniform(10, 18), dark)
+    return body + meadow(rng), pick(rng, "a tower", "a bell tower")
+
+
+def hall(rng: np.random.Generator) -> Scene:
+    """A building with a row of columns under a gable, wings of windows beside it."""
+    body, stone = daylight(rng), near(rng, pick(rng, "#efe6d4", "#d8d2c4", "#e8d8bc", "#c8beb0"), 0.04)
+    base, w, h = rng.uniform(190, 214), rng.uniform(90, 150), rng.uniform(56, 84)
+    x = 128 + rng.uniform(-14, 14)
+    for t in rng.uniform(-10, 266, int(rng.integers(2, 7))):
+        body += tree(rng, t, base, rng.uniform(60, 110))
+    wing = h * rng.uniform(0.7, 0.95)
+    if chance(rng, 0.85):
+        body += rect(x - 124, base - wing, 248, wing, shade(stone, 0.93)) + rect(
+            x - 128, base - wing - 8, 256, 9, near(rng, pick(rng, "#6a9a88", "#b8563a", "#8d8a86"))
+        )
+        for wx in np.arange(x - 116, x + 112, 19):
+            for wy in (0.78, 0.36):
+                body += rect(wx, base - wing * wy, 8, wing * 0.24, "#4a5a78")
+    body += rect(x - w / 2, base - h, w, h, shade(stone, 0.6))
+    count = int(rng.integers(4, 9))
+    for k in range(count):
+        cx = x - w / 2 + (k + 0.5) * w / count
+        body += rect(cx - w / count * 0.24, base - h, w / count * 0.48, h, stone)
+    body += rect(x - w * 0.54, base - h - 9, w * 1.08, 10, stone) + rect(x - w * 0.56, base - 4, w * 1.12, 12, stone)
+    gable = h * rng.uniform(0.45, 0.7)
+    body += polygon(
+        [(x - w * 0.56, base - h - 9), (x, base - h - 9 - gable), (x + w * 0.56, base - h - 9)], shade(stone, 1.04)
+    )
+    body += polygon(
+        [(x - w * 0.4, base - h - 13), (x, base - h - 4 - gable * 0.85), (x + w * 0.4, base - h - 13)],
+        shade(stone, 0.78),
+    )
+    return body + moved(meadow(rng), dy=base - 214), "a building"
+
+
+def pagoda(rng: np.random.Generator) -> Scene:
+    """Storeys that grow narrower upwards, each with a bent roof."""
+    body = daylight(rng) + hills(rng, 190, near(rng, pick(rng, "#8aa0b8", "#7a9a78", "#a8b8c8")), 20)
+    x, storeys = 128 + rng.uniform(-20, 20), int(rng.integers(2, 6))
+    wall, roof = (
+        near(rng, pick(rng, "#9a3c2c", "#7a3a34", "#c8a878", "#5a4038")),
+        near(rng, pick(rng, "#c87838", "#4a6a5a", "#5a4a44", "#8a5a34")),
+    )
+    wide, high, y = rng.uniform(110, 150), 190 / storeys * rng.uniform(0.8, 0.95), 240.0
+    for k in range(storeys):
+        w = wide * (1 - 0.62 * k / storeys)
+        body += rect(x - w * 0.36, y - high * 0.6, w * 0.72, high * 0.62, wall)
+        for f in np.linspace(-0.28, 0.28, 4):
+            body += rect(x + w * f - 3, y - high * 0.5, 6, high * 0.38, shade(wall, 0.5))
+        eave, ridge = y - high * 0.52, y - high * 0.95
+        body += path(
+            f"M{x - w * 0.56:.1f} {eave - 4:.1f}Q{x - w * 0.34:.1f} {eave - 4:.1f} {x - w * 0.26:.1f} {ridge:.1f}H{x + w * 0.26:.1f}Q{x + w * 0.34:.1f} {eave - 4:.1f} {x + w * 0.56:.1f} {eave - 4:.1f}L{x + w * 0.42:.1f} {eave + 5:.1f}H{x - w * 0.42:.1f}Z",
+            roof,
+        )
+        y -= high * 0.86
+    body += polygon([(x - 12, y + 4), (x, y - 20), (x + 12, y + 4)], shade(roof, 0.8))
+    for t in rng.uniform(-10, 266, int(rng.integers(2, 7))):
+        body += tree(rng, t, rng.uniform(236, 262), rng.uniform(40, 90))
+    return body, pick(rng, "a pagoda", "a temple")
 
 
 def skyline(rng: np.random.Generator) -> Scene:
-    body = sky(*pick(rng, ("#5a96dc", "#d8e8f6"), ("#28285a", "#c8786e"), ("#96aabe", "#e6e8ec")))
-    for x in range(0, 256, 32):
-        h, w = rng.uniform(60, 190), rng.uniform(26, 40)
-        body += rect(x, 256 - h, w, h, pick(rng, "#7e8794", "#b0a79a", "#5c6675", "#c7a98a"))
-        for y in np.arange(256 - h + 12, 244, 20):
-            body += rect(x + 6, y, 6, 9, "#f5e3a2") + rect(x + 18, y, 6, 9, "#33404f")
+    body = sky(
+        *pick(rng, ("#5a96dc", "#d8e8f6"), ("#28285a", "#c8786e"), ("#96aabe", "#e6e8ec"), ("#0c1030", "#3a3460"))
+    )
+    lit, step = pick(rng, "#f5e3a2", "#ffd76a", "#c8dcec"), rng.uniform(24, 46)
+    for x in np.arange(-10, 262, step):
+        h, w = rng.uniform(50, 200), step * rng.uniform(0.75, 1.1)
+        wall = near(rng, pick(rng, "#7e8794", "#b0a79a", "#5c6675", "#c7a98a"))
+        body += rect(x, 256 - h, w, h + 10, wall)
+        for y in np.arange(256 - h + 10, 250, 18):
+            for f in (0.2, 0.6):
+                body += rect(x + w * f, y, w * 0.18, 8, lit if chance(rng, 0.6) else shade(wall, 0.5))
     return body, "a city"
 
 
 def landscape(rng: np.random.Generator) -> Scene:
-    body = sky(*pick(rng, ("#5a96dc", "#d8e8f6"), ("#e28264", "#fadcaa"), ("#3c5a96", "#bed2e6")))
-    if rng.integers(2):
-        body += icon("sun", EMOJI, rng.uniform(10, 190), rng.uniform(6, 60), 54)
-    body += _peaks(
-        rng, 190, pick(rng, "#5f7f6a", "#7a6f8d", "#8a7660"), pick(rng, "#f2f6fa", "#a9bfae"), pick(rng, 2, 3)
-    )
-    body += rect(0, 180, 256, 76, pick(rng, "#6fa050", "#3d87b8", "#c9b26b", "#86a860"))
-    for x in rng.uniform(-10, 220, rng.integers(1, 5)):
-        tree = pick(rng, "evergreen-tree", "deciduous-tree")
-        body += icon(tree, EMOJI, x, rng.uniform(120, 170), rng.uniform(50, 90))
+    body, base = daylight(rng), rng.uniform(140, 200)
+    if chance(rng, 0.4):
+        r = rng.uniform(14, 28)
+        body += ellipse(rng.uniform(20, 236), rng.uniform(20, 80), r, r, near(rng, "#ffe08a", 0.05))
+    rock, snow = pick(rng, "#5f7f6a", "#7a6f8d", "#8a7660", "#6a7a90"), pick(rng, "#f2f6fa", "#a9bfae", "#c8b8a8")
+    body += peaks(rng, base + 10, rock, snow, int(rng.integers(2, 5)))
+    body += hills(rng, base, near(rng, pick(rng, "#6fa050", "#3d87b8", "#c9b26b", "#86a860")), rng.uniform(2, 14))
+    for x in rng.uniform(-10, 266, int(rng.integers(0, 7))):
+        body += tree(rng, x, rng.uniform(base + 8, 250), rng.uniform(36, 90))
     return body, "a landscape"
 
 
+def cottage(rng: np.random.Generator) -> Scene:
+    """One house, close by, a tree beside it."""
+    body = daylight(rng) if chance(rng, 0.7) else rect(-10, -10, 276, 276, "#fbfaf4")
+    body += hills(rng, rng.uniform(190, 214), near(rng, "#6fae4a"), 6)
+    w = rng.uniform(80, 120)
+    wall, roof = (
+        near(rng, pick(rng, "#fbf6ea", "#e8c8a0", "#c8d8e0", "#d8a890")),
+        near(rng, pick(rng, "#c8402c", "#8a4a34", "#4a5a6a")),
+    )
+    body += house(rng, rng.uniform(70, 150), rng.uniform(206, 222), w, wall, roof)
+    for _ in range(int(rng.integers(0, 3))):
+        body += tree(rng, pick(rng, rng.uniform(10, 60), rng.uniform(216, 250)), 220, rng.uniform(70, 120))
+    return body, "a house"
+
+
+def boat(rng: np.random.Generator) -> Scene:
+    """A boat under sail."""
+    body = daylight(rng) if chance(rng, 0.7) else rect(-10, -10, 276, 276, "#fbfaf4")
+    level, x, w = rng.uniform(180, 206), 128 + rng.uniform(-16, 16), rng.uniform(110, 170)
+    sea = near(rng, "#2f86bd")
+    body += rect(-10, level, 276, 100, sea) if chance(rng, 0.8) else ""
+    h = w * rng.uniform(0.8, 1.05)
+    mast, hull = level - 12, near(rng, pick(rng, "#8a4a2a", "#c8402c", "#f4efe4", "#2c4a6a"))
+    body += rect(x - 3, mast - h, 6, h, "#6a4a30")
+    body += polygon(
+        [(x - 6, mast - 6), (x - 6, mast - h * 0.95), (x - w * 0.42, mast - 6)],
+        near(rng, pick(rng, "#fdfdfd", "#e04a3c", "#f0d080")),
+    )
+    body += polygon(
+        [(x + 6, mast - 6), (x + 6, mast - h * 0.8), (x + w * 0.36, mast - 6)],
+        near(rng, pick(rng, "#fdfdfd", "#a8c8e8", "#f0d080")),
+    )
+    body += polygon([(x - w / 2, mast), (x + w / 2, mast), (x + w * 0.36, mast + 34), (x - w * 0.36, mast + 34)], hull)
+    for k, y in enumerate(np.arange(level + 12, 256, 16)):
+        d = f"M{-20 + 12 * (k % 2)} {y:.1f}" + "q12 -9 24 0t24 0" * 6
+        body += stroke(d, shade(sea, pick(rng, 0.85, 1.25)), 5)
+    return body, "a sailboat"
+
+
 PHOTO, OIL, LITHOGRAPH, SKETCH = "a photo of", "an oil painting of", "a lithograph of", "a pencil sketch of"
-SCENES = {  # scene: (variants, the styles that each of them is drawn in)
-    snowy_village: (16, (OIL, PHOTO)),
-    campfire: (20, (OIL, LITHOGRAPH)),
-    amalfi: (16, (PHOTO,)),
-    waterfalls: (16, (LITHOGRAPH, PHOTO)),
-    barista: (12, (PHOTO,)),
-    hatted_man: (12, ("", PHOTO)),
-    rocket_ship: (10, ("",)),
-    electric_sheep: (6, ("",)),
-    holy_grail: (10, ("",)),
-    mobius: (12, ("",)),
-    tower: (30, (PHOTO, OIL)),
-    skyline: (20, (PHOTO,)),
-    landscape: (30, (PHOTO, OIL)),
+ANY = ("", PHOTO, OIL, LITHOGRAPH, SKETCH)
+# Scene: how often it is drawn, its styles, and of these the one that the course asks for, as often as all together.
+SCENES: dict[Callable[[np.random.Generator], Scene], tuple[float, tuple[str, ...]]] = {
+    old_man: (3.0, (OIL, OIL, OIL, PHOTO, SKETCH)),
+    campfire: (3.5, (OIL, OIL, OIL, LITHOGRAPH, PHOTO)),
+    barista: (2.5, (PHOTO, PHOTO, PHOTO, OIL)),
+    dogs: (3.0, (PHOTO, PHOTO, PHOTO, OIL, "")),
+    skulls: (2.5, (LITHOGRAPH, LITHOGRAPH, LITHOGRAPH, "", PHOTO)),
+    waterfalls: (3.0, (LITHOGRAPH, LITHOGRAPH, PHOTO)),
+    amalfi: (1.8, (PHOTO, PHOTO, OIL)),
+    snowy_village: (1.8, (OIL, OIL, PHOTO)),
+    young_man: (1.8, (PHOTO, PHOTO, OIL)),
+    hatted_man: (1.8, ("", "", PHOTO)),
+    rocket_ship: (1.5, ("", "", PHOTO)),
+    pencil: (1.2, ("", "", PHOTO)),
+    electric_sheep: (1.5, ("",)),
+    holy_grail: (1.5, ("",)),
+    mobius: (1.5, ("",)),
+    tower: (2.0, (PHOTO, PHOTO, OIL, "")),
+    hall: (1.2, (PHOTO, PHOTO, OIL)),
+    pagoda: (1.0, (PHOTO, OIL)),
+    skyline: (1.2, (PHOTO, PHOTO, OIL)),
+    landscape: (2.0, (PHOTO, PHOTO, OIL)),
+    cottage: (1.0, (PHOTO, "", SKETCH)),
+    boat: (1.0, (PHOTO, "", SKETCH)),
 }

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import math
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from platformdirs import user_state_path
 from torch import Tensor, nn
 
-from .pictures import CACHE
+from ..models import minilm
 
 WEIGHTS = Path(__file__).parent / "weights"
+# Outside of the work tree: days of training are not to be lost with a clone, a merge or a `git clean`.
+CHECKPOINTS = user_state_path("diffusion-report") / "pocket"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SEED, WARMUP = 42, 100
-REPORT, SAVE = 30, 180  # seconds between two lines of progress, between two checkpoints
+REPORT, SAVE = 60, 300  # seconds between two lines of progress, between two checkpoints
+WATCH = 1000  # updates between two looks at the held-out error
+COOLING = 0.25  # the last share of the updates, in which the learning rate falls
 
 
 def adamw(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
@@ -25,9 +31,41 @@ def adamw(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimi
     return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
 
 
-def learning_rate(progress: float, update: int) -> float:
-    """The share of the full rate: warm-up by updates, then constant, then a linear fall over the last third of time."""
-    return min(1.0, (update + 1) / WARMUP) * max(0.02, min(1.0, 3 * (1 - progress)))
+def learning_rate(update: int, updates: int, since: int = 0) -> float:
+    """The share of the full rate: a warm-up from update `since` on, constant, then a linear fall to almost nothing."""
+    return min(1.0, (update - since + 1) / WARMUP) * max(0.02, min(1.0, (1 - update / updates) / COOLING))
+
+
+@cache
+def _encoded(caption: str) -> Tensor:
+    return minilm.encode([caption])[0][0].half()  # half: there are some ten thousand captions
+
+
+def encoded(captions: Sequence[str]) -> Tensor:
+    """minilm's tokens of the captions, (N, 17, 384), on DEVICE; each caption is encoded once."""
+    return torch.stack([_encoded(caption) for caption in captions]).float().to(DEVICE)
+
+
+def load(name: str) -> dict[str, Any] | None:
+    """The newest checkpoint of that name that is whole: the last one, or the one before; None where there is none."""
+    for path in (CHECKPOINTS / f"{name}.pt", CHECKPOINTS / f"{name}.previous.pt"):
+        try:
+            return torch.load(path, map_location=DEVICE, weights_only=True)
+        except FileNotFoundError:
+            continue
+        except (RuntimeError, EOFError, OSError) as error:
+            print(f"{path}: cannot be read ({str(error).splitlines()[0]}); trying the one before", flush=True)
+    return None
+
+
+def save(name: str, state: dict[str, Any]) -> None:
+    """Write a checkpoint beside the last one; that one becomes the one before, and the new one takes its place."""
+    CHECKPOINTS.mkdir(parents=True, exist_ok=True)
+    part, path = CHECKPOINTS / f"{name}.part", CHECKPOINTS / f"{name}.pt"
+    torch.save(state, part)
+    if path.exists():
+        path.replace(CHECKPOINTS / f"{name}.previous.pt")
+    part.replace(path)
 
 
 def fit(
@@ -35,63 +73,83 @@ def fit(
     network: nn.Module,
     loss_of: Callable[[Callable[..., Any], torch.Generator], Tensor],
     optimizers: Sequence[torch.optim.Optimizer],
-    minutes: float,
+    updates: int,
     ema: float,
+    watch: Callable[[nn.Module], dict[str, float]] | None = None,
 ) -> None:
-    """Train the network for so many minutes, earlier runs counted in, and leave in it the average of its weights.
+    """Train the network up to so many updates, earlier runs counted in, and leave in it the average of its weights.
 
     loss_of(network, generator) draws a batch and gives its loss; the network that it is called with computes in
     bfloat16 and is compiled where there is a compiler. optimizers: for the network's parameters on DEVICE, at their
-    highest learning rates. ema: how much of the average an update keeps. The checkpoint is .cache/pocket/NAME.pt.
+    highest learning rates. ema: how much of the average an update keeps. watch: the errors of a network, looked at
+    every WATCH updates and written to NAME.jsonl beside the checkpoint, which is NAME.pt in CHECKPOINTS.
+
+    Ctrl-C saves the checkpoint before KeyboardInterrupt goes on.
     """
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     rates = [group["lr"] for group in groups]
     average = {key: value.clone() for key, value in network.state_dict().items()}
-    update, spent = 0, 0.0
-    checkpoint = CACHE / f"{name}.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=DEVICE, weights_only=True)
+    update, earlier = 0, 0.0
+    if state := load(name):
         network.load_state_dict(state["network"])
         for optimizer, its_state in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(its_state)
-        average, update, spent = state["average"], state["update"], state["spent"]
+        average, update, earlier = state["average"], state["update"], state["core_seconds"]
     weights = network.state_dict()
+    first, began, worked = update, time.monotonic(), time.process_time()
 
-    def save() -> None:
-        """Write the checkpoint beside its old version, then replace that: a killed run resumes from a whole one."""
+    def core_seconds() -> float:
+        return earlier + time.process_time() - worked
+
+    def checkpoint() -> None:
         states = [optimizer.state_dict() for optimizer in optimizers]
         state = {"network": weights, "average": average, "optimizers": states}
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({**state, "update": update, "spent": spent}, checkpoint.with_suffix(".part"))
-        checkpoint.with_suffix(".part").rename(checkpoint)
+        save(name, {**state, "update": update, "core_seconds": core_seconds()})
+
+    def look() -> None:
+        """Note the errors of the averaged weights; those in training stay as they are."""
+        kept = {key: value.clone() for key, value in weights.items()}
+        network.load_state_dict(average)
+        errors = watch(network)
+        network.load_state_dict(kept)
+        line = {"update": update, "core_hours": round(core_seconds() / 3600, 3), **errors}
+        with (CHECKPOINTS / f"{name}.jsonl").open("a") as curve:
+            curve.write(json.dumps(line) + "\n")
+        print(f"{name}: update {update}, held out " + ", ".join(f"{k} {v:.4f}" for k, v in errors.items()), flush=True)
 
     generator = torch.Generator().manual_seed(SEED + update)  # a resumed run goes on with other batches
-    forward = torch.autocast(DEVICE, torch.bfloat16)(torch.compile(network) if shutil.which("cc") else network)
-    budget, began, reported, saved = 60 * minutes, time.monotonic() - spent, spent, spent
+    fast = torch.compile(network, dynamic=False) if shutil.which("cc") else network
+    forward = torch.autocast(DEVICE, torch.bfloat16)(fast)
+    reported = saved = began
     losses: list[float] = []
-    while (spent := time.monotonic() - began) < budget:
-        for group, rate in zip(groups, rates, strict=True):
-            group["lr"] = rate * learning_rate(spent / budget, update)
-        loss = loss_of(forward, generator)
-        network.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-        with torch.no_grad():
-            keep = min(ema, (1 + update) / (10 + update))
-            torch._foreach_lerp_(list(average.values()), list(weights.values()), 1 - keep)
-        update += 1
-        losses.append(loss.item())
-        if spent - reported > REPORT:
-            reported, left = spent, math.ceil((budget - spent) / 60)
-            mean = sum(losses) / len(losses)
-            print(
-                f"{name}: update {update}, loss {mean:.4f}, {update / spent:.1f} a second, {left} min left", flush=True
-            )
-            losses.clear()
-        if spent - saved > SAVE:
-            saved = spent
-            save()
-    save()
+    try:
+        while update < updates:
+            for group, rate in zip(groups, rates, strict=True):
+                group["lr"] = rate * learning_rate(update, updates, first)
+            loss = loss_of(forward, generator)
+            network.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            for optimizer in optimizers:
+                optimizer.step()
+            with torch.no_grad():
+                keep = min(ema, (1 + update) / (10 + update))
+                torch._foreach_lerp_(list(average.values()), list(weights.values()), 1 - keep)
+            update += 1
+            losses.append(loss.item())
+            now = time.monotonic()
+            if now - reported > REPORT:
+                pace = (update - first) / (now - began)
+                left, mean = (updates - update) / pace / 60, sum(losses) / len(losses)
+                print(f"{name}: update {update}, loss {mean:.4f}, {pace:.2f} a second, {left:.0f} min left", flush=True)
+                reported = now
+                losses.clear()
+            if watch and update % WATCH == 0:
+                look()
+            if now - saved > SAVE:
+                checkpoint()
+                saved = time.monotonic()
+    finally:
+        if update > first:
+            checkpoint()
     network.load_state_dict(average)
