@@ -1,16 +1,18 @@
 """pocket's training pictures: endless drawings of named things and of scenes, each with sentences that describe it.
 
 `draw(rng)` gives another drawing at every call: a thing by one of several hands, its size, place, tilt, colours and
-backdrop by chance, or a scene that is free in all its parts. A drawing is made of vectors, so that it can be rendered at
-64 pixels for stage 1, at 256 for stage 2 and at 1024 for stage 3. The input images of the report are never drawn.
+backdrop by chance, or a scene that is free in all its parts. A drawing is made of vectors, so that it can be rendered
+at 64 pixels for stage 1, at 256 for stage 2 and at 1024 for stage 3. The input images of the report are never drawn.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .scenes import ANY, LITHOGRAPH, OIL, PHOTO, SCENES, SKETCH, any_icon, daylight, dim, hills, studio
-from .styles import FILTERS
+from .icons import any_icon
+from .nature import daylight, dim, hills, studio
+from .scenes import SCENES
+from .styles import ANY, FILTERS, LITHOGRAPH, OIL, PHOTO, SKETCH
 from .vectors import UNITS, chance, moved, near, pick, rasterise, rect, shadowed, sky
 
 NAMES = """

@@ -7,7 +7,23 @@ stubble to a flame that narrows downwards, ears that hang or stand, sockets of a
 
 import numpy as np
 
-from .vectors import chance, ellipse, gradient, hsv, near, path, pick, polygon, rect, shade, smooth, stroke, symmetric
+from .vectors import (
+    bow,
+    chance,
+    ellipse,
+    gradient,
+    hsv,
+    near,
+    path,
+    pick,
+    polygon,
+    rect,
+    ring,
+    shade,
+    smooth,
+    stroke,
+    symmetric,
+)
 
 SKIN = ("#f0c8a0", "#e8b58a", "#d69c6e", "#b97a4e", "#8d5a38", "#f5d4b8")
 HAIR = ("#2c1d14", "#4a2f1d", "#6e4526", "#a0662e", "#d0a050", "#1a1718", "#8a3b20")
@@ -74,8 +90,7 @@ def portrait(
     if glasses if glasses is not None else chance(rng, 0.2):
         frame, r = pick(rng, "#1c1a1a", "#5a3a22", "#d8b050"), rng.uniform(0.13, 0.17) * w
         for side in (-1, 1):
-            ring = f"M{x + side * w * 0.21 - r:.1f} {y:.1f}a{r:.1f} {r:.1f} 0 1 0 {2 * r:.1f} 0a{r:.1f} {r:.1f} 0 1 0 {-2 * r:.1f} 0"
-            out += stroke(ring, frame, max(w * 0.025, 1.6))
+            out += ring(x + side * w * 0.21, y, r, frame, max(w * 0.025, 1.6))
         out += stroke(f"M{x - w * 0.08:.1f} {y:.1f}h{w * 0.16:.1f}", frame, max(w * 0.025, 1.6))
     return out + _hat(rng, x, top, w, h, hat)
 
@@ -84,14 +99,28 @@ def _hair(rng: np.random.Generator, x: float, y: float, w: float, h: float, hair
     top = y - h / 2
     line = y - h * rng.uniform(0.2, 0.34)  # where the forehead ends
     sides = "".join(
-        ellipse(x + s * w * 0.5, y - h * rng.uniform(0.05, 0.18), w * rng.uniform(0.08, 0.2), h * rng.uniform(0.14, 0.26), hair)
-        for s in (-1, 1))  # fmt: skip
+        ellipse(
+            x + side * w * 0.5,
+            y - h * rng.uniform(0.05, 0.18),
+            w * rng.uniform(0.08, 0.2),
+            h * rng.uniform(0.14, 0.26),
+            hair,
+        )
+        for side in (-1, 1)
+    )
     if old and chance(rng, 0.6):  # bald above, tufts at the sides
         return sides
     lift = h * rng.uniform(0.04, 0.22)
-    cap = [(x - w * 0.55, y - h * 0.08), (x - w * 0.5, top - lift * 0.4), (x, top - lift), (x + w * 0.5, top - lift * 0.4),
-           (x + w * 0.55, y - h * 0.08), (x + w * 0.42, line), (x + w * rng.uniform(-0.2, 0.2), line - h * rng.uniform(-0.02, 0.06)),
-           (x - w * 0.42, line)]  # fmt: skip
+    cap = [
+        (x - w * 0.55, y - h * 0.08),
+        (x - w * 0.5, top - lift * 0.4),
+        (x, top - lift),
+        (x + w * 0.5, top - lift * 0.4),
+        (x + w * 0.55, y - h * 0.08),
+        (x + w * 0.42, line),
+        (x + w * rng.uniform(-0.2, 0.2), line - h * rng.uniform(-0.02, 0.06)),
+        (x - w * 0.42, line),
+    ]
     return path(smooth(cap), hair) + (sides if old else "")
 
 
@@ -122,8 +151,8 @@ def _beard(rng: np.random.Generator, x: float, y: float, w: float, h: float, hai
     out = shine + path(smooth(outline + inner), fill)
     for _ in range(int(rng.integers(3, 8))):  # strands
         at, reach = rng.uniform(-0.32, 0.32) * w, rng.uniform(0.35, 0.8)
-        d = f"M{x + at:.1f} {y + h * 0.34:.1f}Q{x + at * 1.1:.1f} {chin:.1f} {x + at * 0.35 + sway * reach:.1f} {chin + length * reach:.1f}"
-        out += stroke(d, shade(hair, rng.uniform(0.7, 1.15)), max(w * 0.02, 1.2), 0.8)
+        bent = bow(x + at, y + h * 0.34, at * 0.1, h * 0.16, sway * reach - at * 0.65, h * 0.16 + length * reach)
+        out += stroke(bent, shade(hair, rng.uniform(0.7, 1.15)), max(w * 0.02, 1.2), 0.8)
     return out
 
 
@@ -142,7 +171,7 @@ def _features(
         )
         if old:
             out += stroke(
-                f"M{at - w * 0.1:.1f} {y + h * 0.085:.1f}q{w * 0.1:.1f} {h * 0.03:.1f} {w * 0.2:.1f} 0",
+                bow(at - w * 0.1, y + h * 0.085, w * 0.1, h * 0.03, w * 0.2, 0),
                 shade(skin, 0.72),
                 max(w * 0.018, 1),
             )
@@ -162,9 +191,7 @@ def _features(
         out += path(smooth(symmetric(half, x)), shade(hair, 0.95))
     smile = h * rng.uniform(-0.02, 0.06)
     lips = pick(rng, "#a8483c", "#8a3a34", "#c06a5a")
-    return out + stroke(
-        f"M{x - w * 0.14:.1f} {y + h * 0.32:.1f}q{w * 0.14:.1f} {smile:.1f} {w * 0.28:.1f} 0", lips, max(w * 0.04, 1.6)
-    )
+    return out + stroke(bow(x - w * 0.14, y + h * 0.32, w * 0.14, smile, w * 0.28, 0), lips, max(w * 0.04, 1.6))
 
 
 def _hat(rng: np.random.Generator, x: float, top: float, w: float, h: float, hat: str) -> str:
@@ -183,8 +210,15 @@ def _hat(rng: np.random.Generator, x: float, top: float, w: float, h: float, hat
             return out + ellipse(x, brim, w * rng.uniform(0.68, 0.85), h * 0.06, shade(cloth, 0.8))
         case "fedora":
             felt, tall = near(rng, pick(rng, "#6e4726", "#8a6a44", "#3c3430", "#9a8a70")), h * rng.uniform(0.28, 0.42)
-            crown = [(x - w * 0.5, brim), (x - w * 0.46, brim - tall), (x - w * 0.2, brim - tall * 1.2), (x, brim - tall * 0.95),
-                     (x + w * 0.2, brim - tall * 1.2), (x + w * 0.46, brim - tall), (x + w * 0.5, brim)]  # fmt: skip
+            crown = [
+                (x - w * 0.5, brim),
+                (x - w * 0.46, brim - tall),
+                (x - w * 0.2, brim - tall * 1.2),
+                (x, brim - tall * 0.95),
+                (x + w * 0.2, brim - tall * 1.2),
+                (x + w * 0.46, brim - tall),
+                (x + w * 0.5, brim),
+            ]
             out = path(smooth(crown), felt) + rect(
                 x - w * 0.46, brim - tall * 0.3, w * 0.92, tall * 0.26, shade(felt, 0.5)
             )
@@ -216,8 +250,13 @@ def dog(rng: np.random.Generator, x: float, y: float, w: float) -> str:
     spread = rng.uniform(0.5, 0.72)
     for side in (-1, 1):
         if hang:
-            ear = [(x + side * w * 0.3, y - h * 0.46), (x + side * w * spread, y - h * 0.4), (x + side * w * (spread + 0.12), y - h * 0.4 + length),
-                   (x + side * w * 0.42, y - h * 0.34 + length * 0.9), (x + side * w * 0.36, y - h * 0.1)]  # fmt: skip
+            ear = [
+                (x + side * w * 0.3, y - h * 0.46),
+                (x + side * w * spread, y - h * 0.4),
+                (x + side * w * (spread + 0.12), y - h * 0.4 + length),
+                (x + side * w * 0.42, y - h * 0.34 + length * 0.9),
+                (x + side * w * 0.36, y - h * 0.1),
+            ]
         else:
             ear = [
                 (x + side * w * 0.1, y - h * 0.4),
@@ -251,8 +290,13 @@ def dog(rng: np.random.Generator, x: float, y: float, w: float) -> str:
         )
     if hang:
         for side in (-1, 1):
-            ear = [(x + side * w * 0.28, y - h * 0.5), (x + side * w * spread, y - h * 0.44), (x + side * w * (spread + 0.14), y - h * 0.4 + length),
-                   (x + side * w * 0.44, y - h * 0.34 + length), (x + side * w * 0.4, y - h * 0.1)]  # fmt: skip
+            ear = [
+                (x + side * w * 0.28, y - h * 0.5),
+                (x + side * w * spread, y - h * 0.44),
+                (x + side * w * (spread + 0.14), y - h * 0.4 + length),
+                (x + side * w * 0.44, y - h * 0.34 + length),
+                (x + side * w * 0.4, y - h * 0.1),
+            ]
             out += path(smooth(ear), dark)
     snout = y + h * rng.uniform(0.16, 0.24)
     size = rng.uniform(0.2, 0.29)
@@ -275,7 +319,7 @@ def dog(rng: np.random.Generator, x: float, y: float, w: float) -> str:
         )
     for side in (-1, 1):
         out += stroke(
-            f"M{x:.1f} {snout + h * 0.08:.1f}q{side * w * 0.02:.1f} {h * 0.09:.1f} {side * w * 0.14:.1f} {h * 0.06:.1f}",
+            bow(x, snout + h * 0.08, side * w * 0.02, h * 0.09, side * w * 0.14, h * 0.06),
             "#3a2620",
             max(w * 0.022, 1.4),
         )

@@ -8,7 +8,9 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from .vectors import UNITS
+import numpy as np
+
+from .vectors import UNITS, chance
 
 PACKAGES = {  # npm packages of the scope @iconify-json: version pinned
     "fluent-emoji-flat": "1.2.6",
@@ -18,6 +20,7 @@ PACKAGES = {  # npm packages of the scope @iconify-json: version pinned
     "emojione": "1.2.3",
     "twemoji": "1.2.5",
 }
+HANDS = ("noto", "noto-v1", "emojione", "fluent-emoji-flat", "fluent-emoji")  # in the order in which icons are found
 HELD_OUT = "twemoji"  # the hand that neither pocket nor its judges ever train on
 CACHE = Path(__file__).parents[2] / ".cache" / "icons"
 
@@ -61,3 +64,12 @@ def icon(key: str, package: str, x: float, y: float, size: float, mirror: bool =
 def centred(key: str, package: str) -> str:
     """The icon over nearly the whole square."""
     return icon(key, package, UNITS / 2, UNITS / 2, 232)
+
+
+def any_icon(rng: np.random.Generator, key: str, x: float, y: float, size: float, tilt: float = 0) -> str:
+    """The icon by one of its hands, its middle at (x, y), half of the time mirrored."""
+    hands = [hand for hand in HANDS if has(key, hand)]
+    # The last one's filters take ten times as long as all else.
+    odds = np.array([0.15 if hand == "fluent-emoji" else 1.0 for hand in hands])
+    hand = hands[rng.choice(len(hands), p=odds / odds.sum())]
+    return icon(key, hand, x, y, size, mirror=chance(rng, 0.5), tilt=tilt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +13,8 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from . import data
 
 TRAINING, WATCHING = 1, 999  # two sequences of drawings that have nothing in common: to learn from, to watch by
-SIZE = 16_384  # pictures in the pool
-USES = 4  # of a picture, on average, before another one takes its place
 WORKERS = 2  # processes that draw, ahead of what is asked for
+DETAILS, SIDE = 12, 256  # squares taken of a drawing at 1024 pixels, which takes long to render; their side
 
 
 class Picture(NamedTuple):
@@ -25,50 +24,90 @@ class Picture(NamedTuple):
     captions: tuple[str, ...]
 
 
-def picture(number: int, sequence: int = TRAINING, size: int = 64) -> Picture:
-    """Drawing `number` of a sequence, at `size` pixels: the 2 x 2 average of a rendering of twice as many."""
-    drawing = data.draw(np.random.default_rng([sequence, number]))
-    rgb = drawing.render(2 * size).reshape(size, 2, size, 2, 3).mean((1, 3))
-    return Picture(torch.from_numpy(rgb.round().astype(np.uint8)).permute(2, 0, 1), drawing.captions)
+def drawing(number: int, sequence: int = TRAINING) -> tuple[data.Drawing, np.random.Generator]:
+    """Drawing `number` of a sequence, and its source of chance for what else is to be drawn by it."""
+    rng = np.random.default_rng([sequence, number])
+    return data.draw(rng), rng
+
+
+def small(number: int, sequence: int = TRAINING) -> list[Picture]:
+    """For stage 1: the drawing at 64 pixels, the 2 x 2 average of its rendering at 128."""
+    drawn, _ = drawing(number, sequence)
+    rgb = drawn.render(128).reshape(64, 2, 64, 2, 3).mean((1, 3)).round().astype(np.uint8)
+    return [Picture(_channels_first(rgb), drawn.captions)]
+
+
+def whole(number: int, sequence: int = TRAINING) -> list[Picture]:
+    """For stage 2: the drawing at 256 pixels."""
+    drawn, _ = drawing(number, sequence)
+    return [Picture(_channels_first(drawn.render(256)), drawn.captions)]
+
+
+def details(number: int, sequence: int = TRAINING) -> list[Picture]:
+    """For stage 3: squares of the drawing at 1024 pixels, on the 4-pixel grid; more where more is to be seen."""
+    drawn, rng = drawing(number, sequence)
+    rendered = drawn.render(1024)
+    corners = 4 * rng.integers(0, (1024 - SIDE) // 4 + 1, (4 * DETAILS, 2))
+    squares = np.stack([rendered[y : y + SIDE, x : x + SIDE] for y, x in corners])
+    odds = 2.0 + squares[:, ::4, ::4].std((1, 2)).mean(-1)  # most of a drawing is one even colour
+    chosen = squares[rng.choice(len(squares), DETAILS, replace=False, p=odds / odds.sum())]
+    return [Picture(_channels_first(square), drawn.captions) for square in chosen]
+
+
+def _channels_first(rgb: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))
 
 
 class Endless(IterableDataset):
-    """The drawings of TRAINING from number `first` on; with several workers each draws its share."""
+    """What `draw` makes of the numbers from `first` on; of several workers each takes its share of the numbers."""
 
-    def __init__(self, first: int) -> None:
-        self.first = first
+    def __init__(self, draw: Callable[[int], list[Picture]], first: int) -> None:
+        self.draw, self.first = draw, first
 
     def __iter__(self) -> Iterator[Picture]:
         info = get_worker_info()
         number, step = (self.first + info.id, info.num_workers) if info else (self.first, 1)
         while True:
-            yield picture(number)
+            yield from self.draw(number)
             number += step
 
 
 class Pool:
-    """The latest `size` drawings from number `first` on, to draw batches from."""
+    """The latest `size` pictures of an endless sequence, to draw batches from.
 
-    def __init__(self, first: int = 0, size: int = SIZE, workers: int = WORKERS) -> None:
-        ahead = 128 if workers else None
-        self._drawn = iter(DataLoader(Endless(first), batch_size=None, num_workers=workers, prefetch_factor=ahead))
+    draw: from a number, its pictures. uses: how often a picture is used, on average, before another takes its place.
+    """
+
+    def __init__(
+        self, draw: Callable[[int], list[Picture]], size: int, uses: int, first: int = 0, workers: int = WORKERS
+    ) -> None:
+        self._drawn = iter(
+            DataLoader(
+                Endless(draw, first), batch_size=None, num_workers=workers, prefetch_factor=64 if workers else None
+            )
+        )
         some = [next(self._drawn) for _ in range(size)]
         self._rgb, self._captions = torch.stack([rgb for rgb, _ in some]), [captions for _, captions in some]
-        self._oldest, self._due = 0, 0.0
+        self._uses, self._oldest, self._due = uses, 0, 0.0
 
     def batch(self, count: int, rng: torch.Generator) -> tuple[Tensor, list[str]]:
-        """`count` pictures in -1 … 1, (N, 3, 64, 64), and one caption of each. Renews its share of the pool first."""
-        self._due += count / USES
+        """`count` pictures in -1 … 1, (N, 3, H, W), and one caption of each. First renews its share of the pool."""
+        self._due += count / self._uses
         while self._due >= 1:
             self._rgb[self._oldest], self._captions[self._oldest] = next(self._drawn)
             self._oldest, self._due = (self._oldest + 1) % len(self._captions), self._due - 1
         index = torch.randint(len(self._captions), (count,), generator=rng)
         said = [self._captions[k] for k in index.tolist()]
         chosen = [some[int(torch.randint(len(some), (), generator=rng))] for some in said]
-        return self._rgb[index].float() / 127.5 - 1, chosen
+        return as_images(self._rgb[index]), chosen
+
+
+def as_images(rgb: Tensor) -> Tensor:
+    """uint8 pictures as images in -1 … 1."""
+    return rgb.float() / 127.5 - 1
 
 
 def watched(count: int) -> tuple[Tensor, list[str]]:
     """Pictures that no training has seen, in -1 … 1, (N, 3, 64, 64), and the first caption of each."""
-    some = [picture(number, WATCHING) for number in range(count)]
-    return torch.stack([rgb for rgb, _ in some]).float() / 127.5 - 1, [captions[0] for _, captions in some]
+    some = [picture for number in range(count) for picture in small(number, WATCHING)]
+    return as_images(torch.stack([rgb for rgb, _ in some])), [captions[0] for _, captions in some]

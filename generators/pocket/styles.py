@@ -10,6 +10,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy.ndimage import gaussian_filter, uniform_filter
 
+PHOTO, OIL, LITHOGRAPH, SKETCH = "a photo of", "an oil painting of", "a lithograph of", "a pencil sketch of"
+ANY = ("", PHOTO, OIL, LITHOGRAPH, SKETCH)  # "" is a plain drawing
+
 GREY = np.array([0.30, 0.59, 0.11], np.float32)
 
 
@@ -73,10 +76,10 @@ def pencil_sketch(rgb: np.ndarray) -> np.ndarray:
     return _inked(tone + 0.10 * grain * (1 - tone), (0.98, 0.98, 0.97), (0.16, 0.17, 0.20))
 
 
-FILTERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # "" is a plain drawing
+FILTERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "": lambda rgb: rgb,
-    "a photo of": photo,
-    "an oil painting of": oil_painting,
-    "a lithograph of": lithograph,
-    "a pencil sketch of": pencil_sketch,
+    PHOTO: photo,
+    OIL: oil_painting,
+    LITHOGRAPH: lithograph,
+    SKETCH: pencil_sketch,
 }

@@ -1,30 +1,36 @@
-"""Train pocket's stage 1: a patch transformer that predicts the clean 64 x 64 image from a noisy one and a caption.
+"""Train pocket's stage 1: a transformer that predicts the clean 64 x 64 image from a noisy one and a caption.
 
-    python -m generators.pocket.train_stage_1 --minutes 120        # resumes from its last checkpoint
+    python -m generators.pocket.train_stage_1 --updates 60000        # resumes from its last checkpoint
 
 The network outputs x_0 (prediction type "sample") under a v-weighted loss: |v - v^|^2 = |x_0 - x_0^|^2 / sigma^2 with
 sigma^2 = 1 - abar_t, after Li and He 2025, "Back to Basics: Let Denoising Generative Models Denoise", and Salimans and
-Ho 2022, "Progressive Distillation". High noise levels, where only the caption tells what to draw, come more often. The
-hidden matrices are updated by Muon (Jordan et al. 2024), which learns what is rare, here the shape of one name among
-many, in fewer updates than AdamW; AdamW takes the rest.
+Ho 2022, "Progressive Distillation". A batch is either of the noise levels at which the network sees halved pictures,
+where only the caption tells what to draw, or of the lower ones. The hidden matrices are updated by Muon (Jordan et al.
+2024), which learns what is rare, here the shape of one name among many, in fewer updates than AdamW; AdamW takes the
+rest.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..models import minilm
-from ..models.pocket import clean, denoiser, scheduler
-from . import pictures
-from .training import DEVICE, SEED, WEIGHTS, adamw, fit
+from ..models.patches import COARSE, answer, clean, denoiser, halved
+from ..models.pocket import scheduler
+from .pool import Pool, small, watched
+from .training import DEVICE, SEED, WEIGHTS, adamw, encoded, fit, load
 
-BATCH, RATE, MUON_RATE, EMA = 32, 1e-3, 1.5e-3, 0.999
+RATE, MUON_RATE, EMA = 1e-3, 1.5e-3, 0.9995
+FINE_BATCH, COARSE_BATCH = 32, 64  # pictures in an update of the lower and of the higher noise levels
+COARSE_SHARE = 0.4  # of the updates
 CAPTION_DROPOUT = 0.1  # how often the caption is "", which is what guidance calls unconditional
 LEAST_SIGMA = 0.2  # caps the loss weight at 25: at less noise the picture is all but given
+WATCHED, LEVELS = 256, (999, 950, 900, 800, 700, 600, 500, 400, 200)  # held-out pictures, and the t looked at
 
 
 def v_weighted(error: Tensor, abar_t: Tensor) -> Tensor:
@@ -32,10 +38,16 @@ def v_weighted(error: Tensor, abar_t: Tensor) -> Tensor:
     return (error.square() / (1 - abar_t).clamp(min=LEAST_SIGMA**2)).mean()
 
 
-def timesteps(count: int, rng: torch.Generator) -> Tensor:
-    """t in 0 … 999, at a density that rises from half of the even one at t = 0 to one and a half times it."""
+def fine_timesteps(count: int, rng: torch.Generator) -> Tensor:
+    """t below COARSE, at a density that rises threefold from t = 0 to COARSE."""
     u = torch.rand(count, generator=rng)
-    return (1000 * ((0.25 + 2 * u).sqrt() - 0.5)).long().clamp(max=999)
+    return (COARSE * ((1 + 8 * u).sqrt() - 1) / 2).long().clamp(max=COARSE - 1)
+
+
+def dropped(captions: list[str], rng: torch.Generator) -> list[str]:
+    """The captions, some of them replaced by ""."""
+    drop = torch.rand(len(captions), generator=rng) < CAPTION_DROPOUT
+    return ["" if gone else caption for caption, gone in zip(captions, drop.tolist(), strict=True)]
 
 
 def optimizers(network: nn.Module) -> list[torch.optim.Optimizer]:
@@ -48,34 +60,57 @@ def optimizers(network: nn.Module) -> list[torch.optim.Optimizer]:
     return [muon, adamw(rest, RATE)]
 
 
+def noisy(x0: Tensor, t: Tensor, abar: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """x_t of clean images x0, (N, 3, H, W), at t, (N,), and abar_t, (N, 1, 1, 1)."""
+    abar_t = abar[t].view(-1, 1, 1, 1)
+    return abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * torch.randn(x0.shape, generator=rng), abar_t
+
+
+def errors(network: nn.Module, x0: Tensor, tokens: Tensor, abar: Tensor) -> dict[str, float]:
+    """The mean squared error of x_0^, averaged to 32 x 32 pixels, at each of LEVELS; the same noise at every call."""
+    found = {}
+    for level in LEVELS:
+        x, abar_t = noisy(x0, torch.full((len(x0),), level), abar, torch.Generator().manual_seed(level))
+        with torch.no_grad(), torch.autocast(DEVICE, torch.bfloat16):
+            parts = zip(*(part.to(DEVICE).split(64) for part in (x, abar_t, tokens, x0)), strict=True)
+            errs = [  # of 64 pictures at a time
+                F.avg_pool2d(clean(network, x, torch.full((len(x),), level, device=DEVICE), said, abar_t) - x0, 2)
+                for x, abar_t, said, x0 in parts
+            ]
+        found[str(level)] = round(torch.cat(errs).square().mean().item(), 5)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train pocket's 64-pixel stage; resumes.")
-    parser.add_argument("--minutes", type=float, default=120, help="training time in all, earlier runs counted in")
-    minutes = parser.parse_args().minutes
+    parser.add_argument("--updates", type=int, default=60_000, help="updates in all, earlier runs counted in")
+    updates = parser.parse_args().updates
 
-    rgb, captions, weights = pictures.small()
-    vocabulary = sorted({"", *(caption for some in captions for caption in some)})
-    row = {caption: k for k, caption in enumerate(vocabulary)}
-    tokens = minilm.encode(vocabulary)[0].to(DEVICE)
-    abar = scheduler().alphas_cumprod.to(DEVICE)
+    abar = scheduler().alphas_cumprod
+    state = load("stage_1")
+    pool = Pool(small, size=16_384, uses=4, first=FINE_BATCH * state["update"] if state else 0)
+    watched_x0, watched_captions = watched(WATCHED)
+    watched_tokens = encoded(watched_captions)
 
-    def loss_of(network: Any, rng: torch.Generator) -> Tensor:
-        index = torch.multinomial(weights, BATCH, replacement=True, generator=rng)
-        chosen = [captions[i][int(torch.randint(len(captions[i]), (), generator=rng))] for i in index.tolist()]
-        dropped = torch.rand(BATCH, generator=rng) < CAPTION_DROPOUT
-        rows = [row["" if drop else caption] for caption, drop in zip(chosen, dropped.tolist(), strict=True)]
-        x0 = (rgb[index].float() / 127.5 - 1).to(DEVICE)
-        t = timesteps(BATCH, rng).to(DEVICE)
-        eps = torch.randn(x0.shape, generator=rng).to(DEVICE)
-        abar_t = abar[t].view(-1, 1, 1, 1)
-        x = abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * eps
-        return v_weighted(clean(network, x, t, tokens[rows]).float() - x0, abar_t)
+    def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
+        coarse = torch.rand((), generator=rng).item() < COARSE_SHARE
+        n = COARSE_BATCH if coarse else FINE_BATCH
+        x0, captions = pool.batch(n, rng)
+        t = torch.randint(COARSE, 1000, (n,), generator=rng) if coarse else fine_timesteps(n, rng)
+        x, abar_t = noisy(x0, t, abar, rng)
+        if coarse:
+            x, x0 = halved(x, abar_t), F.avg_pool2d(x0, 2)
+        x0, x, abar_t, t = (part.to(DEVICE) for part in (x0, x, abar_t, t))
+        return v_weighted(answer(network, x, t, encoded(dropped(captions, rng))) - x0, abar_t)
 
     torch.manual_seed(SEED)
     network = denoiser().to(DEVICE)
     # Flux casts t to the type that this layer gives: in bfloat16 neighbouring timesteps would be one.
     network.x_embedder.forward = torch.autocast(DEVICE, enabled=False)(network.x_embedder.forward)
-    fit("stage_1", network, loss_of, optimizers(network), minutes, EMA)
+    fit(
+        "stage_1", network, loss_of, optimizers(network), updates, EMA,
+        watch=lambda network: errors(network, watched_x0, watched_tokens, abar),
+    )  # fmt: skip
     network.half().save_pretrained(WEIGHTS / "transformer", max_shard_size="16MB")
     scheduler().save_pretrained(WEIGHTS / "scheduler")
 

@@ -1,10 +1,11 @@
 """Train pocket's stages 2 and 3, which enlarge by 4.
 
-    python -m generators.pocket.train_stages stage_2 --minutes 30        # resumes from its last checkpoint
+    python -m generators.pocket.train_stages stage_2 --updates 20000        # resumes from its last checkpoint
 
-Both see crops on the grid of the smaller image, never mirrored: a style's grain has a direction and a phase. The
-smaller image is the 4 x 4 average of the crop, a little spoilt, since the images that will be enlarged are samples and
-not averages: with blur, with the seams of stage 1's 8 x 8 patches, then with noise of a level that the network is told.
+Both see crops on the grid of the smaller image, never mirrored: a style's grain has a direction and a phase. What they
+enlarge is a sample and not an average of pixels, and they are to mend what the stage before leaves. So stage 2 sees, of
+most pictures, what stage 1 makes of their 4 x 4 average at a low noise level, with the blur, the seams and the errors
+of its samples; stage 3 sees the average a little blurred. Then noise of a level that the network is told is added.
 """
 
 from __future__ import annotations
@@ -13,54 +14,57 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..diffusion.schedule import Schedule
-from ..models import minilm, super_resolution
+from ..models import super_resolution
 from ..models.base import schedule_of
+from ..models.patches import clean, denoiser
 from ..models.pocket import scheduler
-from . import pictures
-from .training import DEVICE, WEIGHTS, adamw, fit
+from .pool import Pool, details, whole
+from .train_stage_1 import dropped, noisy
+from .training import DEVICE, WEIGHTS, adamw, encoded, fit, load
 
 BATCH, SIDE, RATE, EMA = 8, 96, 2e-3, 0.998
 HIGHEST_LEVEL = 60  # of the noise on the smaller image: sigma = 0.1
-CAPTION_DROPOUT = 0.1
-PATCH = 8  # side of stage 1's patches
+REDRAWN, LATEST = 0.75, 300  # the share of pictures that stage 1 draws again, and from up to which t
 
 
-def spoilt(low: Tensor, rng: torch.Generator) -> Tensor:
-    """Images (N, 3, H, W) as an imperfect stage before might draw them: each blurred, seamed, or both, or neither."""
-    n = len(low)
+def blurred(low: Tensor, rng: torch.Generator) -> Tensor:
+    """Images (N, 3, H, W), half of them a little blurred."""
     kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]).expand(3, 1, 3, 3) / 16
-    blurred = F.conv2d(F.pad(low, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
-    blur = (1.6 * torch.rand(n, 1, 1, 1, generator=rng) - 0.8).clamp(min=0)
-    offsets = torch.randn(n, 3, low.shape[-2] // PATCH, low.shape[-1] // PATCH, generator=rng)
-    strength = (0.12 * torch.rand(n, 1, 1, 1, generator=rng) - 0.06).clamp(min=0)
-    return torch.lerp(low, blurred, blur) + strength * F.interpolate(offsets, scale_factor=PATCH)
+    soft = F.conv2d(F.pad(low, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
+    return torch.lerp(low, soft, (1.6 * torch.rand(len(low), 1, 1, 1, generator=rng) - 0.8).clamp(min=0))
 
 
-def crops(rgb: np.ndarray, index: Tensor, rng: torch.Generator) -> Tensor:
-    """Random crops of 96 pixels on the 4-pixel grid, (N, 3, 96, 96) in -1 … 1."""
-    places = (rgb.shape[1] - SIDE) // super_resolution.SCALE + 1
-    corners = super_resolution.SCALE * torch.randint(places, (len(index), 2), generator=rng)
-    cut = [rgb[i, y : y + SIDE, x : x + SIDE] for i, (y, x) in zip(index.tolist(), corners.tolist(), strict=True)]
-    return torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2).float() / 127.5 - 1
+def crops(x0: Tensor, low: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Squares of 96 pixels of each image (N, 3, H, W), and the same squares of the four times smaller images."""
+    scale = super_resolution.SCALE
+    places = (x0.shape[-1] - SIDE) // scale + 1
+    corners = torch.randint(places, (len(x0), 2), generator=rng).tolist()
+    large = [
+        x[:, scale * a : scale * a + SIDE, scale * b : scale * b + SIDE] for x, (a, b) in zip(x0, corners, strict=True)
+    ]
+    small = [x[:, a : a + SIDE // scale, b : b + SIDE // scale] for x, (a, b) in zip(low, corners, strict=True)]
+    return torch.stack(large), torch.stack(small)
 
 
 def diffusion_loss(
-    network: Callable[..., Any], schedule: Schedule, x0: Tensor, tokens: Tensor | None, rng: torch.Generator
+    network: Callable[..., Any],
+    schedule: Schedule,
+    x0: Tensor,
+    low: Tensor,
+    tokens: Tensor | None,
+    rng: torch.Generator,
 ) -> Tensor:
     """The squared error of the residual, in units of its typical size, at timesteps as sampling spaces them."""
     n = len(x0)
-    low = spoilt(F.avg_pool2d(x0, super_resolution.SCALE), rng)
     level, t = (
         (top * torch.rand(n, generator=rng) ** 2).round().long() for top in (HIGHEST_LEVEL, super_resolution.FIRST)
     )
-    abar_t = schedule.abar[t].view(-1, 1, 1, 1)
-    x = abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * torch.randn(x0.shape, generator=rng)
+    x, abar_t = noisy(x0, t, schedule.abar, rng)
     eps = torch.randn(low.shape, generator=rng)
     x0, x, abar_t, t, low, level, eps = (part.to(DEVICE) for part in (x0, x, abar_t, t, low, level, eps))
     given = super_resolution.condition(schedule, low, level, eps, tokens)
@@ -68,48 +72,67 @@ def diffusion_loss(
     return ((x0_hat - x0) / super_resolution.RESIDUAL).square().mean()
 
 
-def train_stage_2(schedule: Schedule, minutes: float) -> Any:
-    stored = pictures.pictures()
-    captions = [text.split("\n") for text in stored["captions"].tolist()]
-    weights = torch.from_numpy(stored["weights"])
-    vocabulary = sorted({"", *(caption for some in captions for caption in some)})
-    row = {caption: k for k, caption in enumerate(vocabulary)}
-    tokens = minilm.encode(vocabulary)[0]
+def redrawn(stage_1: torch.nn.Module, schedule: Schedule, low: Tensor, tokens: Tensor, rng: torch.Generator) -> Tensor:
+    """Images (N, 3, 64, 64), most of them as stage 1 makes them out in a little noise."""
+    t = torch.randint(LATEST, (len(low),), generator=rng)
+    x, abar_t = noisy(low, t, schedule.abar, rng)
+    with torch.no_grad():
+        drawn = clean(stage_1, x.to(DEVICE), t.to(DEVICE), tokens, abar_t.to(DEVICE)).cpu().clamp(-1, 1)
+    chosen = torch.rand(len(low), 1, 1, 1, generator=rng) < REDRAWN
+    return torch.where(chosen, drawn, low)
+
+
+def stage_1() -> torch.nn.Module:
+    """Stage 1 as far as it is trained. Raises SystemExit where it is not."""
+    if (state := load("stage_1")) is None:
+        raise SystemExit("stage 2 learns to mend what stage 1 draws: run generators.pocket.train_stage_1 first")
+    network = denoiser().to(DEVICE).eval()
+    network.load_state_dict(state["average"])
+    return network
+
+
+def train_stage_2(schedule: Schedule, updates: int) -> torch.nn.Module:
+    before, pool = stage_1(), Pool(whole, size=1024, uses=16, first=_drawn("stage_2"))
 
     def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
-        index = torch.multinomial(weights, BATCH, replacement=True, generator=rng)
-        chosen = [captions[i][int(torch.randint(len(captions[i]), (), generator=rng))] for i in index.tolist()]
-        dropped = torch.rand(BATCH, generator=rng) < CAPTION_DROPOUT
-        rows = [row["" if drop else caption] for caption, drop in zip(chosen, dropped.tolist(), strict=True)]
-        x0 = crops(stored["rgb"], index, rng)
-        return diffusion_loss(network, schedule, x0, tokens[rows].to(DEVICE), rng)
+        x0, captions = pool.batch(BATCH, rng)
+        tokens = encoded(dropped(captions, rng))
+        low = redrawn(before, schedule, F.avg_pool2d(x0, super_resolution.SCALE), tokens, rng)
+        return diffusion_loss(network, schedule, *crops(x0, low, rng), tokens, rng)
 
     network = super_resolution.stage_2().to(DEVICE)
-    fit("stage_2", network, loss_of, [adamw(network.parameters(), RATE)], minutes, EMA)
+    fit("stage_2", network, loss_of, [adamw(network.parameters(), RATE)], updates, EMA)
     return network
 
 
-def train_stage_3(schedule: Schedule, minutes: float) -> Any:
-    rgb = pictures.details()["rgb"]
+def train_stage_3(schedule: Schedule, updates: int) -> torch.nn.Module:
+    pool = Pool(details, size=2048, uses=16, first=_drawn("stage_3"))
 
     def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
-        x0 = crops(rgb, torch.randint(len(rgb), (BATCH,), generator=rng), rng)
-        return diffusion_loss(network, schedule, x0, None, rng)
+        x0, _ = pool.batch(BATCH, rng)
+        low = blurred(F.avg_pool2d(x0, super_resolution.SCALE), rng)
+        return diffusion_loss(network, schedule, *crops(x0, low, rng), None, rng)
 
     network = super_resolution.stage_3().to(DEVICE)
-    fit("stage_3", network, loss_of, [adamw(network.parameters(), RATE)], minutes, EMA)
+    fit("stage_3", network, loss_of, [adamw(network.parameters(), RATE)], updates, EMA)
     return network
+
+
+def _drawn(name: str) -> int:
+    """A number that no earlier run of this training has drawn."""
+    state = load(name)
+    return BATCH * state["update"] if state else 0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train pocket's stage 2 or 3; resumes.")
     stages = {"stage_2": train_stage_2, "stage_3": train_stage_3}
     parser.add_argument("stage", choices=stages)
-    parser.add_argument("--minutes", type=float, default=30, help="training time in all, earlier runs counted in")
+    parser.add_argument("--updates", type=int, default=20_000, help="updates in all, earlier runs counted in")
     options = parser.parse_args()
     torch.manual_seed(42)
-    network = stages[options.stage](schedule_of(scheduler()), options.minutes)
-    network.half().save_pretrained(WEIGHTS / options.stage)
+    network = stages[options.stage](schedule_of(scheduler()), options.updates)
+    network.half().save_pretrained(WEIGHTS / options.stage)  # type: ignore[operator]
 
 
 if __name__ == "__main__":

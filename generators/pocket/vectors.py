@@ -11,6 +11,7 @@ from PIL import Image
 
 UNITS = 256  # side of the square that a drawing lives in
 Point = tuple[float, float]
+Scene = tuple[str, str]  # a drawing of the whole square, and the noun phrase for what it shows
 
 
 # ------------------------------------------------------------------------------------------------------------- chance
@@ -75,6 +76,15 @@ def stroke(d: str, colour: str, width: float, opacity: float = 1) -> str:
         f'<path d="{d}" fill="none" stroke="{colour}" stroke-width="{width:.1f}" stroke-linecap="round" '
         f'stroke-linejoin="round" opacity="{opacity:.2f}"/>'
     )
+
+
+def bow(x: float, y: float, cx: float, cy: float, dx: float, dy: float) -> str:
+    """A path from (x, y) to (x + dx, y + dy), bent towards (x + cx, y + cy)."""
+    return f"M{x:.1f} {y:.1f}q{cx:.1f} {cy:.1f} {dx:.1f} {dy:.1f}"
+
+
+def ring(x: float, y: float, r: float, colour: str, width: float) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}" fill="none" stroke="{colour}" stroke-width="{width:.1f}"/>'
 
 
 def smooth(points: list[Point]) -> str:

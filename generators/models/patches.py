@@ -1,0 +1,116 @@
+"""pocket's stage 1 as a network: a transformer over overlapping patches that answers with the clean image.
+
+An image is cut into windows of 12 x 12 pixels, one every 8. The transformer answers each with a window of the clean
+image, and these are cross-faded where they overlap, so that no patch ends at an edge.
+
+Where there is so much noise that details cannot be told (t >= COARSE), the network is shown x_t at half the size: the
+2 x 2 averages, in which the noise has a quarter of the variance, at unit variance again. Sixteen windows cover the
+picture then instead of 64, and a picture costs less than half as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import FluxTransformer2DModel
+from torch import Tensor
+
+from . import minilm
+
+SIZE = 64  # pixels a side
+PATCH, OVERLAP = 8, 2  # pixels from window to window; by how many a window reaches beyond its patch on each side
+WINDOW = PATCH + 2 * OVERLAP
+GRID = SIZE // PATCH
+COARSE = 850  # the first t at which the network sees the halved picture
+
+
+def denoiser(layers: int = 8, heads: int = 5) -> FluxTransformer2DModel:
+    """Stage 1, untrained: single-stream blocks over 64 or 16 windows and 16 word pieces; 5 heads x 64 channels, 13 M.
+
+    The sentence vector modulates every block, together with t (adaptive normalisation); word pieces are attended to.
+    """
+    return FluxTransformer2DModel(
+        in_channels=3 * WINDOW**2 + GRID**2,
+        out_channels=3 * WINDOW**2,
+        num_layers=0,
+        num_single_layers=layers,
+        num_attention_heads=heads,
+        attention_head_dim=64,
+        joint_attention_dim=minilm.WIDTH,
+        pooled_projection_dim=minilm.WIDTH,
+        axes_dims_rope=(16, 24, 24),
+    )
+
+
+def windows(x: Tensor) -> Tensor:
+    """Images (N, 3, S, S) as their windows, (N, (S / 8)^2, 3 x 12 x 12); beyond the image's edge there are zeros."""
+    return F.unfold(x, WINDOW, stride=PATCH, padding=OVERLAP).transpose(1, 2)
+
+
+def blended(parts: Tensor, size: int) -> Tensor:
+    """The images (N, 3, S, S) whose windows these are, (N, (S / 8)^2, 3 x 12 x 12), cross-faded where they overlap."""
+    weight = _fade().to(parts)
+
+    def laid(values: Tensor) -> Tensor:
+        return F.fold(values.transpose(1, 2), (size, size), WINDOW, stride=PATCH, padding=OVERLAP)
+
+    return laid(parts * weight) / laid(weight.expand(1, parts.shape[1], -1))
+
+
+@cache
+def _fade() -> Tensor:
+    """What a window's pixels count for, (3 x 12 x 12,): linearly less over the 4 pixels that it shares."""
+    rise = (torch.arange(2 * OVERLAP) + 0.5) / (2 * OVERLAP)
+    ramp = torch.cat([rise, torch.ones(PATCH - 2 * OVERLAP), rise.flip(0)])
+    return (ramp[:, None] * ramp).expand(3, -1, -1).flatten()
+
+
+@cache
+def _places(side: int) -> tuple[Tensor, Tensor]:
+    """Of side x side windows: unit vectors that say which of the 8 x 8 places each covers, (side^2, 64), and the rows
+    and columns of their middles for the rotary positions, (side^2, 3), the first of the three 0."""
+    covered = GRID // side
+    one_hot = torch.eye(GRID**2).view(GRID**2, GRID, GRID)
+    places = covered * F.avg_pool2d(one_hot[:, None], covered).view(GRID**2, side**2).T
+    middles = covered * torch.arange(side) + (covered + 1) / 2
+    rows, columns = torch.meshgrid(middles, middles, indexing="ij")
+    return places, torch.stack([torch.zeros_like(rows), rows, columns], dim=-1).view(-1, 3)
+
+
+def answer(transformer: Callable[..., Any], x: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
+    """The network's clean image for x, (N, 3, S, S), at t, (N,), with minilm's tokens, (N, 17, 384); S is 64 or 32.
+
+    Each window comes with its place: the transformer's own rotary positions are only relative.
+    """
+    places, ids = (part.to(x) for part in _places(x.shape[-1] // PATCH))
+    parts = transformer(
+        torch.cat([windows(x), places.expand(len(x), -1, -1)], dim=2),
+        pooled_projections=tokens[:, 0],
+        encoder_hidden_states=tokens[:, 1:],
+        timestep=t / 1000,
+        img_ids=ids,
+        txt_ids=torch.zeros(tokens.shape[1] - 1, 3, device=x.device),
+        return_dict=False,
+    )[0]
+    return blended(parts.float(), x.shape[-1])
+
+
+def halved(x: Tensor, abar_t: Tensor) -> Tensor:
+    """x_t at half the size, (N, 3, 32, 32), scaled to the variance that x_t has; abar_t (N, 1, 1, 1)."""
+    return F.avg_pool2d(x, 2) / (abar_t + (1 - abar_t) / 4).sqrt()
+
+
+def clean(transformer: Callable[..., Any], x: Tensor, t: Tensor, tokens: Tensor, abar_t: Tensor) -> Tensor:
+    """x_0^ of noisy images x, (N, 3, 64, 64), at any t, (N,); abar_t (N, 1, 1, 1), tokens (N, 17, 384)."""
+    x0, coarse = torch.empty_like(x), t >= COARSE
+    if coarse.any():
+        small = answer(transformer, halved(x[coarse], abar_t[coarse]), t[coarse], tokens[coarse])
+        x0[coarse] = F.interpolate(small, scale_factor=2, mode="bilinear").to(x0)
+    if not coarse.all():
+        fine = ~coarse
+        x0[fine] = answer(transformer, x[fine], t[fine], tokens[fine]).to(x0)
+    return x0
