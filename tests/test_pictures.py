@@ -9,18 +9,13 @@ import torch
 from generators.pocket import data, faces, icons, pool, scenes, vectors
 from generators.pocket.styles import FILTERS
 
-
 BODY = '<rect width="16" height="16"/>'
 
 
 @pytest.fixture(autouse=True)
 def no_packages(monkeypatch):
     """In place of every package, one whose icons are all the same square."""
-    square = {
-        "icons": dict.fromkeys(
-            (*data.NOUNS.values(), "ewe", "high-voltage"), {"body": '<rect width="16" height="16"/>'}
-        )
-    }
+    square = {"icons": {key: {"body": BODY} for key in (*data.NOUNS.values(), "ewe", "high-voltage")}}
     monkeypatch.setattr(icons, "icon_set", lambda package: square)
 
 
