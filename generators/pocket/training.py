@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -84,8 +85,10 @@ def fit(
     highest learning rates. ema: how much of the average an update keeps. watch: the errors of a network, looked at
     every WATCH updates and written to NAME.jsonl beside the checkpoint, which is NAME.pt in CHECKPOINTS.
 
-    Ctrl-C saves the checkpoint before KeyboardInterrupt goes on.
+    Ctrl-C, and a request to end by the system, save the checkpoint before KeyboardInterrupt goes on.
     """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     rates = [group["lr"] for group in groups]
     average = {key: value.clone() for key, value in network.state_dict().items()}
