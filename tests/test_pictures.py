@@ -15,7 +15,7 @@ BODY = '<rect width="16" height="16"/>'
 @pytest.fixture(autouse=True)
 def no_packages(monkeypatch):
     """In place of every package, one whose icons are all the same square."""
-    square = {"icons": {key: {"body": BODY} for key in (*data.NOUNS.values(), "ewe", "high-voltage")}}
+    square = {"width": 16, "icons": {key: {"body": BODY} for key in (*data.NOUNS.values(), "ewe", "high-voltage")}}
     monkeypatch.setattr(icons, "icon_set", lambda package: square)
 
 
