@@ -80,14 +80,11 @@ evaluate: .venv/ready
 screenshot: .venv/ready
 	.venv/bin/python -m report.screenshot
 
-# Trains the shipped model again: hours on a CPU. Needs npm for the icons.
+# Trains pocket's next weights: many hours on a CPU, over as many runs as it takes; each goes on where the last one ended.
 pocket: .venv/ready
 	.venv/bin/python -m generators.pocket.train_stage_1
-	.venv/bin/python -m generators.pocket.train_refiner
 	.venv/bin/python -m generators.pocket.train_stages stage_2
 	.venv/bin/python -m generators.pocket.train_stages stage_3
-	.venv/bin/python -m generators.pocket.evaluate_stages
-	$(MAKE) evaluate
 
 # Resolves the newest versions that pyproject.toml allows, without installing them, and pins them.
 lock: .venv/ready

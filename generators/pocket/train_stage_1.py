@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ..models.patches import COARSE, answer, clean, denoiser, halved
 from ..models.pocket import scheduler
 from .pool import Pool, small, watched
-from .training import DEVICE, SEED, WEIGHTS, adamw, encoded, fit, load
+from .training import DEVICE, SEED, TRAINED, adamw, encoded, fit, load
 
 RATE, MUON_RATE, EMA = 1e-3, 1.5e-3, 0.9995
 FINE_BATCH, COARSE_BATCH = 32, 64  # pictures in an update of the lower and of the higher noise levels
@@ -111,8 +111,8 @@ def main() -> None:
         "stage_1", network, loss_of, optimizers(network), updates, EMA,
         watch=lambda network: errors(network, watched_x0, watched_tokens, abar),
     )  # fmt: skip
-    network.half().save_pretrained(WEIGHTS / "transformer", max_shard_size="16MB")
-    scheduler().save_pretrained(WEIGHTS / "scheduler")
+    network.half().save_pretrained(TRAINED / "transformer", max_shard_size="16MB")
+    scheduler().save_pretrained(TRAINED / "scheduler")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,9 +16,9 @@ from torch import Tensor, nn
 
 from ..models import minilm
 
-WEIGHTS = Path(__file__).parent / "weights"
 # Outside of the work tree: days of training are not to be lost with a clone, a merge or a `git clean`.
 CHECKPOINTS = user_state_path("diffusion-report") / "pocket"
+TRAINED = CHECKPOINTS / "weights"  # what has been trained to its end, as diffusers saves it
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SEED, WARMUP = 42, 100
 REPORT, SAVE = 60, 300  # seconds between two lines of progress, between two checkpoints
