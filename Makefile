@@ -6,7 +6,7 @@ DRAW = --model $(MODEL) $(if $(WORKERS),--workers $(WORKERS)) $(if $(EXECUTOR),-
 REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: report section verify publish site serve status doctor clean setup test check bench evaluate pocket screenshot lock
+.PHONY: report section verify publish site serve status doctor clean setup test check bench evaluate pocket pocket-bundle screenshot lock
 
 report: .venv/ready
 	$(REPORT) all $(DRAW)
@@ -85,6 +85,10 @@ pocket: .venv/ready
 	.venv/bin/python -m generators.pocket.train_stage_1
 	.venv/bin/python -m generators.pocket.train_stages stage_2
 	.venv/bin/python -m generators.pocket.train_stages stage_3
+
+# What another machine needs to go on with that training: `python -m generators.pocket.bundle train .cache/pocket-bundle`.
+pocket-bundle: .venv/ready
+	.venv/bin/python -m generators.pocket.bundle pack .cache/pocket-bundle
 
 # Resolves the newest versions that pyproject.toml allows, without installing them, and pins them.
 lock: .venv/ready

@@ -96,7 +96,8 @@ def fit(
         network.load_state_dict(state["network"])
         for optimizer, its_state in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(its_state)
-        average, update, earlier = state["average"], state["update"], state["core_seconds"]
+        average = {key: state["average"][key] for key in average}  # in the order of the network's own
+        update, earlier = state["update"], state["core_seconds"]
     weights = network.state_dict()
     first, began, worked = update, time.monotonic(), time.process_time()
 
