@@ -302,7 +302,7 @@ def indoors(rng: np.random.Generator) -> str:
     for y in (36, 92):
         if chance(rng, 0.4):
             body += rect(-10, y, 276, 6, shade(top, 0.6))
-            for x in np.arange(4, 256, 26):
+            for x in range(4, 256, 26):
                 body += rect(x, y - rng.uniform(14, 26), rng.uniform(10, 18), 26, hsv(rng.random(), 0.4, 0.7), 0.7)
     return body
 

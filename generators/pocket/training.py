@@ -109,7 +109,7 @@ def fit(
         state = {"network": weights, "average": average, "optimizers": states}
         save(name, {**state, "update": update, "core_seconds": core_seconds()})
 
-    def look() -> None:
+    def look(watch: Callable[[nn.Module], dict[str, float]]) -> None:
         """Note the errors of the averaged weights; those in training stay as they are."""
         kept = {key: value.clone() for key, value in weights.items()}
         network.load_state_dict(average)
@@ -148,7 +148,7 @@ def fit(
                 reported = now
                 losses.clear()
             if watch and update % WATCH == 0:
-                look()
+                look(watch)
             if now - saved > SAVE:
                 checkpoint()
                 saved = time.monotonic()
