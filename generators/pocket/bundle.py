@@ -22,11 +22,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import FluxTransformer2DModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..models import minilm
+from ..models import minilm, patches
 from ..models.pocket import scheduler
 from .pool import TRAINING, Picture, Pool, small
 from .train_stage_1 import EMA, UPDATES, objective, optimizers, trainable
@@ -103,10 +102,7 @@ def unpack(folder: Path) -> None:
     """Make what was trained elsewhere the checkpoint of stage 1; the last one stays as the one before."""
     trained = folder / "trained"
     told = json.loads((trained / "trained.json").read_text(encoding="utf-8"))
-    weights = {
-        part: FluxTransformer2DModel.from_pretrained(trained / part, torch_dtype=torch.float32).state_dict()
-        for part in ("network", "average")
-    }
+    weights = {part: patches.load(trained / part).state_dict() for part in ("network", "average")}
     save("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(trainable())], **told})
 
 

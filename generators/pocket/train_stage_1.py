@@ -18,10 +18,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 
-from ..models.patches import COARSE, answer, clean, denoiser, halved
+from ..models.patches import COARSE, Denoiser, answer, clean, denoiser, halved
 from ..models.pocket import scheduler
 from .pool import Pool, small, watched
 from .training import DEVICE, SEED, TRAINED, adamw, encoded, fit, load
@@ -105,7 +104,7 @@ def objective(
     return loss_of
 
 
-def trainable() -> FluxTransformer2DModel:
+def trainable() -> Denoiser:
     """Stage 1's network on DEVICE, untrained, the same at every call."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
