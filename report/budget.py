@@ -11,7 +11,7 @@ import math
 from html.parser import HTMLParser
 from pathlib import Path
 
-FIRST, WHOLE, SCRIPT = 500_000, 2_500_000, 5_000
+FIRST, WHOLE, SCRIPT = 500_000, 2_500_000, 7_500
 DENSITY = 2  # device pixels a CSS pixel
 
 
