@@ -139,7 +139,7 @@ class Answers:
 
 
 def _measured(wishes: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What a figure's directive asks for after its name: values to show, and at most one control. Raises LookupError."""
+    """What a figure's directive asks for: values to show, and at most one control. Raises LookupError."""
     measured = [wish for wish in wishes if wish.partition(":")[0].strip() == "values"]
     controls = [wish for wish in wishes if wish not in measured]
     if len(measured) > 1 or len(controls) > 1:

@@ -18,7 +18,7 @@ from report.companions import card_html
 from report.page import TITLE, ReportPage, prose_files
 from report.problems import BuildError, Problems
 from report.records import Figure, Record
-from report.web_images import PanelError, Store, open_panel, place_panel
+from report.web_images import PanelError, Store, open_panel, place_panel, place_thumbnail
 from report.whole import replaced
 
 __all__ = ["BuildError", "build", "sources"]
@@ -82,9 +82,11 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
                 store.place(grids.path(figure), compose)
             except PanelError as error:
                 page.problems.add(record.path, None, str(error))
-    if page.card and not page.problems.lines:
-        card = page.card
-        store.place(card.path, lambda: card.compose(page.site))
+    if not page.problems.lines:
+        for found in page.thumbnails.values():
+            place_thumbnail(store, *found, page.site)
+        if card := page.card:
+            store.place(card.path, lambda: card.compose(page.site))
     (new / "records").mkdir()
     for record in page.records:
         shutil.copyfile(record.path, new / "records" / f"{record.id}.json")

@@ -35,7 +35,9 @@ class Card:
 
     @property
     def alt(self) -> str:
-        return f"The title above {len(self.exhibits)} pictures: " + "; ".join(each.picture.alt for each in self.exhibits)
+        return f"The title above {len(self.exhibits)} pictures: " + "; ".join(
+            each.picture.alt for each in self.exhibits
+        )
 
     def compose(self, site: Path) -> bytes:
         """The card as PNG; samples at whole multiples of their pixels. Raises PanelError."""

@@ -49,7 +49,9 @@ def card_html(card: Path) -> tuple[Markup, list[Path]]:
     md = Markdown(extensions=["tables", "toc", "sane_lists", "smarty"], output_format="html")
     md.preprocessors.deregister("html_block")  # as in the report's prose, HTML is text
     md.inlinePatterns.deregister("html")
-    html = re.sub(r"<table>", '<div class="scroll" role="group" aria-label="Table" tabindex="0"><table>', md.convert(text))
+    html = re.sub(
+        r"<table>", '<div class="scroll" role="group" aria-label="Table" tabindex="0"><table>', md.convert(text)
+    )
     html = re.sub(r"</table>", "</table></div>", re.sub(r' style="text-align: \w+;"', "", html))
     html = html.replace("<pre>", '<pre role="group" aria-label="Code" tabindex="0">')
     return Markup(html), [card.parent / name for name in _IMAGE.findall(text)]

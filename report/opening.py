@@ -1,14 +1,14 @@
 """What the page opens with, chosen by name in report/intro.md: a few results to try, and a picture for each section.
 
-    /// lead
-    0-stages[prompt=a mobius strip,steps=100,pixels=1024]
-    1.8-large[show=upright,pixels=256] | flip: upright, flipped
-    1.9-large[show=near,pixels=256] | distance: near, far
-    ///
+/// lead
+0-stages[prompt=a mobius strip,steps=100,pixels=1024]
+1.8-large[show=upright,pixels=256] | flip: upright, flipped
+1.9-large[show=near,pixels=256] | distance: near, far
+///
 
-    /// contents
-    1.8 | 1.8-lion[show=upright,k=0]
-    ///
+/// contents
+1.8 | 1.8-lion[show=upright,k=0]
+///
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TRIED = ("flip", "distance")  # the controls that work on one picture alone
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One result of the first screen: its panel, and the one that a flip turns it into; the control's kind and names."""
+    """One result of the first screen: its panel, what a flip turns that into, and the control's kind and names."""
 
     record: Record
     figure: Figure
@@ -80,21 +80,20 @@ def _exhibit(text: str, answers: Answers) -> Exhibit:
     )
 
 
-def thumbnails(prose: Prose | None, answers: Answers) -> dict[str, views.PanelView]:
-    """Section id -> the picture that `/// contents` names for it."""
+def thumbnails(prose: Prose | None, answers: Answers) -> dict[str, tuple[Record, Figure, Panel]]:
+    """Section id -> the panel that `/// contents` names for it."""
     found = {}
     for line, text in _lines(prose, CONTENTS):
         assert prose
         section, _, target = (part.strip() for part in text.partition("|"))
         try:
             if section not in answers.by_id:
-                raise LookupError(f"there is no section {section!r} on the page; write 1.8 | 1.8-lion[show=upright,k=0]")
-            _, figure, panel = answers.panel(target)
-            found[section] = views.panel_view(figure, panel)
+                raise LookupError(
+                    f"there is no section {section!r} on the page; write 1.8 | 1.8-lion[show=upright,k=0]"
+                )
+            found[section] = answers.panel(target)
         except LookupError as error:
             prose.problem(line, str(error.args[0]))
-        except TexError:
-            continue  # reported when the records were scanned
     return found
 
 

@@ -53,6 +53,7 @@ class ReportPage:
         self.numbers = self._number()
         self.answers = Answers(self.root, self.site, problems, self.by_id, self.figures, self.numbers)
         self.exhibits = opening.exhibits(self.prose.get("intro"), self.answers)
+        self.thumbnails = opening.thumbnails(self.prose.get("intro"), self.answers)
         self.card: Card | None = card_of(TITLE, self.exhibits)
         self.model_card = model_card(root, model)
         self.citation = None
@@ -140,7 +141,7 @@ class ReportPage:
                 mine = [figure.id for figure in record.figures if self._is_left(figure)]
                 html = Markup("").join(self.answers.figure(name, Markup()) for name in mine)
             sections.append({"id": record.id, "title": rich_or_plain(record.title), "level": level, "html": html})
-        thumbnails = opening.thumbnails(self.prose.get("intro"), self.answers)
+        thumbnails = {name: views.thumbnail_view(*found[1:]) for name, found in self.thumbnails.items()}
         texts = {name: Markup("") for name in ("intro", "credits")}
         texts |= {name: self.prose[name].html(self.answers, 2) for name in texts if name in self.prose}
         self.problems.check()
@@ -204,7 +205,6 @@ class ReportPage:
             "verified": self._verified(),
             "records": [(record.id, f"records/{record.id}.json") for record in self.records],
         }
-
 
     def _verified(self) -> list[tuple[str, str]]:
         """(what a verification says, of which figures) over the whole page; nothing where no figure was verified."""

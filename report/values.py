@@ -92,8 +92,11 @@ def _which(members: Sequence[Panel], panels: Sequence[Panel]) -> str:
     for part in (lambda panel: panel.row, lambda panel: panel.label, lambda panel: panel.name):
         names = list(dict.fromkeys(part(panel) for panel in members))
         others = {part(panel) for panel in panels if panel not in members}
-        if all(names) and not others & set(names) and len(names) <= 6:
-            return "; ".join(names)
+        if all(names) and not others & set(names):
+            if 0 < len(others) < len(names) and all(others):
+                return f"all but {'; '.join(dict.fromkeys(part(panel) for panel in panels if panel not in members))}"
+            if len(names) <= 6:
+                return "; ".join(names)
     numbers = ranges(panel.number for panel in members)
     return f"panel {numbers}" if len(members) == 1 else f"panels {numbers}"
 

@@ -13,7 +13,7 @@ from report.judge import Verdict
 from report.mathml import plain, rich
 from report.records import Figure, Panel, Record
 from report.values import compact, duration, ranges, shown, title, vary, walks
-from report.web_images import forms, pixelated
+from report.web_images import forms, pixelated, thumbnail
 
 ORIGINS = {
     "sample": "sampled from noise",
@@ -138,7 +138,7 @@ def figure_view(
         caption=rich(figure.caption),
         note=note,
         layout=layout,
-        sizes=f"{64 * scale}px",
+        sizes="128px" if kind == "loupe" else f"{64 * scale}px",
         is_grid=figure.is_grid,
         headers=[heading(panel.label) for panel in figure.rows[0][1]] if figure.is_grid else [],
         singles=singles,
@@ -196,6 +196,12 @@ def panel_view(figure: Figure, panel: Panel) -> PanelView:
         label=rich(panel.label),
         pixelated=pixelated(panel),
     )
+
+
+def thumbnail_view(figure: Figure, panel: Panel) -> PanelView:
+    """A panel at 64 pixels, in a table of contents."""
+    view, form = panel_view(figure, panel), thumbnail(figure, panel)
+    return replace(view, sources=[Source(form.type, form.path), Source("", view.src)], pixelated=False)
 
 
 def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> list[Fact]:

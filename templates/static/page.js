@@ -58,34 +58,37 @@ for (const dial of all("[data-does]")) {
   }
 }
 
+/* The loupe looks at one place, x and y in 0 … 1, of all the pictures of a row. */
+const look = (link, x, y) => {
+  for (const [name, at] of Object.entries({ x, y })) {
+    link.closest("tr, .row").style.setProperty("--" + name, Math.min(1, Math.max(0, at)));
+  }
+};
 for (const figure of all(".figure.loupe")) {
-  let lead; // the picture at hand; others follow
-  const move = (link, left, top) => {
-    for (const each of row(link)) if (each.scrollLeft != left || each.scrollTop != top) each.scrollTo(left, top);
-  };
-  on(figure, "pointerover focusin", ({ target }) => lead = target.closest(".full"));
-  on(figure.querySelector(".switch"), "change", ({ target }) => {
+  on(figure, "change", ({ target }) => {
     for (const each of all("source, img", figure)) each.sizes = target.checked ? "1024px" : "256px";
-    for (const link of all(".full", figure)) move(link, 512 - link.clientWidth / 2, 512 - link.clientHeight / 2);
   });
-  on(figure, "scroll", ({ target }) => {
-    if (target == lead) move(lead, lead.scrollLeft, lead.scrollTop);
-  });
-  on(figure, "pointermove", ({ clientX, clientY }) => {
-    if (!lead) return;
-    const { left, top, width, height } = lead.getBoundingClientRect();
-    move(lead, (clientX - left) / width * (1024 - width), (clientY - top) / height * (1024 - height));
+  on(figure, "pointermove", ({ target, clientX, clientY }) => {
+    const link = target.closest(".full");
+    if (!link) return;
+    const { left, top, width, height } = link.getBoundingClientRect();
+    look(link, (clientX - left) / width, (clientY - top) / height);
   });
 }
+const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 on(document, "keydown", event => {
-  const link = event.target.closest?.(".full");
-  if (!link || link.closest(".loupe:has(:checked)")) return; // there the arrows scroll
-  const links = all(".full", link.closest(".figure")), down = link.closest("tr") ? row(link).length : 1;
-  const next = links[links.indexOf(link) + { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -down, ArrowDown: down }[event.key]];
-  if (!next) return;
+  const link = event.target.closest?.(".full"), [right, down] = steps[event.key] || [];
+  if (!link || right == null) return;
+  const links = all(".full", link.closest(".figure"));
+  const next = links[links.indexOf(link) + right + down * (link.closest("tr") ? row(link).length : 1)];
+  if (link.closest(".loupe:has(:checked)")) {
+    const { style } = link.closest("tr, .row"), at = name => +(style.getPropertyValue(name) || .5);
+    look(link, at("--x") + right / 8, at("--y") + down / 8);
+  } else if (next) {
+    choose(next);
+    next.focus();
+  } else return;
   event.preventDefault();
-  choose(next);
-  next.focus();
 });
 
 const box = document.querySelector("dialog");
@@ -146,7 +149,7 @@ const scrollers = new ResizeObserver(entries => {
     else target.removeAttribute("tabindex");
   }
 });
-for (const each of all("pre, .formula, .scroll")) {
+for (const each of all("pre, .formula, .scroll, .flip .pictures")) {
   each.removeAttribute("tabindex");
   scrollers.observe(each);
 }
