@@ -303,7 +303,7 @@ def test_changed_words_are_put_into_the_record_without_drawing(root):
         ("Implementing the forward process", "Adding noise"),
         ("The Campanile under more and more noise, and as it was.", "New caption."),
         ('label="{show}"', 'label="level: {show}"'),
-        ("The Campanile at noise level {show}", "New alt text, {show}"),
+        ("The Campanile under noise, {show}", "New alt text, {show}"),
     ):
         assert old in source
         source = source.replace(old, new)
