@@ -39,7 +39,7 @@ const controls = {
   },
 };
 for (const figure of all(".figure")) {
-  const links = all(".full", figure), dial = figure.querySelector("[data-does=slide]");
+  const links = all(".pictures .full", figure), dial = figure.querySelector("[data-does=slide]");
   choose(dial ? row(links[dial.dataset.row * dial.list.options.length])[dial.value] : links[0]);
 }
 for (const dial of all("[data-does]")) {
