@@ -96,7 +96,7 @@ def test_alt_texts_may_differ_with_what_is_shown():
     cases = each(t=(250,), show=("original", "noisy"))
     right = figure(caption="", label="{show}", alt={"original": "As it was", "*": "At t = {t}"}, cases=cases)
     assert [right.alt_of(case) for case in cases] == ["As it was", "At t = 250"]
-    with pytest.raises(DeclarationError, match="figure 'noisy': alt has no text for 'noisy'; it has: original$"):
+    with pytest.raises(DeclarationError, match=r"figure 'noisy': alt has no text for 'noisy'; it has: original$"):
         figure(caption="", label="{show}", alt={"original": "As it was"}, cases=cases)
     with pytest.raises(DeclarationError, match=r"alt names \{gamma\}; the fields are: show, t$"):
         figure(caption="", label="{show}", alt={"*": "{gamma}"}, cases=cases)
