@@ -98,6 +98,10 @@ def test_axe_finds_nothing(visit, address, scheme, width):
     assert [each["id"] for each in Axe().run(page).response["violations"]] == []
 
 
+def test_axe_finds_nothing_in_the_code_beside_the_page(visit, address):
+    assert Axe().run(visit(f"{address}code.html")).response["violations"] == []
+
+
 def test_a_table_laid_out_as_a_grid_is_a_table_for_assistive_technology(visit, address):
     page = visit(address)
     session = page.context.new_cdp_session(page)
