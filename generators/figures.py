@@ -64,7 +64,8 @@ class Figure:
     name: lower-case words joined by hyphens, unique in its section; "noisy" in 1.1 is figure 1.1-noisy.
     caption: may name fields that all the cases share, as in "The {image} at three noise levels".
     label: stands with each panel and may name any field of the case, or of `finds`.
-    alt: says what the panel shows, for readers who do not see it; the same fields.
+    alt: says what the panel shows, for readers who do not see it; the same fields. Where that differs in kind, one text
+        for each value of the case's field `show`, and one under "*" for all others.
     cases: the panels, in order; see `each`.
     draw: `draw(lab, **case)` returns the image, (3, H, W) in -1 … 1, or a `Panel`.
     row: groups the panels into rows, whose header it is; without it, all stand in one row.
@@ -75,7 +76,7 @@ class Figure:
     name: str
     caption: str
     label: str
-    alt: str
+    alt: str | Mapping[str, str]
     cases: Sequence[Case]
     draw: Callable[..., Any]
     row: str = ""
@@ -92,16 +93,22 @@ class Figure:
         shared = set.intersection(*(set(case) for case in self.cases))
         constant = {key for key in shared if all(case[key] == self.cases[0][key] for case in self.cases)}
         found = dict.fromkeys(self.finds, 0)
-        for template, fields in (
-            ("caption", constant),
-            ("row", shared),
-            ("label", shared | set(found)),
-            ("alt", shared | set(found)),
+        for template, text, fields in (
+            ("caption", self.caption, constant),
+            ("row", self.row, shared),
+            ("label", self.label, shared | set(found)),
+            *(("alt", text, shared | set(found)) for text in self._alts()),
         ):
-            for name in self._fields(template) - fields:
+            for name in self._fields(template, text) - fields:
                 known = ", ".join(sorted(fields)) or "none"
                 raise DeclarationError(f"figure {self.name!r}: {template} names {{{name}}}; the fields are: {known}")
-        if not self._fields("label") & set(found):  # a label with found values is known only once drawn
+        for case in self.cases:
+            if not isinstance(self.alt, str) and not {case.get("show"), "*"} & set(self.alt):
+                known = ", ".join(sorted(self.alt))
+                raise DeclarationError(
+                    f"figure {self.name!r}: alt has no text for {case.get('show')!r}; it has: {known}"
+                )
+        if not self._fields("label", self.label) & set(found):  # a label with found values is known only once drawn
             try:
                 labels = [(self.row_of(case), self.label_of(case)) for case in self.cases]
             except (ValueError, LookupError, AttributeError, TypeError) as error:
@@ -122,16 +129,19 @@ class Figure:
         except (TypeError, ValueError) as error:
             wrong = f"{error}; use texts, finite numbers, lists and None"
             raise DeclarationError(f"figure {self.name!r}: a case cannot be recorded: {wrong}") from None
-        for text in (self.caption, self.row, self.label, self.alt, *_texts(case)):
+        for text in (self.caption, self.row, self.label, *self._alts(), *_texts(case)):
             for letter in text:
                 if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp"):
                     wrong = f"the control character U+{ord(letter):04X} in {text[:40]!r}; remove it"
                     raise DeclarationError(f"figure {self.name!r}: {wrong}")
 
-    def _fields(self, template: str) -> set[str]:
-        """The fields that a template of the figure names."""
+    def _alts(self) -> list[str]:
+        return [self.alt] if isinstance(self.alt, str) else list(self.alt.values())
+
+    def _fields(self, template: str, text: str) -> set[str]:
+        """The fields that a text of the figure names; template: what the text is for."""
         try:
-            parsed = list(string.Formatter().parse(getattr(self, template)))
+            parsed = list(string.Formatter().parse(text))
         except ValueError as error:
             wrong = f"{error}; write {{{{ and }}}} for plain braces"
             raise DeclarationError(f"figure {self.name!r}: {template} does not parse: {wrong}") from None
@@ -147,7 +157,8 @@ class Figure:
         return self.label.format_map({**case, **(found or {})})
 
     def alt_of(self, case: Case, found: Mapping[str, Any] | None = None) -> str:
-        return self.alt.format_map({**case, **(found or {})})
+        text = self.alt if isinstance(self.alt, str) else self.alt.get(case.get("show", "*"), self.alt.get("*", ""))
+        return text.format_map({**case, **(found or {})})
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ SECTION = Section(
             "noisy",
             caption="The Campanile under more and more noise, and as it was.",
             label="{show}",
-            alt="The Campanile at noise level {show}",
+            alt={"original": "The Campanile without noise", "*": "The Campanile under noise, {show}"},
             cases=strip("t", (250, 500, 750)),
             draw=noisy,
         )

@@ -23,7 +23,10 @@ SECTION = Section(
             caption="Above, the noisy Campanile; below, the Gaussian blur of it that comes nearest to the original.",
             row="{show}",
             label="t = {t}",
-            alt="The Campanile at t = {t}, {show}",
+            alt={
+                "noisy": "The Campanile noised to t = {t}",
+                "best blur": "The Campanile noised to t = {t} and then blurred, sigma = {sigma} pixels",
+            },
             cases=each(show=("noisy", "best blur"), t=(250, 500, 750)),
             draw=blur,
             finds=("psnr", "ssim", "sigma", "kernel"),

@@ -26,7 +26,11 @@ SECTION = Section(
             caption="The Campanile, noised, and what the network takes the clean image to be, in one step.",
             row="{show}",
             label="t = {t}",
-            alt="The Campanile at t = {t}: {show}",
+            alt={
+                "original": "The Campanile without noise",
+                "noisy": "The Campanile noised to t = {t}",
+                "one-step estimate": "The network’s estimate, in one step, of the Campanile noised to t = {t}",
+            },
             cases=each(show=("original", "noisy", "one-step estimate"), t=(250, 500, 750)),
             draw=one_step,
             finds=("psnr", "ssim"),

@@ -13,7 +13,10 @@ SECTION = Section(
             caption="SDEdit of three images, guided by “{prompt}”.",
             row="{image}",
             label="{show}",
-            alt="The {image}, edited: {show}",
+            alt={
+                "original": "The {image} before any noise",
+                "*": "The {image}, noised to {show} and led back by the prompt “{prompt}”",
+            },
             cases=strips(each(prompt=PHOTO, image=("campanile", "fox", "building"))),
             draw=edit,
         )

@@ -13,7 +13,10 @@ SECTION = Section(
             caption="A photograph from the web and two felt-pen drawings, led towards “{prompt}”.",
             row="{image}",
             label="{show}",
-            alt="The {image}, edited: {show}",
+            alt={
+                "original": "The {image} before any noise",
+                "*": "The {image}, noised to {show} and led back by the prompt “{prompt}”",
+            },
             cases=strips(each(prompt=PHOTO, image=("pagoda", "sketch-house", "sketch-boat"))),
             draw=edit,
         )

@@ -48,7 +48,12 @@ SECTION = Section(
             caption="New content inside the mask (white), the image as it was outside.",
             row="{image}",
             label="{show}",
-            alt="Inpainting the {image}: {show}",
+            alt={
+                "original": "The {image} before it is changed",
+                "mask": "The mask of the {image}: white where new content goes",
+                "to be filled": "What of the {image} lies under the mask and will be replaced",
+                "inpainted": "The {image} with what the model put in the place of the masked part",
+            },
             cases=each(image=("campanile", "fox", "building"), show=("original", "mask", "to be filled", "inpainted")),
             draw=inpaint,
         )

@@ -16,7 +16,10 @@ SECTION = Section(
             caption="SDEdit guided by a prompt: from the prompt on the left to the image on the right.",
             row="“{prompt}” on the {image}",
             label="{show}",
-            alt="The {image} led towards “{prompt}”: {show}",
+            alt={
+                "original": "The {image} before any noise",
+                "*": "The {image}, noised to {show} and led back by the prompt “{prompt}”",
+            },
             cases=strips([{"prompt": prompt, "image": image} for prompt, image in PAIRS]),
             draw=edit,
         )

@@ -31,7 +31,10 @@ def pair(name, upright, flipped):
         caption="“{upright}”; turned over, “{flipped}”.",
         row="{show}",
         label="sample {k}",
-        alt="Anagram {k} of “{upright}” and “{flipped}”, {show}",
+        alt={
+            "upright": "Sample {k}, upright: asked for is “{upright}”",
+            "flipped": "Sample {k}, turned over: asked for is “{flipped}”",
+        },
         cases=each(upright=upright, flipped=flipped, show=("upright", "flipped"), k=(0, 1, 2)),
         draw=turning,
     )
@@ -49,7 +52,10 @@ SECTION = Section(
             caption="“{upright}”; turned over, “{flipped}”: sample {k} again, and enlarged by the second stage.",
             row="{show}",
             label="{pixels} × {pixels}",
-            alt="Anagram {k} of “{upright}” and “{flipped}” at {pixels} by {pixels} pixels, {show}",
+            alt={
+                "upright": "At {pixels} by {pixels} pixels, upright: asked for is “{upright}”",
+                "flipped": "At {pixels} by {pixels} pixels, turned over: asked for is “{flipped}”",
+            },
             cases=each(upright=DOG, flipped=LION, k=0, show=("upright", "flipped"), pixels=(64, 256)),
             draw=enlarged,
         ),

@@ -36,8 +36,11 @@ def pair(name, far, near):
         caption="From afar “{far}”, from near “{near}”.",
         row="{show}",
         label="sample {k}",
-        alt="Hybrid {k} of “{far}” and “{near}”, from {show}",
-        cases=each(far=far, near=near, show=("near", "afar"), k=(0, 1, 2)),
+        alt={
+            "near": "Sample {k}, from near: asked for is “{near}”",
+            "far": "Sample {k} blurred, as from afar: asked for is “{far}”",
+        },
+        cases=each(far=far, near=near, show=("near", "far"), k=(0, 1, 2)),
         draw=distant,
     )
 
@@ -54,8 +57,11 @@ SECTION = Section(
             caption="From afar “{far}”, from near “{near}”: sample {k} again, and enlarged by the second stage.",
             row="{show}",
             label="{pixels} × {pixels}",
-            alt="Hybrid {k} of “{far}” and “{near}” at {pixels} by {pixels} pixels, from {show}",
-            cases=each(far=SKULL, near=ZEBRA, k=0, show=("near", "afar"), pixels=(64, 256)),
+            alt={
+                "near": "At {pixels} by {pixels} pixels, from near: asked for is “{near}”",
+                "far": "At {pixels} by {pixels} pixels, blurred, as from afar: asked for is “{far}”",
+            },
+            cases=each(far=SKULL, near=ZEBRA, k=0, show=("near", "far"), pixels=(64, 256)),
             draw=enlarged,
         ),
     ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import os
 import platform
@@ -251,7 +252,8 @@ def _write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Str
         "prompts": list(dict.fromkeys(event[1] for event in (*evaluations, *later))),
         "gamma": gammas[0] if gammas else None,
         "timesteps": list(dict.fromkeys(t for _, _, t, _ in evaluations)),
-        "later_timesteps": list(dict.fromkeys(t for _, _, t, _ in later)),
+        # Of every stage that came later, one after the other: two stages may visit the same timestep.
+        "later_timesteps": [t for t, _ in itertools.groupby(t for _, _, t, _ in later)],
         "evaluations": len(evaluations) + len(later),
         "seconds": round(sum(float(lap) for *_, lap in (*evaluations, *later)), 3),
     }

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
 
 from report import links, values, verdicts, views
+from report.companions import code_address
 from report.controls import Control, control
 from report.excerpt import declared, excerpt, highlighted
+from report.judge import EVALUATION, JudgeError, verdict
 from report.markup import FIGURE
-from report.mathml import TexError, rich_or_plain
+from report.mathml import TexError
 from report.problems import Problems
-from report.records import Figure, Record
+from report.records import Figure, Panel, Record
 from report.shell import render
 from report.web_images import PanelError, open_panel
 
@@ -39,52 +41,64 @@ class Answers:
         self.root, self.site, self.problems = root, site, problems
         self.by_id, self.figures, self.numbers = by_id, figures, numbers
 
-    def figure(self, name: str, note: Markup, wish: str = "") -> Markup:
+    def figure(self, name: str, note: Markup, wishes: Sequence[str] = ()) -> Markup:
         if name not in self.figures:
             return Markup("")  # reported when the figures were numbered
         record, figure = self.figures[name]
+        measured, controls = _measured(wishes)
+        for key in measured:
+            if not any(key in panel.found for panel in figure.panels):
+                known = ", ".join(sorted({key for panel in figure.panels for key in panel.found})) or "none"
+                raise LookupError(f"no panel of {name} found {key!r}; found there: {known}")
         try:
-            does = self._control(record, figure, wish) if wish else None
+            does = self.control(record, figure, controls[0]) if controls else None
             lines = declared(self.root, record.source, figure.name)
-            beside = self._beside(figure, does.other) if does and does.other else None
-            view = views.figure_view(record, figure, self.numbers[name], note, lines, does, beside)
+            judged = verdict(self.root / "generators" / record.model, record, figure, does) if does else None
+            view = views.figure_view(record, figure, self.numbers[name], note, lines, does, measured, judged)
         except PanelError as error:
             self.problems.add(record.path, None, str(error))
+            return Markup("")
+        except JudgeError as error:
+            self.problems.add(self.root / "generators" / record.model / EVALUATION, None, str(error))
             return Markup("")
         except TexError:
             return Markup("")  # reported when the records were scanned
         mark = verdicts.mark(verdicts.read(self.site, record.path), figure.name)
-        return render(self.root, "figure.html.j2", figure=view, mark=mark)
+        code = code_address(record.source, lines[0] if lines else 1)
+        return render(self.root, "figure.html.j2", figure=view, mark=mark, code=code)
 
-    def _control(self, record: Record, figure: Figure, wish: str) -> Control:
-        return control(figure, wish, lambda panel: open_panel(record, figure, panel, self.site))
+    def control(self, record: Record, figure: Figure, wish: str) -> Control:
+        """Raises LookupError where the control would not show the truth, PanelError where a picture is missing."""
+        return control(
+            figure,
+            wish,
+            lambda panel: open_panel(record, figure, panel, self.site),
+            lambda name: self._figure(name)[1],
+        )
 
-    def _beside(self, figure: Figure, name: str) -> views.Beside:
-        _, other = self._figure(name)
-        if [panel.seeds for panel in other.panels] != [panel.seeds for panel in figure.panels]:
-            raise LookupError(f"`beside`: the panels of {name} have other seeds than those of {figure.id}")
-        return views.Beside(other, self.numbers.get(name, 0))
+    def panel(self, target: str) -> tuple[Record, Figure, Panel]:
+        """The one panel that `1.8-large[show=upright,pixels=256]` names. Raises LookupError."""
+        match = re.fullmatch(rf"({FIGURE})(?:\[(.*)\])?", target)
+        if not match:
+            raise LookupError(f"{target!r} names no panel; write 1.8-large[show=upright,pixels=256]")
+        record, figure = self._figure(match[1])
+        found = values.select(figure.panels, match[2] or "")
+        if len(found) != 1:
+            raise LookupError(f"{target} names {len(found)} panels; choose one in [ ]")
+        return record, figure, found[0]
 
-    def table(self, name: str, fields: list[str], note: Markup) -> Markup:
-        _, figure = self._figure(name)
-        rows = []
-        for panel in figure.panels:
-            if any(field in panel.found for field in fields):
-                cells = [
-                    values.shown(key, panel.found[key], unit=False) if key in panel.found else "–" for key in fields
-                ]
-                rows.append((rich_or_plain(panel.name), cells))
-        for key in fields:
-            if not any(key in panel.found for panel in figure.panels):
-                known = ", ".join(sorted({key for panel in figure.panels for key in panel.found})) or "none"
-                raise LookupError(f"no panel of {name} found {key!r}; found there: {known}")
-        heads = [values.title(key) for key in fields]
-        link = self.reference("fig", name)
-        return render(self.root, "table.html.j2", heads=heads, rows=rows, link=link, note=note)
-
-    def code(self, target: str, note: Markup) -> Markup:
+    def code(self, target: str, note: Markup, folded: bool = False) -> Markup:
         found = excerpt(self.root, target)
-        return render(self.root, "code.html.j2", excerpt=found, code=highlighted(found.code), note=note)
+        address = code_address(found.path, found.first)
+        return render(
+            self.root,
+            "code.html.j2",
+            excerpt=found,
+            address=address,
+            code=highlighted(found.code),
+            note=note,
+            folded=folded,
+        )
 
     def reference(self, kind: str, target: str) -> Markup:
         if kind == "sec":
@@ -122,6 +136,15 @@ class Answers:
         if name not in self.figures:
             raise LookupError(f"there is no figure {name}; {known_figures(self.by_id, name)}")
         return self.figures[name]
+
+
+def _measured(wishes: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What a figure's directive asks for: values to show, and at most one control. Raises LookupError."""
+    measured = [wish for wish in wishes if wish.partition(":")[0].strip() == "values"]
+    controls = [wish for wish in wishes if wish not in measured]
+    if len(measured) > 1 or len(controls) > 1:
+        raise LookupError("a figure has one control and one `values: …`")
+    return [name.strip() for wish in measured for name in wish.partition(":")[2].split(",") if name.strip()], controls
 
 
 def known_figures(by_id: Mapping[str, Record], figure: str) -> str:

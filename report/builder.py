@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 import shutil
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jinja2 import TemplateError, TemplateSyntaxError
 
 from report import budget, grids, linked, links, metadata, verdicts
+from report.companions import card_html
 from report.page import TITLE, ReportPage, prose_files
 from report.problems import BuildError, Problems
 from report.records import Figure, Record
-from report.web_images import PanelError, Store, open_panel, place_panel
+from report.web_images import PanelError, Store, open_panel, place_panel, place_thumbnail
 from report.whole import replaced
 
 __all__ = ["BuildError", "build", "sources"]
@@ -37,13 +38,15 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
         page = ReportPage(root, model, site, problems)
         try:
             html = page.render()
+            companions = page.companions()
         except TemplateError as error:
             problems.add(*_wrong_template(error, root / "templates"))
         problems.check()
-        _write(page, html, new)
-        for text, wrong in links.broken(html, new):
-            path, line = page.find(text)
-            problems.add(path, line, wrong)
+        _write(page, {"index.html": html, **companions}, new)
+        for name, each in {"index.html": html, **companions}.items():
+            for text, wrong in links.broken(each, new):
+                path, line = page.find(text) if name == "index.html" else (site / name, None)
+                problems.add(path, line, wrong)
         for wrong in budget.broken(html, new):
             problems.add(site / "index.html", None, wrong)
         problems.check()
@@ -63,8 +66,8 @@ def sources(root: Path) -> list[Path]:
     return sorted(found)
 
 
-def _write(page: ReportPage, html: str, new: Path) -> None:
-    """Puts the page and all that it loads into the folder `new`; missing or wrong panels become problems."""
+def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
+    """Puts the pages and all that they load into the folder `new`; missing or wrong panels become problems."""
     store = Store(page.root / ".report" / "web", page.site, new)
     for record, figure in page.figures.values():
         for panel in figure.panels:
@@ -79,9 +82,11 @@ def _write(page: ReportPage, html: str, new: Path) -> None:
                 store.place(grids.path(figure), compose)
             except PanelError as error:
                 page.problems.add(record.path, None, str(error))
-    if page.card and not page.problems.lines:
-        card = page.card
-        store.place(card.path, lambda: card.compose(page.site))
+    if not page.problems.lines:
+        for found in page.thumbnails.values():
+            place_thumbnail(store, *found, page.site)
+        if card := page.card:
+            store.place(card.path, lambda: card.compose(page.site))
     (new / "records").mkdir()
     for record in page.records:
         shutil.copyfile(record.path, new / "records" / f"{record.id}.json")
@@ -92,7 +97,13 @@ def _write(page: ReportPage, html: str, new: Path) -> None:
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(path, target)
     (new / ".nojekyll").touch()  # GitHub Pages: serve the files as they are
-    (new / "index.html").write_text(html, encoding="utf-8")
+    for path in card_html(page.model_card)[1] if page.model_card else ():
+        if not path.is_file():
+            page.problems.add(page.model_card or path, None, f"{path.name}: the card shows it, and it is not there")
+        else:
+            shutil.copyfile(path, new / path.name)
+    for name, html in pages.items():
+        (new / name).write_text(html, encoding="utf-8")
     if page.citation:
         crate = linked.crate(new, TITLE, page.citation, page.records)
         (new / linked.CRATE).write_text(crate, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The picture that other sites show with a link to the page: its title above the trajectory of section 1.4."""
+"""The picture that other sites show with a link to the page: its title above what the page opens with."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from report.records import Figure, Panel, Record
-from report.views import trajectory
+from report.opening import Exhibit
 from report.web_images import open_panel
 
-LAYOUT = 1  # raise it when the drawing below changes: cards are found again by digest
+LAYOUT = 2  # raise it when the drawing below changes: cards are found again by digest
 SIZE = (1200, 630)
-PAPER, INK, MUTED, GOLD = "#fbfbf9", "#191b1f", "#595d64", "#8b7b4a"
+MARGIN, GAP, TOP, ROOM = 60, 24, 208, 344  # pixels; ROOM: of a picture, a side
+PAPER, INK, MUTED = "#fbfbf9", "#191b1f", "#595d64"
 FONT = Path(__file__).parents[1] / "templates" / "static" / "stix-two-text-regular.woff2"
 
 
@@ -26,39 +26,42 @@ class Card:
     """What the card shows, and where it lies in the site; the name holds a digest of what it shows."""
 
     title: str
-    record: Record
-    figure: Figure
-    panels: Sequence[Panel]
+    exhibits: Sequence[Exhibit]
 
     @property
     def path(self) -> str:
-        shows = [LAYOUT, self.title, self.record.description, [panel.pixels for panel in self.panels]]
+        shows = [LAYOUT, self.title, self.exhibits[0].record.model, [each.panel.pixels for each in self.exhibits]]
         return f"figures/card-{hashlib.sha256(json.dumps(shows).encode()).hexdigest()[:12]}.png"
 
+    @property
+    def alt(self) -> str:
+        return f"The title above {len(self.exhibits)} pictures: " + "; ".join(
+            each.picture.alt for each in self.exhibits
+        )
+
     def compose(self, site: Path) -> bytes:
-        """The card as PNG, the samples at whole multiples of their pixels. Raises PanelError."""
+        """The card as PNG; samples at whole multiples of their pixels. Raises PanelError."""
         card = Image.new("RGB", SIZE, PAPER)
         draw = ImageDraw.Draw(card)
-        scale = min(3, 1080 // (64 * len(self.panels)))
-        left = (SIZE[0] - 64 * scale * len(self.panels)) // 2
-        draw.text((left, 66), "Berkeley CS180 · Project 5A", MUTED, _font(30))
-        draw.text((left - 4, 112), self.title, INK, _font(72))
-        for index, panel in enumerate(self.panels):
-            image = open_panel(self.record, self.figure, panel, site)
-            large = image.resize((64 * scale, 64 * scale), Image.Resampling.NEAREST)
-            card.paste(large, (left + index * large.width, 262))
-        below = 262 + 64 * scale
-        draw.line((left, below + 34, SIZE[0] - left, below + 34), GOLD, 4)
-        draw.text((left, below + 58), f"Every sample drawn by {self.record.model}, from records", INK, _font(34))
+        draw.text((MARGIN, 44), "Berkeley CS180 · Project 5A", MUTED, _font(28))
+        draw.text((MARGIN - 4, 84), self.title, INK, _font(72))
+        for index, each in enumerate(self.exhibits):
+            image = open_panel(each.record, each.figure, each.panel, site)
+            if image.width <= 64:
+                size, how = ROOM // image.width * image.width, Image.Resampling.NEAREST
+            else:
+                size, how = ROOM, Image.Resampling.LANCZOS
+            card.paste(image.resize((size, size), how), (MARGIN + index * (ROOM + GAP), TOP + ROOM - size))
+        told = f"Every sample drawn by {self.exhibits[0].record.model}, from records"
+        draw.text((MARGIN, TOP + ROOM + 18), told, INK, _font(32))
         data = io.BytesIO()
         card.save(data, "PNG", optimize=True)
         return data.getvalue()
 
 
-def card_of(title: str, records: list[Record]) -> Card | None:
-    """The card, or None where section 1.4 has no trajectory to show."""
-    found = trajectory(records)
-    return Card(title, *found) if found else None
+def card_of(title: str, exhibits: Sequence[Exhibit]) -> Card | None:
+    """The card, or None where the page opens with nothing; the first three exhibits fit."""
+    return Card(title, exhibits[:3]) if exhibits else None
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from calendar import month_name
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,13 @@ class Citation:
     released: str
     version: str
     license: str
+    repository: str = ""  # its address, if CITATION.cff has one
+
+    @property
+    def date(self) -> str:
+        """The date of release as a reader says it: 22 November 2026."""
+        year, month, day = map(int, self.released.split("-"))
+        return f"{day} {month_name[month]} {year}"
 
 
 def cited(path: Path) -> Citation:
@@ -47,6 +56,9 @@ def cited(path: Path) -> Citation:
         raise CitationError(f"there is no {error.args[0]!r}; the page says from it how to be cited") from None
     except (yaml.YAMLError, TypeError, AttributeError):
         raise CitationError("not a citation file; see https://citation-file-format.github.io") from None
+    released = str(found["date-released"])
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])-\d\d", released):
+        raise CitationError(f"date-released: {released!r} is no date such as 2026-11-22")
     url = str(found.get("url", "")).rstrip("/")
     if url:
         fields["url"] = url
@@ -55,9 +67,10 @@ def cited(path: Path) -> Citation:
         bibtex=f"@software{{diffusion-report,\n{lines}}}",
         url=f"{url}/" if url else "",
         authors=named,
-        released=str(found["date-released"]),
+        released=released,
         version=fields["version"],
         license=license_name,
+        repository=str(found.get("repository-code", "")),
     )
 
 

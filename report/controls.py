@@ -1,53 +1,62 @@
 """What a reader can do with a figure: the third part of `/// fig | 1.8-campfire | flip: upright, flipped`.
 
-    slide                     a slider through the columns; `slide: original, t = 250` names its stops, in order
-    wipe: noisy, best blur    one picture over the other, of two rows or of two columns; a third name is a mask,
+    slide: fox, i_start = 10  a slider through the columns, which begins in the row and at the column named, or else in
+                              the first and at the last; the panel that it stands at is shown large
+    wipe: noisy, best blur    lays the first of two rows, or of two columns, over the second; a third name is a mask,
                               whose edge is drawn
-    flip: upright, flipped    turns the pictures of the first row over; the names are the fields of the case that hold
-                              the two readings
-    distance: near, far       steps back from the pictures of the first row; the names likewise
+    wipe: 1.5-samples         lays the panels of another figure, of the same seeds, over a figure's own
+    flip: upright, flipped    turns the first row over, which gives the second; the names are the fields of the case
+                              that hold the two readings
+    distance: near, far       steps back from the first row; the names likewise
     loupe                     magnifies the pictures of a row together, down to the pixels of the largest
-    beside: 1.5-samples       sets the panels of another figure, of the same seeds, above
 
-Each but the last two puts a stage above the figure's grid. The grid stays: it is the form without scripts and in print.
+A control works on the figure's own grid: no picture stands there twice. Without scripts and in print the grid is all.
 What a control cannot show truly it refuses, with a LookupError that says why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image, ImageOps
 
 from report.records import Figure, Panel
+from report.values import shown
 
 Pixels = Callable[[Panel], Image.Image]
+Other = Callable[[str], Figure]
 
 
 @dataclass(frozen=True)
-class View:
-    """One picture of a stage: its panels, the lowest first; what stands below it; the SVG path of a mask's edge."""
+class Over:
+    """What a wipe lays over a panel: a panel, of the figure that it belongs to, and the SVG path of a mask's edge."""
 
-    panels: tuple[Panel, ...]
-    label: str
-    readings: tuple[str, ...] = ()
+    figure: Figure
+    panel: Panel
     outline: str = ""
 
 
 @dataclass(frozen=True)
 class Control:
-    """What a control needs: names of its ends or stops, the columns that the stops show, the stage's pictures."""
+    """What a control needs.
+
+    names: of its ends, or of its stops. start: the row and the column of the panel at which a slider begins. readings:
+    what the two rows are to be read as. over: by the number of a panel, what a wipe lays over it.
+    """
 
     kind: str
     names: tuple[str, ...] = ()
-    columns: tuple[int, ...] = ()
-    views: tuple[View, ...] = ()
-    other: str = ""  # the figure that `beside` names
+    start: tuple[int, int] = (0, 0)
+    readings: tuple[str, ...] = ()
+    over: dict[int, Over] = field(default_factory=dict)
 
 
-def control(figure: Figure, text: str, pixels: Pixels) -> Control:
-    """The control that a directive asks for. pixels: gives a panel's image. Raises LookupError."""
+def control(figure: Figure, text: str, pixels: Pixels, other: Other) -> Control:
+    """The control that a directive asks for. pixels: gives a panel's image; other: a figure of the page by its id.
+
+    Raises LookupError.
+    """
     kind, _, rest = (part.strip() for part in text.partition(":"))
     names = [name.strip() for name in rest.split(",") if name.strip()]
     if kind not in _KINDS:
@@ -55,36 +64,52 @@ def control(figure: Figure, text: str, pixels: Pixels) -> Control:
     make, least, most = _KINDS[kind]
     if not least <= len(names) <= most:
         raise LookupError(f"`{kind}` wants {_amount(least, most)}, not {len(names)}; see report/controls.py")
-    return make(figure, names, pixels)
+    return make(figure, names, pixels, other)
 
 
-def _slide(figure: Figure, names: Sequence[str], _: Pixels) -> Control:
-    labels = _columns(figure, "slide")
-    stops = names or labels
-    for name in stops:
-        if name not in labels:
-            raise LookupError(f"`slide` names {name!r}; the columns of {figure.id} are: {', '.join(labels)}")
-    columns = tuple(labels.index(name) for name in stops)
-    views = tuple(View((panels[columns[0]],), row) for row, panels in figure.rows)
-    return Control("slide", tuple(stops), columns, views)
+def _slide(figure: Figure, names: Sequence[str], _: Pixels, __: Other) -> Control:
+    labels, rows = _columns(figure, "slide"), [row for row, _ in figure.rows]
+    row, column = 0, len(labels) - 1
+    for name in names:
+        if name in labels:
+            column = labels.index(name)
+        elif name in rows:
+            row = rows.index(name)
+        else:
+            known = "; ".join(", ".join(axis) for axis in (rows, labels) if any(axis))
+            raise LookupError(f"`slide` names {name!r}; the rows and columns of {figure.id} are: {known}")
+    return Control("slide", tuple(labels), (row, column))
 
 
-def _wipe(figure: Figure, names: Sequence[str], pixels: Pixels) -> Control:
+def _wipe(figure: Figure, names: Sequence[str], pixels: Pixels, other: Other) -> Control:
+    if len(names) == 1:
+        return _against(figure, other(names[0]))
     labels, rows = _columns(figure, "wipe"), dict(figure.rows)
     if set(names) <= set(rows):
-        sets = [(label, [rows[name][column] for name in names]) for column, label in enumerate(labels)]
+        sets = [[rows[name][column] for name in names] for column in range(len(labels))]
     elif set(names) <= set(labels):
-        sets = [(row, [panels[labels.index(name)] for name in names]) for row, panels in figure.rows]
+        sets = [[panels[labels.index(name)] for name in names] for _, panels in figure.rows]
     else:
         known = "; ".join(", ".join(axis) for axis in (rows, labels) if any(axis))
         raise LookupError(f"`wipe` wants names of two rows or of two columns of {figure.id}, which are: {known}")
-    views = tuple(
-        View(tuple(panels[:2]), label, outline=edge(pixels(panels[2])) if panels[2:] else "") for label, panels in sets
-    )
-    return Control("wipe", tuple(names[:2]), (), views)
+    over = {own.number: Over(figure, first, edge(pixels(mask[0])) if mask else "") for first, own, *mask in sets}
+    return Control("wipe", tuple(names[:2]), over=over)
 
 
-def _flip(figure: Figure, names: Sequence[str], pixels: Pixels) -> Control:
+def _against(figure: Figure, other: Figure) -> Control:
+    """A wipe against the panels of another figure, which must show the same noise."""
+    if [panel.seeds for panel in other.panels] != [panel.seeds for panel in figure.panels]:
+        raise LookupError(f"`wipe`: the panels of {other.id} have other seeds than those of {figure.id}")
+    over = {own.number: Over(other, first) for own, first in zip(figure.panels, other.panels, strict=True)}
+    return Control("wipe", (_guidance(other), _guidance(figure)), over=over)
+
+
+def _guidance(figure: Figure) -> str:
+    gamma = figure.panels[0].gamma
+    return "no guidance" if gamma is None else f"γ = {shown('gamma', gamma)}"
+
+
+def _flip(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Control:
     made = _readings("flip", figure, names)
     for first, second in zip(*(panels for _, panels in figure.rows), strict=True):
         if ImageOps.flip(pixels(first)).tobytes() != pixels(second).tobytes():
@@ -92,7 +117,7 @@ def _flip(figure: Figure, names: Sequence[str], pixels: Pixels) -> Control:
     return made
 
 
-def _distance(figure: Figure, names: Sequence[str], _: Pixels) -> Control:
+def _distance(figure: Figure, names: Sequence[str], _: Pixels, __: Other) -> Control:
     return _readings("distance", figure, names)
 
 
@@ -107,21 +132,16 @@ def _readings(kind: str, figure: Figure, names: Sequence[str]) -> Control:
                 raise LookupError(
                     f"`{kind}`: no field {name!r}; the cases of {figure.id} have: {', '.join(panel.case)}"
                 )
-    (_, panels), _ = figure.rows
-    views = tuple(View((panel,), panel.label, tuple(str(panel.case[name]) for name in names)) for panel in panels)
-    return Control(kind, tuple(row for row, _ in figure.rows), (), views)
+            if panel.case[name] != figure.panels[0].case[name]:
+                raise LookupError(f"`{kind}` wants the same readings in all panels; {name!r} differs in {figure.id}")
+    readings = tuple(str(figure.panels[0].case[name]) for name in names)
+    return Control(kind, tuple(row for row, _ in figure.rows), readings=readings)
 
 
-def _loupe(figure: Figure, _: Sequence[str], __: Pixels) -> Control:
+def _loupe(figure: Figure, _: Sequence[str], __: Pixels, ___: Other) -> Control:
     if len({panel.width for panel in figure.panels}) < 2:
         raise LookupError(f"`loupe` wants panels of different sizes; those of {figure.id} are all alike")
     return Control("loupe")
-
-
-def _beside(figure: Figure, names: Sequence[str], _: Pixels) -> Control:
-    if len(figure.rows) != 1:
-        raise LookupError(f"`beside` wants a figure of one row; {figure.id} has {len(figure.rows)}")
-    return Control("beside", other=names[0])
 
 
 def _columns(figure: Figure, kind: str) -> list[str]:
@@ -161,11 +181,10 @@ def _amount(least: int, most: int) -> str:
     return f"{least} to {most} names"
 
 
-_KINDS: dict[str, tuple[Callable[[Figure, Sequence[str], Pixels], Control], int, int]] = {
-    "slide": (_slide, 0, 99),
-    "wipe": (_wipe, 2, 3),
+_KINDS: dict[str, tuple[Callable[[Figure, Sequence[str], Pixels, Other], Control], int, int]] = {
+    "slide": (_slide, 0, 2),
+    "wipe": (_wipe, 1, 3),
     "flip": (_flip, 2, 2),
     "distance": (_distance, 2, 2),
     "loupe": (_loupe, 0, 0),
-    "beside": (_beside, 1, 1),
 }

@@ -2,9 +2,11 @@
 
     /// fig | 1.2-blur            a figure; text up to the closing `///` becomes a note below it
     /// fig | 1.4-trajectory | slide    … with a control; report/controls.py lists them
+    /// fig | 1.2-blur | values: psnr   … with values from the record below its panels; both, in any order
     /// code | path.py::Name      a definition, pulled from the source
-    /// table | 1.2-blur | psnr   a table of values from the record
+    /// code | path.py::Name | folded   … which the reader unfolds
     /// only | pocket             prose for the page of that model alone
+    /// lead, /// contents        in intro.md: what the page opens with (report/opening.py)
     @fig:1.2-blur  @sec:1.7.2  @val:1.2-blur[t=250].psnr  $x_0$  $$x_t$$
 
 Directives, formulas and references are lifted out before Markdown sees the text, and put back afterwards as finished
@@ -30,11 +32,13 @@ from report.problems import Problems
 FIGURE = r"\d+(?:\.\d+)*-[a-z0-9]+(?:-[a-z0-9]+)*"
 SECTION = r"\d+(?:\.\d+)*"
 VALUE = rf"(?:{FIGURE}(?:\[[^\]\n]*\])?|{SECTION})\.[A-Za-z_]\w*"
+FOLDED = ["folded"]
+OPENING = ("lead", "contents")
 PLACEHOLDER = re.compile(
     r"\b[A-Z]+_HERE\b|\bTODO\b|\bFIXME\b|\bXXX+\b|\bTBD\b|(?i:\blorem ipsum\b)"
     r"|\[(?i:your|my|insert|add)\b[^\]]*\](?![(\[])"
 )
-DIRECTIVES = ("fig", "code", "table", "only")
+DIRECTIVES = ("fig", "code", "only", *OPENING)
 
 _CONTROL = re.compile("(?![\n\r\t])[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[ \t]*$")
@@ -53,11 +57,9 @@ _MARKS = re.compile("\ue000(\\d+)\ue001")
 class Page(Protocol):
     """What prose may ask of the page. Each raises LookupError, with the words for the reader of the message."""
 
-    def figure(self, name: str, note: Markup, wish: str = "") -> Markup: ...
+    def figure(self, name: str, note: Markup, wishes: list[str]) -> Markup: ...
 
-    def table(self, name: str, fields: list[str], note: Markup) -> Markup: ...
-
-    def code(self, target: str, note: Markup) -> Markup: ...
+    def code(self, target: str, note: Markup, folded: bool) -> Markup: ...
 
     def reference(self, kind: str, target: str) -> Markup: ...
 
@@ -160,12 +162,12 @@ class Prose:
         if name not in DIRECTIVES:
             self.problem(number, f"unknown directive {name!r}; there are: {', '.join(DIRECTIVES)}")
             return None, True
-        wanted = {"table": (2,), "fig": (1, 2)}.get(name, (1,))
-        if len(arguments) not in wanted or not all(arguments):
+        wanted = {"fig": (1, 2, 3), "code": (1, 2)}.get(name, (0,) if name in OPENING else (1,))
+        if len(arguments) not in wanted or not all(arguments) or (name == "code" and arguments[1:] not in ([], FOLDED)):
             form = {
                 "fig": "/// fig | 1.2-blur` or `/// fig | 1.2-blur | control",
-                "table": "/// table | 1.2-blur | psnr ssim",
-                "code": "/// code | path/to/file.py::name",
+                "code": "/// code | path/to/file.py::name` or `/// code | path/to/file.py::name | folded",
+                **{name: f"/// {name}" for name in OPENING},
             }
             self.problem(number, f"`/// {name}` wants the form `{form.get(name, f'/// {name} | name')}`")
             return Directive("broken", number, arguments), True
@@ -235,8 +237,8 @@ class Prose:
             return Markup("")
 
     def _block(self, found: Directive, page: Page, level: int) -> Markup:
-        if found.kind == "broken":
-            return Markup("")
+        if found.kind in ("broken", *OPENING):
+            return Markup("")  # an opening stands at the page's head, wherever the prose has it
         if found.kind == "fence":
             code = highlighted("\n".join(found.body), found.arguments[0])
             box = '<div class="code"><pre role="group" aria-label="Code" tabindex="0"><code>{}</code></pre></div>'
@@ -245,10 +247,8 @@ class Prose:
         note = self._convert(body, found.line + 1, page, level + 1) if body.strip() else Markup("")
         try:
             if found.kind == "fig":
-                return page.figure(found.arguments[0], note, "".join(found.arguments[1:]))
-            if found.kind == "table":
-                return page.table(found.arguments[0], found.arguments[1].replace(",", " ").split(), note)
-            return page.code(found.arguments[0], note)
+                return page.figure(found.arguments[0], note, found.arguments[1:])
+            return page.code(found.arguments[0], note, found.arguments[1:] == FOLDED)
         except LookupError as error:
             self.problem(found.line, str(error.args[0]))
             return Markup("")

@@ -9,11 +9,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from report import linked, records, values, views
+from report import linked, opening, records, values, verdicts, views
 from report.answers import Answers, known_figures
 from report.card import Card, card_of
 from report.citation import CitationError, cited
-from report.markup import PLACEHOLDER, Prose
+from report.companions import CARD, CODE, card_html, listing, model_card
+from report.markup import OPENING, PLACEHOLDER, Directive, Prose
 from report.mathml import TexError, rich, rich_or_plain
 from report.problems import Problems
 from report.records import Figure, Record, section_key
@@ -51,13 +52,20 @@ class ReportPage:
             problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; run `report`")
         self.numbers = self._number()
         self.answers = Answers(self.root, self.site, problems, self.by_id, self.figures, self.numbers)
-        self.card: Card | None = card_of(TITLE, self.records)
+        self.exhibits = opening.exhibits(self.prose.get("intro"), self.answers)
+        self.thumbnails = opening.thumbnails(self.prose.get("intro"), self.answers)
+        self.card: Card | None = card_of(TITLE, self.exhibits)
+        self.model_card = model_card(root, model)
         self.citation = None
         try:
             self.citation = cited(root / "CITATION.cff")
         except CitationError as error:
             problems.add(root / "CITATION.cff", None, str(error))
         self._scan_records()
+        for name, prose in self.prose.items():
+            for found in prose.directives:
+                if found.kind in OPENING and name != "intro":
+                    prose.problem(found.line, f"`/// {found.kind}` belongs into intro.md: the page opens with it")
 
     # -- gathering ----------------------------------------------------------------------------------------------------
 
@@ -133,6 +141,7 @@ class ReportPage:
                 mine = [figure.id for figure in record.figures if self._is_left(figure)]
                 html = Markup("").join(self.answers.figure(name, Markup()) for name in mine)
             sections.append({"id": record.id, "title": rich_or_plain(record.title), "level": level, "html": html})
+        thumbnails = {name: views.thumbnail_view(*found[1:]) for name, found in self.thumbnails.items()}
         texts = {name: Markup("") for name in ("intro", "credits")}
         texts |= {name: self.prose[name].html(self.answers, 2) for name in texts if name in self.prose}
         self.problems.check()
@@ -144,21 +153,33 @@ class ReportPage:
             description=_named(self.records[0]),
             texts=texts,
             sections=sections,
-            strip=self._strip(),
-            static={name: _digest(self.root / "templates" / "static" / name) for name in ("style.css", "page.js")},
+            exhibits=self.exhibits,
+            thumbnails=thumbnails,
+            static=self._static(),
             citation=self.citation,
+            code=CODE,
+            model_card=CARD if self.model_card else "",
             linked=linked.page(TITLE, self.citation, self.records) if self.citation else "",
-            card=self.card.path if self.card else "",
+            card=self.card,
             provenance=self._provenance(),
         )
 
-    def _strip(self) -> dict[str, Any] | None:
-        """The trajectory of section 1.4 for the page's head."""
-        found = views.trajectory(self.records)
-        if not found:
-            return None
-        _, figure, panels = found
-        return {"id": figure.id, "panels": [views.panel_view(figure, panel) for panel in panels]}
+    def companions(self) -> dict[str, str]:
+        """The pages beside this one, by their names. The card's images must be put into the site too."""
+        quoted = (each.arguments[0].partition("::")[0].strip() for each in self._directives("code"))
+        files = listing(self.root, [*quoted, *(record.source for record in self.records)])
+        shared = {"title": TITLE, "static": self._static()}
+        pages = {CODE: render(self.root, "code_page.html.j2", files=files, **shared)}
+        if self.model_card:
+            html, _ = card_html(self.model_card)
+            pages[CARD] = render(self.root, "card_page.html.j2", html=html, model=self.records[0].model, **shared)
+        return dict(pages)
+
+    def _directives(self, kind: str) -> list[Directive]:
+        return [each for prose in self.prose.values() for each in prose.directives if each.kind == kind]
+
+    def _static(self) -> dict[str, str]:
+        return {name: _digest(self.root / "templates" / "static" / name) for name in ("style.css", "page.js")}
 
     def _is_left(self, figure: Figure) -> bool:
         """Whether no prose places the figure, not even another section's."""
@@ -181,7 +202,21 @@ class ReportPage:
             "panels": sum(len(figure.panels) for _, figure in self.figures.values()),
             "evaluations": sum(record.evaluations for record in self.records),
             "duration": values.duration(sum(record.seconds for record in self.records)),
+            "verified": self._verified(),
+            "records": [(record.id, f"records/{record.id}.json") for record in self.records],
         }
+
+    def _verified(self) -> list[tuple[str, str]]:
+        """(what a verification says, of which figures) over the whole page; nothing where no figure was verified."""
+        said: dict[str, list[int]] = {}
+        for name, number in sorted(self.numbers.items(), key=lambda pair: pair[1]):
+            record, figure = self.figures[name]
+            mark = verdicts.mark(verdicts.read(self.site, record.path), figure.name)
+            said.setdefault(mark.sentence if mark else "", []).append(number)
+        silent = said.pop("", [])
+        if silent and said:
+            said["Not verified."] = silent
+        return [(sentence, values.ranges(numbers) if len(said) > 1 else "") for sentence, numbers in said.items()]
 
 
 def _named(record: Record) -> str:

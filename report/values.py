@@ -15,9 +15,8 @@ SPACE = "\u00a0"  # between a number and its unit
 
 
 def title(name: str) -> str:
-    """The heading of a table's column: psnr becomes PSNR (dB)."""
-    words = TITLES.get(name, name.replace("_", " "))
-    return f"{words} ({UNITS[name]})" if name in UNITS else words
+    """The name of a value as readers know it: psnr becomes PSNR."""
+    return TITLES.get(name, name.replace("_", " "))
 
 
 def shown(name: str, value: Any, unit: bool = True) -> str:
@@ -46,6 +45,16 @@ def compact(timesteps: Sequence[int]) -> str:
     if len(steps) <= 5:
         return ", ".join(map(str, steps))
     return f"{steps[0]}, {steps[1]} … {steps[-1]} ({len(steps)} steps)"
+
+
+def walks(timesteps: Sequence[int]) -> str:
+    """The timesteps of several stages, one after the other: a stage begins where they rise."""
+    stages: list[list[int]] = []
+    for t in timesteps:
+        if not stages or t >= stages[-1][-1]:
+            stages.append([])
+        stages[-1].append(t)
+    return "; then ".join(map(compact, stages))
 
 
 def duration(seconds: float) -> str:
@@ -83,8 +92,11 @@ def _which(members: Sequence[Panel], panels: Sequence[Panel]) -> str:
     for part in (lambda panel: panel.row, lambda panel: panel.label, lambda panel: panel.name):
         names = list(dict.fromkeys(part(panel) for panel in members))
         others = {part(panel) for panel in panels if panel not in members}
-        if all(names) and not others & set(names) and len(names) <= 6:
-            return "; ".join(names)
+        if all(names) and not others & set(names):
+            if 0 < len(others) < len(names) and all(others):
+                return f"all but {'; '.join(dict.fromkeys(part(panel) for panel in panels if panel not in members))}"
+            if len(names) <= 6:
+                return "; ".join(names)
     numbers = ranges(panel.number for panel in members)
     return f"panel {numbers}" if len(members) == 1 else f"panels {numbers}"
 

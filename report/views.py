@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
 from report import grids
 from report.controls import Control
-from report.links import anchor
+from report.judge import Verdict
 from report.mathml import plain, rich
 from report.records import Figure, Panel, Record
-from report.values import compact, duration, ranges, shown, vary
-from report.web_images import forms, pixelated
+from report.values import compact, duration, ranges, shown, title, vary, walks
+from report.web_images import forms, pixelated, thumbnail
 
 ORIGINS = {
     "sample": "sampled from noise",
@@ -21,6 +21,7 @@ ORIGINS = {
     "noised": "an image with noise added",
     "photograph": "an input image",
 }
+CAPTION_BESIDE = 680  # CSS pixels: beside pictures that are wider together there is no room for a caption
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,10 @@ class Source:
 
 @dataclass(frozen=True)
 class PanelView:
-    """One panel: the fallback file, better forms in `sources`, and the full-size file where that is larger."""
+    """One panel: the fallback file, better forms in `sources`, and the full-size file where that is larger.
+
+    values: what was measured on it, as text. over, outline: the picture that a wipe lays over it, and a mask's edge.
+    """
 
     src: str
     sources: list[Source]
@@ -43,6 +47,9 @@ class PanelView:
     alt: str
     label: Markup
     pixelated: bool
+    values: list[str] = field(default_factory=list)
+    over: PanelView | None = None
+    outline: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,36 +71,21 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class StageView:
-    """A picture of a control's stage: its images, the lowest first, and what stands below."""
-
-    panels: list[PanelView]
-    label: Markup
-    readings: list[str]
-    outline: str
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A figure's control: its kind, the names of its ends or (name, column) of its stops, its pictures, their size."""
+class ControlView:
+    """A figure's control: its kind, the names of its ends or stops, where it begins, the readings of its two rows."""
 
     kind: str
     names: list[str]
-    stops: list[tuple[str, int]]
-    views: list[StageView]
-
-
-@dataclass(frozen=True)
-class Beside:
-    """Another figure, and its number, whose panels stand above a figure's own."""
-
-    figure: Figure
-    number: int
+    start: tuple[int, int]
+    readings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class FigureView:
-    """A figure as the template draws it. `layout` is the class names that choose its columns and its scale."""
+    """A figure as the template draws it. `layout` is the class names that choose its columns and its scale.
+
+    singles: rows that hold one picture several times, to be shown once. came: what a judge says came of what was asked.
+    """
 
     id: str
     number: int
@@ -103,11 +95,13 @@ class FigureView:
     sizes: str
     is_grid: bool
     headers: list[Heading]
+    singles: list[tuple[Heading, PanelView]]
     rows: list[tuple[Heading, list[PanelView]]]
     grid: str
     record: str
-    stage: Stage | None = None
-    made: list[Fact] = field(default_factory=list)
+    control: ControlView | None
+    came: list[tuple[str, int, str]]
+    made: list[Fact]
 
 
 def figure_view(
@@ -117,60 +111,65 @@ def figure_view(
     note: Markup,
     lines: tuple[int, int] | None = None,
     control: Control | None = None,
-    beside: Beside | None = None,
+    measured: Sequence[str] = (),
+    verdict: Verdict | None = None,
 ) -> FigureView:
-    """Everything the figure's template prints. lines: where its source declares it.
+    """Everything the figure's template prints. lines: where its source declares it. measured: the values to show.
 
     Raises TexError on bad TeX in a caption or a label.
     """
-    columns, fine = figure.columns, any(not pixelated(panel) for panel in figure.panels)
-    # The stage shows the pictures large; below it the grid is for comparing.
-    scale = 2 if control and control.views and columns > 2 else _scale(figure)
-    layout = f"columns-{min(columns, 8)} scale-{scale}{' fine' if fine else ''}"
-    rows = [(heading(name), [panel_view(figure, panel) for panel in panels]) for name, panels in figure.rows]
-    if beside:
-        theirs = [panel_view(beside.figure, panel) for panel in beside.figure.panels]
-        rows = [(_guidance(beside.figure, beside), theirs), (_guidance(figure), rows[0][1])]
+    kind = control.kind if control else ""
+    scale, rows = _scale(figure), []
+    singles = []
+    for name, panels in figure.rows:
+        once = figure.is_grid and len(panels) > 1 and len({panel.pixels for panel in panels}) == 1
+        shows = [_cell(figure, panel, control, measured, verdict) for panel in (panels[:1] if once else panels)]
+        if once:
+            singles.append((heading(name), shows[0]))
+        else:
+            rows.append((heading(name), shows))
+    fine = any(not pixelated(panel) for panel in figure.panels)
+    wide = 64 * scale * figure.columns > CAPTION_BESIDE or kind in ("slide", "loupe")
+    layout = f"columns-{min(figure.columns, 8)} scale-{scale}"
+    layout += "".join(f" {name}" for name, so in (("fine", fine), ("aside", not wide), (kind, kind)) if so)
     return FigureView(
         id=figure.id,
         number=number,
         caption=rich(figure.caption),
         note=note,
         layout=layout,
-        sizes=f"{64 * scale}px",
-        is_grid=figure.is_grid or bool(beside),
-        headers=[heading(panel.label) for panel in figure.rows[0][1]] if figure.is_grid or beside else [],
+        sizes="128px" if kind == "loupe" else f"{64 * scale}px",
+        is_grid=figure.is_grid,
+        headers=[heading(panel.label) for panel in figure.rows[0][1]] if figure.is_grid else [],
+        singles=singles,
         rows=rows,
         grid=grids.path(figure),
         record=f"records/{record.id}.json",
-        stage=_stage(figure, control) if control and not beside else None,
+        control=ControlView(kind, [plain(name) for name in control.names], control.start, control.readings)
+        if control
+        else None,
+        came=verdict.came if verdict else [],
         made=how_made(record, figure, lines),
     )
 
 
-def _stage(figure: Figure, control: Control) -> Stage:
-    return Stage(
-        control.kind,
-        [plain(name) for name in control.names],
-        [(plain(name), column) for name, column in zip(control.names, control.columns, strict=False)],
-        [
-            StageView(
-                [panel_view(figure, panel) for panel in view.panels],
-                rich(view.label),
-                list(view.readings),
-                view.outline,
-            )
-            for view in control.views
-        ],
+def _cell(
+    figure: Figure, panel: Panel, control: Control | None, measured: Sequence[str], verdict: Verdict | None
+) -> PanelView:
+    """A panel of a figure, with all that is shown in its cell."""
+    view = panel_view(figure, panel)
+    alt = view.alt
+    if verdict and panel.number in verdict.ranks:
+        alt += f"; the judge ranks this reading number {verdict.ranks[panel.number]}"
+    texts = [f"{title(name)} {shown(name, panel.found[name])}" for name in measured if name in panel.found]
+    over = control.over.get(panel.number) if control else None
+    return replace(
+        view,
+        alt=alt,
+        values=texts,
+        over=panel_view(over.figure, over.panel) if over else None,
+        outline=over.outline if over else "",
     )
-
-
-def _guidance(figure: Figure, beside: Beside | None = None) -> Heading:
-    """The header of a row of samples that stand beside others: how they were guided."""
-    gamma = figure.panels[0].gamma
-    text = Markup("no guidance") if gamma is None else Markup("γ = {}").format(shown("gamma", gamma))
-    where = Markup(' (<a href="#fig-{}">Figure {}</a>)').format(anchor(figure.id), beside.number) if beside else ""
-    return Heading(text + where, "")
 
 
 def heading(text: str) -> Heading:
@@ -199,6 +198,12 @@ def panel_view(figure: Figure, panel: Panel) -> PanelView:
     )
 
 
+def thumbnail_view(figure: Figure, panel: Panel) -> PanelView:
+    """A panel at 64 pixels, in a table of contents."""
+    view, form = panel_view(figure, panel), thumbnail(figure, panel)
+    return replace(view, sources=[Source(form.type, form.path), Source("", view.src)], pixelated=False)
+
+
 def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> list[Fact]:
     """The facts behind a figure; where its panels differ, each value says whose it is."""
     facts = []
@@ -215,7 +220,7 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
     add("Seed", lambda panel: ranges(panel.seeds))
     add("Guidance γ", lambda panel: "" if panel.gamma is None else shown("gamma", panel.gamma))
     add("Timesteps", lambda panel: compact(panel.timesteps))
-    add("Enlarging", lambda panel: compact(panel.later_timesteps))
+    add("Enlarging", lambda panel: walks(panel.later_timesteps))
     add("Kind", lambda panel: ORIGINS.get(panel.origin, panel.origin))
     add("Size", lambda panel: f"{panel.width} × {panel.height}")
     # Panels that show one run, such as both sides of an anagram, each record all of it: it is counted once.
@@ -261,24 +266,9 @@ def redraw(record: Record) -> str:
     return f"make section S={record.id}{model}"
 
 
-def trajectory(records: list[Record]) -> tuple[Record, Figure, list[Panel]] | None:
-    """Up to seven panels from noise to image, from section 1.4, for the page's head; None where there are none such."""
-    for record in (record for record in records if record.id == "1.4"):
-        for figure in sorted(record.figures, key=lambda figure: figure.name != "trajectory"):
-            row = max((panels for _, panels in figure.rows), key=len)
-            panels = [panel for panel in row if pixelated(panel)]
-            if len(panels) >= 4:
-                kept = min(len(panels), 7)
-                chosen = [panels[round(index * (len(panels) - 1) / (kept - 1))] for index in range(kept)]
-                return record, figure, chosen
-    return None
-
-
 def _scale(figure: Figure) -> int:
-    """CSS pixels a sample's pixel, an integer: as large as the page's 960 pixels let so many columns be."""
+    """CSS pixels a sample's pixel, an integer: large where there are few."""
     columns = figure.columns
-    if columns <= 2 and all(panel.width > 512 for panel in figure.panels):
-        return 7
-    if columns >= 8 and figure.is_grid:
-        return 1
-    return 4 if columns <= 3 else 3 if columns == 4 else 2
+    if columns <= 2:
+        return 4
+    return 3 if columns == 3 or (columns == 4 and len(figure.rows) == 1) else 2

@@ -40,12 +40,17 @@ def forms(figure: Figure, panel: Panel) -> list[Form]:
     stem = f"figures/{figure.id}-{panel.number:02d}-{panel.pixels[:12]}"
     if pixelated(panel):
         return [Form(f"{stem}.webp", panel.width, "webp")]
-    widths = [panel.width // 2, panel.width] if panel.width > 512 else [panel.width]
+    widths = [panel.width // 4, panel.width // 2, panel.width] if panel.width > 512 else [panel.width]
     return [
         Form(f"{stem}.{kind}" if width == panel.width else f"{stem}-{width}w.{kind}", width, kind)
         for kind in ("avif", "jpg")
         for width in widths
     ]
+
+
+def thumbnail(figure: Figure, panel: Panel) -> Form:
+    """The file that shows a panel at 64 pixels where its own pixels do not matter."""
+    return Form(f"figures/{figure.id}-{panel.number:02d}-{panel.pixels[:12]}-thumb.avif", 64, "avif")
 
 
 def pixelated(panel: Panel) -> bool:
@@ -117,6 +122,12 @@ def open_panel(record: Record, figure: Figure, panel: Panel, site: Path) -> Imag
     return image
 
 
+def place_thumbnail(store: Store, record: Record, figure: Figure, panel: Panel, site: Path) -> None:
+    """Puts a panel's thumbnail into the new site. Raises PanelError."""
+    form = thumbnail(figure, panel)
+    store.place(form.path, lambda: encode(open_panel(record, figure, panel, site), form))
+
+
 def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site: Path, problems: Problems) -> None:
     """Puts a panel's web forms into the new site, and notes a problem where that cannot be done."""
     if record.folder is not None and not (record.folder / panel.file).is_file():
@@ -137,14 +148,16 @@ def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site
 
 def encode(image: Image.Image, form: Form, xmp: bytes = b"") -> bytes:
     """One web form of an image, with an XMP packet in it."""
-    if image.width != form.width:
+    reduced = image.width != form.width
+    if reduced:
         height = round(image.height * form.width / image.width)
         image = image.resize((form.width, height), Image.Resampling.LANCZOS)
     data = io.BytesIO()
     if form.format == "webp":
         image.save(data, "WEBP", lossless=True, quality=75, method=4, xmp=xmp)
     elif form.format == "avif":
-        quality = 75 if form.width <= 512 else 65
+        # What is shown in little must be light above all: it waits before the first scrolling.
+        quality = 55 if reduced and form.width <= 256 else 65
         image.save(data, "AVIF", quality=quality, subsampling="4:4:4", speed=6, xmp=xmp)
     else:
         # Neither optimised nor progressive: Pillow's buffer for these is too small for a large image of pure noise.

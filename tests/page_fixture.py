@@ -146,8 +146,8 @@ CONTROLS = {  # figure: the control that its prose asks for
     "0-stages": "loupe",
     "1.2-blur": "wipe: noisy, blurred",
     "1.4-trajectory": "slide",
-    "1.6-samples": "beside: 1.5-samples",
-    "1.7-sdedit": "slide: $i = 20$, $i = 1$",
+    "1.6-samples": "wipe: 1.5-samples",
+    "1.7-sdedit": "slide: a fox, $i = 20$",
     "1.7.2-inpaint": "wipe: original, inpainted, mask",
     "1.8-turning": "flip: one, other",
     "1.9-distant": "distance: one, other",
@@ -155,7 +155,7 @@ CONTROLS = {  # figure: the control that its prose asks for
 
 
 def report(root: Path) -> Path:
-    """A report with a bit of everything: grids, three sizes, every control, formulas, code, a table, references."""
+    """A report with a bit of everything: grids, three sizes, every control, formulas, code, references, an opening."""
     folder(root)
     stages = [panel(f"{size} pixels", seed, size, row=row) for seed, row in enumerate("ab") for size in (64, 256, 1024)]
     section(root, "0", {"stages": stages})
@@ -174,15 +174,21 @@ def report(root: Path) -> Path:
         number = name.split("-")[0].replace(".", "_")
         more = "\n/// fig | 1.7.2-many\n///\n" if name == "1.7.2-inpaint" else ""
         prose(root, f"part_{number}", f"/// fig | {name} | {wish}\n///\n{more}")
-    prose(root, "intro", "One *short* introduction.\n")
+    prose(
+        root,
+        "intro",
+        "/// lead\n0-stages[row=a,width=1024]\n1.8-turning[row=upright,label=sample 0] | flip: one, other\n"
+        "1.9-distant[row=near,label=sample 1] | distance: one, other\n///\n\nOne *short* introduction.\n\n"
+        "/// contents\n1.4 | 1.4-trajectory[label=$t = 90$]\n1.8 | 1.8-turning[row=upright,label=sample 0]\n///\n",
+    )
     prose(
         root,
         "part_1_2",
         "The update is\n$$x_{t'} = \\frac{\\sqrt{\\bar\\alpha_{t'}}\\,\\beta_t}{1-\\bar\\alpha_t}\\,x_0$$\n"
         "and @fig:1.2-blur of @sec:1.2 reaches @val:1.2-blur[t=250,show=blurred].psnr.\n\n"
-        "/// fig | 1.2-blur | wipe: noisy, blurred\nWith a note on $x_0$.\n///\n\n"
-        "/// table | 1.2-blur | psnr ssim\n///\n\n"
+        "/// fig | 1.2-blur | wipe: noisy, blurred | values: psnr, ssim\nWith a note on $x_0$.\n///\n\n"
         "/// code | generators/schedule.py::Schedule.forward\n///\n\n"
+        "/// code | generators/schedule.py::STRIDE | folded\n///\n\n"
         "### A heading\n\n| a | b |\n|:--|--:|\n| 1 | 2 |\n\n```python\nfor t in steps:\n    x = step(x, t)\n```\n",
     )
     return root

@@ -66,8 +66,11 @@ def html(root: Path, text: str | None = None) -> str:
         (FIGURE + "\n```\ncode\n", "part_1_2.md:4: this fenced code is never closed"),
         (FIGURE + "/// code | generators/schedule.py::Nothing\n///\n", "part_1_2.md:3: unknown code target"),
         (FIGURE + "/// code | ../secret.py::Nothing\n///\n", "part_1_2.md:3: unknown code target"),
-        (FIGURE + "/// table | 1.2-blur | lpips\n///\n", "part_1_2.md:3: no panel of 1.2-blur found 'lpips'"),
-        (FIGURE + "/// table | 1.2-blur\n///\n", "part_1_2.md:3: `/// table` wants the form"),
+        (
+            FIGURE + "/// code | generators/schedule.py::STRIDE | hidden\n///\n",
+            "part_1_2.md:3: `/// code` wants the form",
+        ),
+        (FIGURE + "/// lead\n///\n", "part_1_2.md:3: `/// lead` belongs into intro.md"),
         (FIGURE + "\n[x](javascript:alert(1))\n", "part_1_2.md:4: a link to 'javascript:alert(1)'"),
         (FIGURE + "\n![x](https://example.org/x.png)\n", "part_1_2.md:4: an image in the prose"),
         (FIGURE + "\n[x](#fig-1_9-none)\n", "part_1_2.md:4: #fig-1_9-none leads nowhere"),
@@ -118,7 +121,7 @@ def test_alt_texts_must_say_something(root, alt, message):
 def test_bad_tex_in_a_record_is_named(root):
     section(root, "1.2", {"blur": [panel("$\\foo$"), panel("b")]})
     with pytest.raises(BuildError, match=r"record\.json: bad TeX in .*; change it in generators/part_1_2\.py"):
-        html(root, FIGURE + "/// table | 1.2-blur | psnr\n///\n")
+        html(root, FIGURE)
 
 
 def test_a_damaged_record_is_named(root):
@@ -235,7 +238,7 @@ def test_larger_images_have_light_forms_and_small_ones_stay_lossless(root):
     assert "<picture>" not in small
     assert 'class="pixels"' in small
     assert re.search(r'type="image/avif" srcset="[^ ]+\.avif"', middle)
-    assert re.search(r'512w\.avif 512w, [^ ]+\.avif 1024w" sizes="256px"', large)
+    assert re.search(r'256w\.avif 256w, [^ ]+512w\.avif 512w, [^ ]+\.avif 1024w" sizes="192px"', large)
     assert re.search(r'<a class="full" href="figures/[^"]+\.jpg"', large)
     from PIL import Image
 
@@ -245,7 +248,9 @@ def test_larger_images_have_light_forms_and_small_ones_stay_lossless(root):
 
 def test_how_a_figure_was_made(root):
     section(root, "1.2", {"blur": [panel("a", seeds=[42]), panel("b", 1, seeds=[43], gamma=None, timesteps=[])]})
-    made = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html(root).split("<details>")[1].split("</details>")[0]))
+    made = re.sub(
+        r"\s+", " ", re.sub(r"<[^>]+>", " ", html(root).split('<details class="tools">')[1].split("</details>")[0])
+    )
     for words in (
         "“a high quality photo”, “” (the empty prompt)",
         "a: 42 b: 43",
@@ -306,7 +311,7 @@ def test_what_the_policy_forbids_is_refused(tmp_path):
 def test_the_citation_is_that_of_the_citation_file(root):
     path = root / "CITATION.cff"
     path.write_text(path.read_text() + "url: https://example.org/report\n")
-    section(root, "1.4", {"trajectory": [panel(f"t = {t}", t) for t in (690, 540, 390, 240)]})
+    prose(root, "intro", "/// lead\n1.2-blur[t=250,show=blurred]\n1.2-blur[t=500,show=blurred]\n///\n")
     page = html(root)
     assert "@software{diffusion-report," in page
     assert "author  = {{the diffusion-report authors}}" in page
@@ -324,23 +329,22 @@ def test_the_citation_is_that_of_the_citation_file(root):
         build(root)
 
 
-def test_table_values_and_code_come_from_the_records_and_the_sources(root):
+def test_values_and_code_come_from_the_records_and_the_sources(root):
     page = html(
         root,
-        FIGURE + "/// table | 1.2-blur | psnr ssim\n///\n\n"
+        "/// fig | 1.2-blur | values: psnr, ssim\n///\n\n"
         "The blur reaches @val:1.2-blur[t=250,show=blurred].psnr. In `@val:code` and\n"
         "@val:1.2.evaluations evaluations.\n\n"
         "/// code | generators/schedule.py::Schedule.forward\n///\n\n/// code | generators/schedule.py::STRIDE\n///\n",
     )
-    table = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.split('class="scroll measured"')[1].split("</table>")[0]))
-    assert "PSNR (dB) SSIM" in table
-    assert "12.3 –" in table
-    assert "20.2 0.71" in table
+    assert re.findall(r'class="values">([^<]*)', page) == [
+        "PSNR 12.3\u00a0dB", "PSNR 12.3\u00a0dB", "PSNR 20.2\u00a0dB, SSIM 0.71", "PSNR 20.5\u00a0dB, SSIM 0.71"
+    ]  # fmt: skip
     assert '<span class="value">20.2\u00a0dB</span>. In <code>@val:code</code>' in page
     assert '<span class="value">1,234</span>' in page
-    assert "generators/schedule.py</code>, lines 5–6" in page
-    assert "generators/schedule.py</code>, line 1<" in page
-    assert '<span class="n">x0</span> <span class="o">&lt;</span>' in page
+    assert 'href="code.html#generators-schedule-5"><code>generators/schedule.py</code></a>, lines 5–6' in page
+    assert "generators/schedule.py</code></a>, line 1<" in page
+    assert '<span class="k">return</span> x0 &lt; t' in page
 
 
 def test_only_shows_what_is_said_of_this_model(root):
@@ -371,7 +375,7 @@ def test_notes_and_lists_hold_formulas_and_references(root):
     note = page.split('<div class="note">')[1].split("</div>")[0]
     assert "#fig-1_2-blur" in note
     assert "<math>" in note
-    assert page.count("<ul>") == 1
+    assert page.split("<main", 1)[1].count("<ul>") == 1
 
 
 def test_the_builder_loads_nothing_slow():

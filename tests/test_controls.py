@@ -30,50 +30,93 @@ def style(locator, name):
     return locator.evaluate("(each, name) => getComputedStyle(each)[name]", name)
 
 
-def test_the_slider_steps_through_the_trajectory_and_says_t(page):
+def test_the_slider_begins_at_the_result_and_says_t(page):
     found = figure(page, "1.4-trajectory")
     dial, output, view = found.get_by_role("slider"), found.locator("output"), found.locator(".view img")
-    assert output.inner_text() == "t = 690"
+    assert output.inner_text() == "t = 90"
     seen = sources(view)
     dial.focus()
-    for t in (540, 390, 240, 90):
-        page.keyboard.press("ArrowRight")
+    for t in (240, 390, 540, 690):
+        page.keyboard.press("ArrowLeft")
         assert output.inner_text() == f"t = {t}"
         assert dial.get_attribute("aria-valuetext") == f"t = {t}"
         assert view.get_attribute("alt") == f"Blocks of colour, t = {t}"
         assert sources(found.locator(".panel.shown img")) == sources(view)
         seen += sources(view)
-    assert seen == sources(found.locator(".panel img"))
+    assert seen[::-1] == sources(found.locator(".panel img"))
 
 
-def test_a_slider_moves_all_rows_through_the_stops_that_it_was_given(page):
+def test_a_panel_that_is_chosen_shows_large(page):
     found = figure(page, "1.7-sdedit")
-    found.get_by_role("slider").focus()
+    dial, view = found.get_by_role("slider"), found.locator(".view img")
+    fox, first = (found.locator("tbody tr").nth(row).locator(".full") for row in (1, 0))
+    assert sources(view) == sources(fox.nth(5).locator("img"))  # as its directive says
     assert found.locator("output").inner_text() == "i = 20"
-    page.keyboard.press("End")
-    assert found.locator("output").inner_text() == "i = 1"
-    assert sources(found.locator(".view img")) == sources(found.locator("tbody .panel:nth-child(2) img"))
-
-
-@pytest.mark.parametrize(("name", "ends"), [("1.2-blur", "noisy"), ("1.7.2-inpaint", "original")])
-def test_the_wipe(page, name, ends):
-    found = figure(page, name)
-    dial, over = found.get_by_role("slider"), found.locator(".frame img + img").first
-    assert style(over, "clipPath") == "inset(0px 0px 0px 50%)"
+    first.nth(1).click()
+    assert sources(view) == sources(first.nth(1).locator("img"))
+    assert dial.input_value() == "1"
     dial.focus()
+    page.keyboard.press("End")  # along the chosen row
+    assert sources(view) == sources(first.nth(6).locator("img"))
+    assert page.get_by_role("dialog").is_hidden()
+    first.nth(6).click()
+    assert page.get_by_role("dialog").is_visible()
+
+
+def test_the_panels_of_a_figure_are_one_stop_and_arrows_lead_on(page):
+    found = figure(page, "1.7-sdedit")
+    links = found.locator(".full")
+    found.get_by_role("slider").focus()
+    page.keyboard.press("Tab")
+    focused = "each => each == document.activeElement"
+    assert links.nth(7 + 5).evaluate(focused)
     page.keyboard.press("ArrowRight")
-    assert style(over, "clipPath") == "inset(0px 0px 0px 51%)"
-    assert dial.get_attribute("aria-valuetext") == f"51% {ends}"
-    page.keyboard.press("Home")
-    assert style(over, "clipPath") == "inset(0px)" or style(over, "clipPath").endswith(" 0%)")
-    frame = found.locator(".frame").first  # and by dragging on the picture itself
+    assert links.nth(7 + 6).evaluate(focused)
+    page.keyboard.press("ArrowUp")
+    assert links.nth(6).evaluate(focused)
+    assert sources(found.locator(".view img")) == sources(links.nth(6).locator("img"))
+    page.keyboard.press("Tab")
+    assert found.locator("summary").evaluate(focused)
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [("1.2-blur", "noisy blurred"), ("1.7.2-inpaint", "original inpainted"), ("1.6-samples", "no guidance,γ = 7")],
+)
+def test_a_wipe_shows_what_its_end_is_called(page, name, ends):
+    found, (first, second) = figure(page, name), ends.split("," if "," in ends else " ")
+    dial, over = found.get_by_role("slider"), found.locator(".over").first
+    base = over.locator("xpath=preceding-sibling::*").first
+    assert [text.replace("\u00a0", " ") for text in found.locator(".dial span").all_inner_texts()] == [first, second]
+    assert (dial.input_value(), style(over, "clipPath")) == ("100", "inset(0px 0px 0px 100%)")  # nothing lies over it
+    assert dial.get_attribute("aria-valuetext") == f"100% {second}"
+    dial.focus()
+    page.keyboard.press("Home")  # towards the name of what is laid over: all of it, and nothing of what lies below
+    assert style(over, "clipPath") in ("inset(0px)", "inset(0px 0px 0px 0%)")
+    assert style(base, "clipPath") == "inset(0px 100% 0px 0px)"
+    frame = found.locator(".full:has(.over)").first  # and by dragging on the picture itself
     frame.scroll_into_view_if_needed()
     box = frame.bounding_box()
-    page.mouse.move(box["x"] + 10, box["y"] + 100)
+    page.mouse.move(box["x"] + 10, box["y"] + 40)
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 100)
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 40)
     page.mouse.up()
     assert dial.input_value() == "25"
+    assert page.get_by_role("dialog").is_hidden()  # a drag is no click
+
+
+def test_a_wipe_lays_the_picture_of_its_own_panel(page):
+    found = figure(page, "1.2-blur")
+    assert sources(found.locator(".over img")) == sources(found.locator("tr").nth(1).locator(".panel img"))
+    other = figure(page, "1.5-samples")
+    assert sources(figure(page, "1.6-samples").locator(".over img")) == sources(other.locator(".panel img"))
+
+
+@pytest.mark.parametrize("width", [1279, 1281, 1333])
+def test_samples_stand_on_whole_pixels(visit, built, width):
+    page = visit(f"file://{built}/index.html", viewport={"width": width, "height": 900})
+    left = "each => each.getBoundingClientRect().left"
+    assert figure(page, "1.2-blur").locator(".full img").first.evaluate(left) % 1 == 0
 
 
 def test_the_mask_is_outlined(page):
@@ -87,57 +130,92 @@ def test_the_edge_of_a_mask_that_touches_the_border_and_is_no_rectangle():
     assert edge(mask) == "M0 0h3M2 2h1M0 3h2M0 0v3M2 2v1M3 0v2"
 
 
-def test_the_flip_turns_one_picture_and_its_caption(page):
-    views = figure(page, "1.8-turning").locator(".view")
-    switch = views.first.get_by_role("switch", name="Turn over sample 0")
-    assert views.first.locator(".reading").inner_text() == "upright: “an old man”"
-    switch.focus()
-    page.keyboard.press("Space")
-    assert views.first.locator(".reading").inner_text() == "flipped: “a campfire”"
-    assert style(views.first.locator("img"), "transform").startswith("matrix3d(1, 0, 0, 0, 0, -1")
-    assert style(views.nth(1).locator("img"), "transform") == "none"
-    views.first.locator("img").click()  # the picture is the switch's label
-    assert views.first.locator(".reading").inner_text() == "upright: “an old man”"
+def test_the_flip_turns_the_figure_and_what_is_said_of_it(page):
+    found = figure(page, "1.8-turning")
+    switch, reading = found.get_by_role("switch", name="Turn over"), found.locator(".reading")
+    upright, turned = (found.locator("tbody tr").nth(row) for row in (0, 1))
+    assert upright.bounding_box() == turned.bounding_box()  # one place, of which one is seen
+    for shown, hidden, text in ((upright, turned, "upright: “an old man”"), (turned, upright, "flipped: “a campfire”")):
+        assert reading.inner_text() == text
+        assert shown.locator("img").first.is_visible()
+        assert hidden.locator("img").first.is_hidden()  # also for assistive technology: no alt text is false
+        switch.focus()
+        page.keyboard.press("Space")
+    found.locator(".full").first.click()  # the picture turns the figure, too
+    assert reading.inner_text() == "flipped: “a campfire”"
 
 
 def test_stepping_back_from_a_hybrid(page):
     found = figure(page, "1.9-distant")
     assert "an old man" in found.locator(".dial").inner_text()
-    large, small = found.locator(".frame img").first, found.locator(".small img").first
-    assert (large.bounding_box()["width"], small.bounding_box()["width"]) == (192, 64)
+    large = found.locator("tbody tr").first.locator("img").first
+    width = large.bounding_box()["width"]
     found.get_by_role("slider").focus()
     page.keyboard.press("End")
-    assert large.bounding_box()["width"] == 24
-    assert small.bounding_box()["width"] == 64
+    assert large.bounding_box()["width"] == width / 8
+    assert found.locator("tbody tr").nth(1).locator("img").first.bounding_box()["width"] == width
     assert found.get_by_role("slider").get_attribute("aria-valuetext") == "8 × the distance"
 
 
-def test_guidance_is_compared_at_the_same_seeds(page):
-    found = figure(page, "1.6-samples")
-    rows = [text.replace("\u00a0", " ") for text in found.locator(".name").all_inner_texts()]
-    assert rows == ["no guidance (Figure 5)", "γ = 7"]
-    assert found.locator(".panel").count() == 6
-
-
-def test_the_loupe_moves_all_stages_together(page):
+def test_the_loupe_moves_all_stages_together_and_leaves_the_figure_its_height(page):
     found = figure(page, "0-stages")
+    height = found.bounding_box()["height"]
     found.get_by_role("switch").focus()
     page.keyboard.press("Space")
-    links = found.locator("tr").nth(1).locator(".full")
-    scrolled = "each => [each.scrollLeft, each.scrollTop]"
-    assert links.first.evaluate(scrolled) == [384, 384]
-    assert links.nth(2).locator("img").bounding_box()["width"] == 1024
+    assert found.bounding_box()["height"] == height
+    links = found.locator("tbody tr").first.locator(".full")
+    for link in links.all():
+        assert link.locator("img").bounding_box()["width"] == 1024
+
+    def places():
+        return links.evaluate_all("""links => links.map(link => {
+            const [image, hole] = [link.querySelector("img"), link].map(each => each.getBoundingClientRect());
+            return [(hole.left - image.left) / (1024 - hole.width), (hole.top - image.top) / (1024 - hole.height)]
+                .map(at => +at.toFixed(2));
+        })""")
+
+    assert places() == [[0.5, 0.5]] * 3
     links.nth(2).focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function(
-        "row => { const [x, y, z] = [...row.querySelectorAll('.full')].map(each => each.scrollLeft);"
-        "return x > 384 && x == y && y == z }",
-        arg=found.locator("tr").nth(1).element_handle(),
-    )
-    links.first.hover(position={"x": 16, "y": 128})
-    page.wait_for_function("each => each.scrollLeft < 200", arg=links.nth(2).element_handle())
+    assert places() == [[0.63, 0.5]] * 3 or places() == [[0.62, 0.5]] * 3
+    box = links.first.bounding_box()
+    links.first.hover(position={"x": box["width"] / 4, "y": box["height"] / 2})
+    assert [at[0] for at in places()] == pytest.approx([0.25] * 3, abs=0.02)
     chosen = links.nth(2).locator("img").evaluate("async image => { await image.decode(); return image.currentSrc }")
     assert "512w" not in chosen
+
+
+def test_the_page_opens_with_results_to_try(page):
+    items = page.locator(".exhibit")
+    assert items.count() == 3
+    picture = items.first.locator("img")
+    picture.evaluate("image => image.decode()")
+    assert picture.bounding_box()["y"] < 900
+    switch = items.nth(1).get_by_role("switch", name="Turn over")
+    faces = items.nth(1).locator("img")
+    assert faces.first.is_visible()
+    assert faces.nth(1).is_hidden()
+    switch.focus()
+    page.keyboard.press("Space")
+    assert faces.first.is_hidden()
+    assert faces.nth(1).is_visible()
+    assert items.nth(1).locator(".reading").inner_text() == "flipped: “a campfire”"
+    width = items.nth(2).locator("img").bounding_box()["width"]
+    items.nth(2).get_by_role("slider").fill("4")
+    assert items.nth(2).locator("img").bounding_box()["width"] == width / 4
+    assert [link.get_attribute("href") for link in page.locator(".exhibit .where a").all()] == [
+        "#fig-0-stages", "#fig-1_8-turning", "#fig-1_9-distant",
+    ]  # fmt: skip
+
+
+def test_the_state_of_a_switch_is_seen_in_forced_colours(visit, built):
+    page = visit(f"file://{built}/index.html", forced_colors="active", viewport={"width": 1280, "height": 900})
+    switch = figure(page, "1.8-turning").get_by_role("switch")
+    off = switch.screenshot()
+    switch.check()
+    switch.evaluate("each => each.blur()")
+    assert style(switch, "appearance") == "auto"  # the system draws it
+    assert switch.screenshot() != off
 
 
 def test_the_lightbox_keeps_its_figure_and_gives_the_focus_back(page):
@@ -151,7 +229,15 @@ def test_the_lightbox_keeps_its_figure_and_gives_the_focus_back(page):
     assert box.locator(".place").inner_text() == "2 of 6: Blocks of colour, 256 pixels"
     page.keyboard.press("ArrowRight")
     assert box.locator(".place").inner_text() == "3 of 6: Blocks of colour, 1024 pixels"
-    assert box.locator("img").bounding_box()["width"] == 1024  # its true size
+    image, whole = box.locator("img"), box.get_by_role("button", name="True size")
+    fitted = image.bounding_box()
+    assert fitted["y"] >= 0
+    assert fitted["y"] + fitted["height"] <= 900  # all of it is seen first
+    image.click()
+    assert (image.bounding_box()["width"], whole.get_attribute("aria-pressed")) == (1024, "true")
+    whole.click()
+    assert image.bounding_box() == fitted
+    box.get_by_role("button", name="Next").focus()
     page.keyboard.press("Enter")  # on Next, which has the focus
     assert box.locator(".place").inner_text().startswith("4 of 6")
     assert box.locator("img").bounding_box()["width"] % 64 == 0
@@ -193,14 +279,17 @@ def test_a_served_page_loads_again_when_it_was_rebuilt(visit, built):
 @pytest.mark.parametrize(
     ("wish", "told"),
     [
-        ("spin", "unknown control 'spin'; there are: slide, wipe, flip, distance, loupe, beside"),
-        ("wipe: noisy", "`wipe` wants 2 to 3 names, not 1"),
+        ("spin", "unknown control 'spin'; there are: slide, wipe, flip, distance, loupe"),
+        ("wipe", "`wipe` wants 1 to 3 names, not 0"),
         ("wipe: noisy, sharp", "two columns of 1.2-blur, which are: noisy, blurred; $t = 250$, $t = 500$"),
-        ("slide: $t = 251$", "`slide` names '$t = 251$'; the columns of 1.2-blur are: $t = 250$, $t = 500$"),
-        ("flip: t, show", "`flip`: panel 3 of 1.2-blur is not panel 1 turned over"),
-        ("distance: t, far", "`distance`: no field 'far'; the cases of 1.2-blur have: show, t"),
+        ("wipe: 1.3-one", "there is no figure 1.3-one"),
+        ("slide: $t = 251$", "`slide` names '$t = 251$'; the rows and columns of 1.2-blur are: noisy, blurred; $t ="),
+        ("flip: show, row", "`flip`: no field 'row'; the cases of 1.2-blur have: show, t"),
+        ("distance: t, show", "`distance` wants the same readings in all panels; 't' differs in 1.2-blur"),
+        ("distance: far, t", "`distance`: no field 'far'; the cases of 1.2-blur have: show, t"),
         ("loupe", "`loupe` wants panels of different sizes"),
-        ("beside: 1.3-one", "`beside` wants a figure of one row; 1.2-blur has 2"),
+        ("values: lpips", "no panel of 1.2-blur found 'lpips'; found there: psnr, ssim"),
+        ("loupe | slide", "a figure has one control and one `values: …`"),
         ("", "`/// fig` wants the form `/// fig | 1.2-blur` or `/// fig | 1.2-blur | control`"),
     ],
 )
@@ -214,9 +303,19 @@ def test_a_control_that_would_not_show_the_truth_is_refused(tmp_path, wish, told
     assert told in str(caught.value)
 
 
-def test_panels_beside_each_other_have_the_same_seeds(tmp_path):
+def test_only_what_is_turned_over_can_be_flipped(tmp_path):
+    fixture.folder(tmp_path)
+    panels = fixture.two_ways("upright", "flipped")
+    panels[3]["image"] = fixture.picture(99)
+    section(tmp_path, "1.8", {"one": panels})
+    prose(tmp_path, "part_1_8", "/// fig | 1.8-one | flip: one, other\n///\n")
+    with pytest.raises(BuildError, match=r"`flip`: panel 4 of 1\.8-one is not panel 2 turned over"):
+        build(tmp_path)
+
+
+def test_panels_wiped_against_each_other_have_the_same_seeds(tmp_path):
     fixture.folder(tmp_path)
     section(tmp_path, "1.2", {"one": [panel("a", seeds=[42])], "two": [panel("a", seeds=[43])]})
-    prose(tmp_path, "part_1_2", "/// fig | 1.2-one\n///\n\n/// fig | 1.2-two | beside: 1.2-one\n///\n")
-    with pytest.raises(BuildError, match=r"part_1_2\.md:4: `beside`: the panels of 1\.2-one have other seeds"):
+    prose(tmp_path, "part_1_2", "/// fig | 1.2-one\n///\n\n/// fig | 1.2-two | wipe: 1.2-one\n///\n")
+    with pytest.raises(BuildError, match=r"part_1_2\.md:4: `wipe`: the panels of 1\.2-one have other seeds"):
         build(tmp_path)

@@ -92,6 +92,16 @@ def test_a_template_that_names_an_absent_field_is_refused_and_told_which_there_a
     assert str(caught.value) == f"figure 'noisy': {template} names {{{name}}}; the fields are: {fields}"
 
 
+def test_alt_texts_may_differ_with_what_is_shown():
+    cases = each(t=(250,), show=("original", "noisy"))
+    right = figure(caption="", label="{show}", alt={"original": "As it was", "*": "At t = {t}"}, cases=cases)
+    assert [right.alt_of(case) for case in cases] == ["As it was", "At t = 250"]
+    with pytest.raises(DeclarationError, match=r"figure 'noisy': alt has no text for 'noisy'; it has: original$"):
+        figure(caption="", label="{show}", alt={"original": "As it was"}, cases=cases)
+    with pytest.raises(DeclarationError, match=r"alt names \{gamma\}; the fields are: show, t$"):
+        figure(caption="", label="{show}", alt={"*": "{gamma}"}, cases=cases)
+
+
 def test_a_field_that_only_some_cases_have_is_absent():
     with pytest.raises(DeclarationError, match=r"label names \{gamma\}; the fields are: t$"):
         figure(label="{t} {gamma}", caption="", alt="", cases=({"t": 1, "gamma": 7}, {"t": 2}))
@@ -239,7 +249,7 @@ COURSE = {
         [
             {"far": LITHOGRAPH + "a skull", "near": near, "show": show}
             for near in (LITHOGRAPH + "waterfalls", OIL + "people around a campfire", LITHOGRAPH + "a zebra")
-            for show in ("near", "afar")
+            for show in ("near", "far")
         ],
     ],
 }

@@ -57,7 +57,7 @@ def test_nothing_runs_out_of_the_page(visit, address):
         at_widths(
             page,
             """() => [...document.querySelectorAll("img, .label, th, dd")]
-            .filter(each => !each.closest(".scroll, .code"))
+            .filter(each => !each.closest(".scroll, .code, .pictures"))  // those are swiped
             .filter(each => each.getBoundingClientRect().right > innerWidth + 1)
             .map(each => each.outerHTML.slice(0, 120))""",
         )
@@ -88,8 +88,18 @@ def test_axe_finds_nothing(visit, address, scheme, width):
     page.evaluate("for (const box of document.querySelectorAll('details')) box.open = true")
     found = Axe().run(page)
     assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found.response["violations"]] == []
-    page.locator("a.full").first.press("Enter")
+    page.locator("#fig-0-stages a.full").first.press("Enter")
     assert Axe().run(page, context=".lightbox").response["violations"] == []
+    page.keyboard.press("Escape")
+    for dial in page.locator("input[type=range]").all():
+        dial.press("Home")
+    for switch in page.get_by_role("switch").all():
+        switch.check()
+    assert [each["id"] for each in Axe().run(page).response["violations"]] == []
+
+
+def test_axe_finds_nothing_in_the_code_beside_the_page(visit, address):
+    assert Axe().run(visit(f"{address}code.html")).response["violations"] == []
 
 
 def test_a_table_laid_out_as_a_grid_is_a_table_for_assistive_technology(visit, address):
@@ -99,30 +109,33 @@ def test_a_table_laid_out_as_a_grid_is_a_table_for_assistive_technology(visit, a
     roles = [node["role"]["value"] for node in nodes if not node["ignored"] and "role" in node]
     grids = page.locator("table.grid").count()
     assert roles.count("table") >= grids > 0
-    assert roles.count("rowheader") >= 2 * grids
+    assert roles.count("rowheader") >= 2 * grids - page.locator(".flip table.grid").count()  # one row shows
     assert roles.count("columnheader") >= 2 * grids
+
+
+SEEN = "all => all.length > 0 && all.every(each => each.checkVisibility({ visibilityProperty: true }))"
 
 
 def test_it_needs_no_script(visit, address):
     page = visit(address, java_script_enabled=False, viewport={"width": 1280, "height": 900})
     page.locator("summary").first.click()
     assert page.locator("details dl").first.is_visible()
-    for kind in ("slide", "wipe", "distance"):  # what would do nothing is not there
-        assert page.locator(f".stage.{kind}").first.is_hidden()
-    assert page.locator(".copy").first.is_hidden()
-    assert page.locator(".stage.slide ~ .panels .panel").first.is_visible()
-    turned = page.locator(".flip .view").first
+    for tool in (".figure .control", ".stage", ".over", ".copy", ".exhibit [type=range]"):  # they would do nothing
+        assert page.locator(tool).first.is_hidden(), tool
+    assert page.locator(".figure .panel .full > :first-child").evaluate_all(SEEN)  # every picture of every grid
+    turned = page.locator(".exhibit.flip")
     turned.get_by_role("switch").press("Space")
     assert turned.locator(".reading span").nth(1).is_visible()
+    assert turned.locator("img").nth(1).is_visible()
 
 
 def test_print_leaves_the_tools_out_and_the_figures_in(visit, address):
     page = visit(address)
     page.emulate_media(media="print")
-    for tool in ("details", ".bar", ".stage", ".contents", ".copy"):
+    for tool in (".tools", ".bar", ".stage", ".control", ".over", ".contents", ".copy"):
         assert page.locator(tool).first.is_hidden(), tool
     assert page.locator("figure").first.is_visible()
-    assert page.locator(".flip ~ .panels .panel").last.is_visible()
+    assert page.locator(".figure .panel .full > :first-child").evaluate_all(SEEN)  # the turned ones too
     assert page.evaluate("getComputedStyle(document.querySelector('.panel img')).imageRendering") == "pixelated"
 
 
@@ -135,10 +148,10 @@ def test_it_prints_to_pdf(visit, address):
     assert b"/Subtype /Image" in data or b"/ObjStm" in data
 
 
-@pytest.mark.parametrize("width", [400, 640, 1280])
-def test_text_at_twice_its_size_stays_in_the_page(visit, address, width):
+@pytest.mark.parametrize(("times", "width"), [(2, 400), (2, 640), (2, 1280), (4, 1280)])
+def test_text_at_several_times_its_size_stays_in_the_page(visit, address, times, width):
     page = visit(address, viewport={"width": width, "height": 900})
-    page.evaluate("document.documentElement.style.fontSize = '225%'")
+    page.evaluate(f"document.documentElement.style.fontSize = '{times * 106.25}%'")
     assert page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
     assert (
         page.evaluate("""() => [...document.querySelectorAll("h1, h2, h3, p, .caption, .label, button, .switch")]
@@ -190,10 +203,45 @@ def test_the_bar_waits_until_a_section_is_read(visit, address):
     page.locator(".bar a").first.wait_for(state="visible")
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_the_first_screen_shows_a_result_and_an_anagram(visit, address, width, height):
+    page = visit(address, viewport={"width": width, "height": height})
+    for frame in page.locator(".exhibit .frame").all()[:2]:
+        box = frame.bounding_box()
+        assert box["y"] + box["height"] < height
+    assert page.locator(".exhibit").get_by_role("switch", name="Turn over").first.bounding_box()["y"] < height
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_tab_key_stops_once_a_figure(visit, address, width):
+    page = visit(address, viewport={"width": width, "height": 800})
+    load_images(page)
+    stops = 0
+    while stops < 400:
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement == document.body"):
+            break
+        stops += 1
+    assert stops < 150
+    at_panels = "figure => [...figure.querySelectorAll('.full')].filter(link => link.tabIndex == 0).length"
+    assert {figure.evaluate(at_panels) for figure in page.locator("figure.figure").all()} <= {0, 1}
+
+
+def test_no_picture_stands_in_a_figure_twice(visit, address):
+    page = visit(address)
+    load_images(page)
+    script = """() => [...document.querySelectorAll("figure.figure:not(.slide)")].filter(figure => {
+        const seen = [...figure.querySelectorAll("img")].filter(
+            image => image.alt && image.checkVisibility({ visibilityProperty: true })).map(image => image.src);
+        return new Set(seen).size < seen.length;
+    }).map(figure => figure.id)"""
+    assert page.evaluate(script) == []
+
+
 def test_alt_texts_say_what_each_picture_is(visit, address):
     page = visit(address)
     alts = page.evaluate("""() => [...document.querySelectorAll("figure.figure .panels")].map(
-        panels => [...panels.querySelectorAll("img")].map(image => image.alt))""")
+        panels => [...panels.querySelectorAll("img:not(.over *)")].map(image => image.alt))""")
     for panels in alts:
         for alt in panels:
             assert len(alt.split()) >= 3, alt

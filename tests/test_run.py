@@ -13,12 +13,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from generators import inputs, models, run, staleness
+from generators.figures import Figure
 
 ROOT = Path(__file__).parents[1]
 CHEAP = ("1.1", "1.2")  # they ask the network nothing
@@ -303,7 +305,7 @@ def test_changed_words_are_put_into_the_record_without_drawing(root):
         ("Implementing the forward process", "Adding noise"),
         ("The Campanile under more and more noise, and as it was.", "New caption."),
         ('label="{show}"', 'label="level: {show}"'),
-        ("The Campanile at noise level {show}", "New alt text, {show}"),
+        ("The Campanile under noise, {show}", "New alt text, {show}"),
     ):
         assert old in source
         source = source.replace(old, new)
@@ -513,3 +515,15 @@ def test_fields_that_a_newer_python_adds_to_the_syntax_change_no_digest():
     assert (
         staleness._dump(ast.parse("f(0)")) != staleness._dump(ast.parse("f('')")) != staleness._dump(ast.parse("f()"))
     )
+
+
+def test_the_timesteps_of_each_later_stage_are_kept(tmp_path):
+    import torch
+
+    figure = Figure("one", caption="One.", label="a", alt="A sample", cases=({"k": 0},), draw=lambda lab, k: None)
+    # Stage 2 asks for two prompts a step, as for an anagram; stage 3 begins again where stage 2 began.
+    asked = [("later evaluation", prompt, t, 0.1) for t in (500, 125) for prompt in ("a dog", "a lion")]
+    asked += [("later evaluation", "", t, 0.1) for t in (500, 125)]
+    drawn = SimpleNamespace(result=torch.zeros(3, 4, 4), log=asked)
+    kept = run._write_panel(tmp_path, "one-01.webp", figure, {"k": 0}, drawn)
+    assert (kept["later_timesteps"], kept["evaluations"]) == ([500, 125, 500, 125], 6)

@@ -1,101 +1,134 @@
-/* Sliders, loupe, lightbox, copying, the reader's place. Without this file the page is whole. */
+/* Sliders, switches, choosing panels, the loupe, the lightbox, copying, the reader's place. Without this file the page
+   is whole: the grids show everything. */
 "use strict";
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const on = (node, types, act) => types.split(" ").forEach(type => node.addEventListener(type, act, true));
+const row = link => all(".full", link.closest("tr, ul"));
 
+/* A figure's panels are one stop of the Tab key: arrows lead on. Where the whole figure turns over, its switch is it. */
+const stop = (figure, link) => all(".full", figure).forEach(each => {
+  each.tabIndex = each == link && !figure.matches(".flip") ? 0 : -1;
+});
+/* Of a figure with a slider, one panel is shown large. */
+const choose = link => {
+  const figure = link.closest(".figure"), dial = figure.querySelector("[data-does=slide]");
+  stop(figure, link);
+  if (!dial) return;
+  all(".panel", figure).forEach(panel => panel.classList.toggle("shown", panel.contains(link)));
+  const { src, alt } = link.querySelector("img");
+  Object.assign(figure.querySelector(".view img"), { src, alt });
+  dial.value = row(link).indexOf(link);
+  say(dial, dial.list.options[dial.value].label);
+};
+const say = (dial, text) => {
+  dial.setAttribute("aria-valuetext", text);
+  const output = dial.parentElement.querySelector("output");
+  if (output) output.value = text;
+};
 const controls = {
-  slide(stage, dial) {
-    const stop = dial.list.options[dial.value];
-    all("tbody tr, .row", stage.parentElement).forEach((row, index) => {
-      const view = all("img", stage)[index];
-      all(".panel", row).forEach((panel, column) => {
-        const shown = column == stop.dataset.column, { src, alt } = panel.querySelector("img");
-        panel.classList.toggle("shown", shown);
-        if (shown) Object.assign(view, { src, alt });
-      });
-    });
-    return stop.label;
+  slide: (figure, dial) => choose(row(figure.querySelector(".shown .full"))[dial.value]),
+  wipe(figure, dial) {
+    figure.style.setProperty("--at", dial.value + "%");
+    figure.classList.toggle("wiping", dial.value < 100);
+    say(dial, dial.value + "% " + all("span", dial.parentElement)[1].textContent);
   },
-  wipe(stage, dial) {
-    stage.style.setProperty("--at", dial.value + "%");
-    return dial.value + "% " + dial.previousElementSibling.textContent;
-  },
-  distance(stage, dial) {
-    stage.style.setProperty("--far", 1 / dial.value);
-    stage.classList.toggle("away", dial.value > 1);
-    return dial.value + " × the distance";
+  distance(figure, dial) {
+    figure.style.setProperty("--far", 1 / dial.value);
+    figure.classList.toggle("away", dial.value > 1);
+    say(dial, dial.value + " × the distance");
   },
 };
-
-for (const dial of all(".stage input[type=range]")) {
-  const stage = dial.closest(".stage"), output = stage.querySelector("output"), kind = stage.classList[1];
-  const update = () => {
-    const text = controls[kind](stage, dial);
-    dial.setAttribute("aria-valuetext", text);
-    if (output) output.value = text;
-  };
+for (const figure of all(".figure")) {
+  const links = all(".pictures .full", figure), dial = figure.querySelector("[data-does=slide]");
+  choose(dial ? row(links[dial.dataset.row * dial.list.options.length])[dial.value] : links[0]);
+}
+for (const dial of all("[data-does]")) {
+  const figure = dial.closest(".figure, .exhibit"), update = () => controls[dial.dataset.does](figure, dial);
   on(dial, "input", update);
-  update();
-  if (kind == "wipe") for (const frame of all(".frame", stage)) {
-    on(frame, "pointerdown pointermove", ({ buttons, offsetX }) => {
-      if (!buttons) return;
-      dial.value = offsetX / frame.clientWidth * 100;
-      update();
+  if (dial.dataset.does == "wipe") for (const link of all(".full:has(.over)", figure)) {
+    on(link, "dragstart", event => event.preventDefault());
+    on(link, "pointerdown pointermove", ({ type, buttons, offsetX }) => {
+      if (type == "pointerdown") link.dragged = false;
+      else if (buttons) {
+        link.dragged = true;
+        dial.value = offsetX / link.clientWidth * 100;
+        update();
+      }
     });
   }
 }
 
-for (const loupe of all(".loupe input")) {
-  const figure = loupe.closest("figure");
-  let lead; // the picture at hand; others follow
-  const move = (link, left, top) => {
-    for (const each of all(".full", link.closest("tr, .row"))) {
-      if (each.scrollLeft != left || each.scrollTop != top) each.scrollTo(left, top);
-    }
-  };
-  on(figure, "pointerover focusin", ({ target }) => lead = target.closest(".full"));
-  on(loupe, "change", () => {
-    for (const each of all("source, img", figure)) each.sizes = loupe.checked ? "1024px" : "256px";
-    for (const link of all(".full", figure)) move(link, 1.5 * link.clientWidth, 1.5 * link.clientWidth);
+/* The loupe looks at one place, x and y in 0 … 1, of all the pictures of a row. */
+const look = (link, x, y) => {
+  for (const [name, at] of Object.entries({ x, y })) {
+    link.closest("tr, .row").style.setProperty("--" + name, Math.min(1, Math.max(0, at)));
+  }
+};
+for (const figure of all(".figure.loupe")) {
+  on(figure, "change", ({ target }) => {
+    for (const each of all("source, img", figure)) each.sizes = target.checked ? "1024px" : "256px";
   });
-  on(figure, "scroll", ({ target }) => {
-    if (target == lead) move(lead, lead.scrollLeft, lead.scrollTop);
-  });
-  on(figure, "pointermove", ({ pointerType, clientX, clientY }) => {
-    if (!lead || pointerType != "mouse") return;
-    const { left, top } = lead.getBoundingClientRect();
-    move(lead, (clientX - left) * 3, (clientY - top) * 3);
+  on(figure, "pointermove", ({ target, clientX, clientY }) => {
+    const link = target.closest(".full");
+    if (!link) return;
+    const { left, top, width, height } = link.getBoundingClientRect();
+    look(link, (clientX - left) / width, (clientY - top) / height);
   });
 }
+const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+on(document, "keydown", event => {
+  const link = event.target.closest?.(".full"), [right, down] = steps[event.key] || [];
+  if (!link || right == null) return;
+  const links = all(".full", link.closest(".figure"));
+  const next = links[links.indexOf(link) + right + down * (link.closest("tr") ? row(link).length : 1)];
+  if (link.closest(".loupe:has(:checked)")) {
+    const { style } = link.closest("tr, .row"), at = name => +(style.getPropertyValue(name) || .5);
+    look(link, at("--x") + right / 8, at("--y") + down / 8);
+  } else if (next) {
+    choose(next);
+    next.focus();
+  } else return;
+  event.preventDefault();
+});
 
 const box = document.querySelector("dialog");
-const [place, frame, caption] = [".place", ".frame", ".caption"].map(name => box.querySelector(name));
+const [place, frame, caption, whole] = [".place", ".frame", ".caption", ".whole"].map(name => box.querySelector(name));
 let links = [], at = 0;
+const fit = large => {
+  box.classList.toggle("true", large);
+  whole.setAttribute("aria-pressed", large);
+};
 const show = step => {
   at = (at + step + links.length) % links.length;
-  const picture = links[at].querySelector("picture, img").cloneNode(true);
-  frame.replaceChildren(picture);
+  frame.replaceChildren(links[at].querySelector("picture, img").cloneNode(true));
   for (const each of all("source, img", frame)) each.sizes = "1024px";
   const image = frame.querySelector("img"), room = Math.min(innerWidth - 40, innerHeight - 230);
+  image.loading = "eager";
   if (image.className) image.style.width = Math.max(1, Math.floor(room / image.width)) * image.width + "px";
+  whole.hidden = !!image.className;
+  fit(false);
   place.textContent = `${at + 1} of ${links.length}: ${image.alt}`;
 };
 on(document, "click", event => {
-  const link = event.target.closest(".full");
+  const link = event.target.closest(".full, .view");
   if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
   event.preventDefault();
-  const figure = link.closest("figure");
+  const figure = link.closest(".figure"), chosen = figure.querySelector(".shown .full");
+  if (link.dragged) return;
+  if (figure.matches(".flip")) return figure.querySelector(".switch").click();
+  if (chosen && link != chosen && link.matches(".full")) return choose(link);
   links = all(".full", figure);
-  at = links.indexOf(link);
+  at = links.indexOf(chosen || link);
   caption.innerHTML = figure.querySelector(".caption").innerHTML;
   show(0);
-  link.focus();
+  links[at].focus();
   box.showModal();
 });
 on(box, "click", ({ target }) => {
   const step = target.dataset.step;
   if (target == box || step == "0" || target.closest("a")) box.close();
   else if (step) show(+step);
+  else if (target == whole || (target.matches("img") && !target.className)) fit(!box.matches(".true"));
 });
 on(box, "keydown", ({ key, target }) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
@@ -108,6 +141,18 @@ for (const button of all(".copy")) on(button, "click", async () => {
   await navigator.clipboard.writeText(code.textContent);
   button.textContent = "Copied";
 });
+
+/* Only what scrolls is a stop of the Tab key. */
+const scrollers = new ResizeObserver(entries => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+for (const each of all("pre, .formula, .scroll, .flip .pictures")) {
+  each.removeAttribute("tabindex");
+  scrollers.observe(each);
+}
 
 const bar = document.querySelector(".bar ol");
 const reading = new IntersectionObserver(entries => {
