@@ -185,7 +185,7 @@ def torn(folder: Path, parts: Sequence[str]) -> str | None:
             path = folder / name
             size = path.stat().st_size
             try:
-                length, header = _header(path)
+                length, header = header(path)
                 ends = [tensor["data_offsets"][1] for tensor in header.values()]
             except (ValueError, KeyError, TypeError, AttributeError):
                 return f"{name} is damaged: {size:,} bytes without a header"
@@ -203,13 +203,23 @@ def parameters(folder: Path | None, parts: Sequence[str]) -> int:
         return 0
     names = [name for name in wanted(files(folder), parts) if name.endswith(".safetensors")]
     try:
-        headers = [_header(folder / name)[1] for name in names]
+        headers = [header(folder / name)[1] for name in names]
         return sum(math.prod(tensor["shape"]) for header in headers for tensor in header.values())
     except (ValueError, KeyError, TypeError, AttributeError):
         return 0
 
 
-def _header(path: Path) -> tuple[int, dict[str, Any]]:
+def shards(folder: Path, variant: str | None) -> list[Path]:
+    """The files with the weights of one part of a stage, in one variant."""
+    half = variant == "fp16"
+    return sorted(
+        path
+        for path in folder.glob("*.safetensors")
+        if (".fp16" in path.name) == half and "non_ema" not in path.name
+    )
+
+
+def header(path: Path) -> tuple[int, dict[str, Any]]:
     """A safetensors file's header: its length, and by name what each tensor is. Raises ValueError where it is none."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
