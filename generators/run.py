@@ -2,8 +2,8 @@
 
 A section's folder, .report/<model>/<id>/, is written beside and then put in place by one rename, so that a run killed
 at any moment leaves whole sections only; where a section takes long, what the networks have answered in it is kept as
-well, until it is whole (see `models.answers`). All the cases of a section run together (see `diffusion.strands`); a section
-drawn alone is drawn just as in a full run.
+well, until it is whole (see `models.answers`). All the cases of a section run together (see `diffusion.strands`); a
+section drawn alone is drawn just as in a full run.
 """
 
 from __future__ import annotations
@@ -125,6 +125,11 @@ def examine(model: str, wanted: Iterable[str] = ()) -> tuple[list[str], list[str
     Raises SectionError or ModelError.
     """
     return models.plan(model, partial(_rehearsed, _chosen(wanted)))
+
+
+def asked_of(section_ids: Iterable[str]) -> models.Work:
+    """What drawing these sections asks of stage 1, whatever the model."""
+    return _rehearsed(section_ids, 1, False)
 
 
 def _rehearsed(section_ids: Iterable[str], steps: int, guided: bool) -> models.Work:

@@ -48,6 +48,14 @@ def peak_memory(device: torch.device) -> int | None:
     return int(line.split()[1]) * 1024
 
 
+def anonymous_memory() -> int | None:
+    """The bytes that this process has in RAM apart from mapped files; None where the system does not say."""
+    if not (PROC / "status").exists():
+        return None
+    (line,) = (line for line in (PROC / "status").read_text().splitlines() if line.startswith("RssAnon"))
+    return int(line.split()[1]) * 1024
+
+
 def description(device: torch.device) -> str:
     """The machine in words."""
     if device.type == "cuda":

@@ -11,8 +11,9 @@ import errno
 import json
 import math
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
@@ -21,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from sentencepiece import sentencepiece_model_pb2
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedModel, T5Config, T5EncoderModel
 
 from ..models import ModelError
 from ..models.shapes import SHAPES, network
@@ -60,7 +61,7 @@ def second() -> UNet2DConditionModel:
     )
 
 
-def third() -> dict[str, nn.Module]:
+def third() -> dict[str, Any]:
     """The x4 upscaler: UNet, autoencoder and text encoder, 0.87 billion parameters."""
     return {
         "unet": UNet2DConditionModel(
@@ -98,21 +99,34 @@ def third() -> dict[str, nn.Module]:
     }
 
 
-def write(folder: Path, shape: str, tell: Callable[[str], None]) -> None:
-    """Write stage_1/ with the UNet of this shape and T5-XXL, stage_2/ and stage_3/ into the folder.
-
-    tell: hears of each file. Raises ModelError where the disk is full.
-    """
+def parts(shape: str) -> dict[str, Any]:
+    """The networks of the cascade whose first UNet has this shape, without memory, by their folders."""
     with torch.device("meta"):
-        parts: dict[str, nn.Module] = {
+        return {
             "stage_1/unet": network(SHAPES[shape], "meta", torch.float16),
             "stage_1/text_encoder": T5EncoderModel(T5_XXL),
             "stage_2/unet": second(),
             **{f"stage_3/{name}": part for name, part in third().items()},
         }
+
+
+def size(shape: str) -> int:
+    """The bytes of all the files."""
+    return sum(2 * tensor.numel() for net in parts(shape).values() for tensor in _state(net).values())
+
+
+def write(folder: Path, shape: str, tell: Callable[[str, float], None]) -> None:
+    """Write stage_1/ with the UNet of this shape and T5-XXL, stage_2/ and stage_3/ into the folder.
+
+    tell: hears of each file that is written, and which part of all bytes there is. Raises ModelError where the disk is
+    full.
+    """
+    done, whole = 0, size(shape)
     try:
-        for name, net in parts.items():
-            _write_part(folder / name, net, tell)
+        for name, net in parts(shape).items():
+            for file in _write_part(folder / name, net):
+                done += file.stat().st_size
+                tell(f"{name}/{file.name}", done / whole)
         _write_rest(folder)
     except (OSError, SafetensorError) as error:
         full = isinstance(error, SafetensorError) or error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -120,25 +134,32 @@ def write(folder: Path, shape: str, tell: Callable[[str], None]) -> None:
         raise ModelError(f"{folder}: {why}; free some space, and run the same command again") from error
 
 
-def _write_part(folder: Path, net: nn.Module, tell: Callable[[str], None]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    transformers = isinstance(net, (T5EncoderModel, CLIPTextModel))
-    if transformers:
-        net.config.save_pretrained(folder)
-    else:
-        net.save_config(folder)
-    stem = "model" if transformers else "diffusion_pytorch_model"
+def _state(net: nn.Module) -> dict[str, Tensor]:
+    """What is saved of a network."""
     state = nn.Module.to(net, torch.float16).state_dict()
     state.pop("encoder.embed_tokens.weight", None)  # tied to `shared`
+    return state
+
+
+def _write_part(folder: Path, net: Any) -> Iterator[Path]:
+    """Write a network's files; yields each when it is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(net, PreTrainedModel):
+        stem = "model"
+        net.config.save_pretrained(folder)
+    else:
+        stem = "diffusion_pytorch_model"
+        net.save_config(folder)
+    state = _state(net)
     split = split_torch_state_dict_into_shards(
         state, max_shard_size=SHARD, filename_pattern=f"{stem}.fp16{{suffix}}.safetensors"
     )
     generator = torch.Generator().manual_seed(0)
     for file, names in split.filename_to_tensors.items():
-        tell(f"{folder.parent.name}/{folder.name}/{file}")
         part = folder / f"{file}.part"
         save_file({name: _random(name, state[name], generator) for name in names}, part, {"format": "pt"})
         part.rename(folder / file)
+        yield folder / file
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
         (folder / f"{stem}.safetensors.index.fp16.json").write_text(json.dumps(index), encoding="utf-8")
@@ -172,7 +193,7 @@ def _write_rest(folder: Path) -> None:
 
 def sentence_pieces() -> bytes:
     """A tokenizer as the real stage 1 has it, a SentencePiece model, that knows the letters a to z alone."""
-    model = sentencepiece_model_pb2.ModelProto()
+    model = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at run time
     pieces = [("<pad>", 0, 3), ("</s>", 0, 3), ("<unk>", 0, 2), ("▁", -2, 1)]
     for piece, score, kind in [*pieces, *((letter, -3, 1) for letter in string.ascii_lowercase)]:
         model.pieces.add(piece=piece, score=score, type=kind)

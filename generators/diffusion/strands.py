@@ -135,7 +135,7 @@ def _run(strands: list[Strand], begun: list[Strand]) -> None:
             current = asking[0][1].answer
         batch = [(strand, question.content) for strand, question in asking if question.answer == current]
         asking = [(strand, question) for strand, question in asking if question.answer != current]
-        if batch:
+        if current and batch:
             answers = current([content for _, content in batch])
             ready.extend(zip((strand for strand, _ in batch), answers, strict=True))
     if joining:

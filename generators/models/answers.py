@@ -57,7 +57,7 @@ class Answers:
         for part in question:
             if isinstance(part, Tensor):
                 key.update(f"\0{part.dtype} {tuple(part.shape)} ".encode())
-                key.update(part.cpu().contiguous().numpy())
+                key.update(part.cpu().contiguous().numpy().tobytes())
             else:
                 key.update(f"\0{part!r}".encode())
         return self.folder / f"{key.hexdigest()}.safetensors"

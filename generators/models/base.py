@@ -140,8 +140,9 @@ class Stage(ABC):
     def _found(self, queries: list[Query]) -> list[tuple[Noise, Lap | float]]:
         """The answers that a run which was killed has left, up to the first query that it had not come to."""
         found: list[tuple[Noise, Lap | float]] = []
-        for query in queries if self.model.answers else ():
-            kept = self.model.answers.find(type(self).__name__, *query)
+        answers = self.model.answers
+        for query in queries if answers else ():
+            kept = answers and answers.find(type(self).__name__, *query)
             if kept is None:
                 break
             told, seconds = kept

@@ -122,6 +122,14 @@ class SecondStage(Later):
         return noise_of(answer.to(x.dtype))
 
 
+class _Upscaler(StableDiffusionUpscalePipeline):
+    """diffusers' own, but where the UNet is when it waits on disk is not where the pipeline runs."""
+
+    @property
+    def _execution_device(self) -> torch.device:
+        return self.vae.device
+
+
 class ThirdStage:
     """Stable Diffusion's x4 upscaler: 256 to 1024 pixels, by diffusers' own pipeline."""
 
@@ -132,7 +140,7 @@ class ThirdStage:
         self.spot = model.place.spots["stage_3"]
         unet = model.place.unet("stage_3", folder, variant)
         unet.forward = self._kept(unet.forward)
-        self.pipeline = StableDiffusionUpscalePipeline(
+        self.pipeline = _Upscaler(
             vae=self._part(AutoencoderKL, "vae"),
             text_encoder=None,
             tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
