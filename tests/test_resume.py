@@ -131,7 +131,7 @@ def test_the_seconds_of_the_run_that_was_killed_count(tmp_path):
 
 @pytest.mark.parametrize(
     "question",
-    [("another", 500, torch.zeros(2)), ("a question", 501, torch.zeros(2)), ("a question", 500, torch.full((2,), 1e-30)),
+    [("another", 500, torch.zeros(2)), ("a question", 501, torch.zeros(2)), ("a question", 500, torch.ones(2)),
      ("a question", 500, torch.zeros(1, 2)), ("a question", 500, torch.zeros(2).double())],
 )  # fmt: skip
 def test_another_question_finds_nothing(tmp_path, question):

@@ -6,6 +6,7 @@ limit on its data (RLIMIT_DATA: all memory but for mapped files), so that what f
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -20,10 +21,12 @@ from typing import Any
 import click
 import torch
 
-from .. import run
+from .. import run, staleness
 from ..models import NAMES, ModelError, load, variable
 from ..models.deepfloyd import weights as places
 from ..models.deepfloyd.machine import CPU, GB, disk
+from ..models.deepfloyd.plan import Layers
+from ..models.deepfloyd.text import Embeddings, encode
 from . import machine, weights
 from .__main__ import put
 
@@ -57,9 +60,6 @@ class Told(run.Report):
     def __init__(self, expected: int) -> None:
         self.expected, self.done_so_far, self.began = expected, 0, time.monotonic()
 
-    def planned(self, line: str) -> None:
-        click.echo(line, err=True)
-
     def evaluated(self, count: int) -> None:
         self.done_so_far += count
         left = (time.monotonic() - self.began) / self.done_so_far * (self.expected - self.done_so_far)
@@ -67,13 +67,13 @@ class Told(run.Report):
 
 
 def text(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
-    """Doctor, then all the prompts of the report by T5-XXL."""
-    lines, refusals = run.examine(name)
-    for line in (*lines, *refusals):
-        click.echo(line, err=True)
+    """All the prompts of the report by T5-XXL."""
+    prompts = run.asked_of(staleness.sections()).prompts
+    kept = Embeddings(places.CACHE / "embeddings", places.encoder(name, folder))
+    layers = Layers(name, lambda line: click.echo(line, err=True))
     watch = Watch()
-    run.ready(name, run.staleness.sections(), Told(0))
-    return {**watch.stop(), "did": f"{len(list((places.CACHE / 'embeddings').iterdir()))} prompts"}
+    encode(prompts, kept, folder / "stage_1", "fp16", CPU, layers.passed)
+    return {**watch.stop(), "did": f"{len(prompts)} prompts"}
 
 
 def stage_1(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
@@ -123,10 +123,9 @@ PARTS: dict[str, Callable[[str, Path, Sequence[str]], dict[str, Any]]] = {
 
 def limited(part: str, name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any] | None:
     """Do a part in a process of its own, under its limit; None where it does not fit. Raises ModelError."""
-    environment = {**os.environ, variable(name): str(folder), "TRANSFORMERS_VERBOSITY": "error"}
     command = [sys.executable, "-m", __spec__.name, "--model", name, "--folder", str(folder), "--part", part]
     command += [word for section in sections for word in ("--section", section)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode == 3:
         return None
     if done.returncode:
@@ -226,6 +225,9 @@ def main(
                     folder, SHAPES[name], lambda file, done: click.echo(_progress(file, done, began), err=True)
                 )
                 whole.touch()
+            os.environ[variable(name)] = str(folder)
+            for line in itertools.chain(*run.examine(name, sections)):
+                click.echo(line, err=True)
             found = {part: limited(part, name, folder, sections) for part in PARTS}
         finally:
             if folder.exists() and not keep:

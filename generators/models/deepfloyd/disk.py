@@ -47,6 +47,7 @@ class Tensors(Mapping[str, Tensor]):
                 raise ModelError(f"{path} has no readable header; remove it, and fetch it again") from error
         self.folder = folder
 
+    @torch.inference_mode(False)  # by a tensor made in inference mode, a layer may add up in another order
     def __getitem__(self, name: str) -> Tensor:
         path, begin, dtype, shape = self._found[name]
         tensor = torch.empty(shape, dtype=dtype)
@@ -90,6 +91,7 @@ def empty(make: Callable[[], Net], tensors: Tensors) -> Net:
     return net
 
 
+@torch.inference_mode(False)
 def bring(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, prefix: str = "") -> None:
     """Read all of a network's weights to the device, one tensor at a time; no copy of the whole is made on the way."""
     for name, _ in net.named_parameters():

@@ -81,13 +81,13 @@ def prepare(name: str, own: Path | None, rehearse: Rehearse, tell: Callable[[str
         assert plan.text
         for prompt in plan.missing:
             tell(f"{name}: encoding  “{prompt}”")
-        layers = _Layers(name, tell)
+        layers = Layers(name, tell)
         encode(
             plan.missing, _embeddings(name, own), here["stage_1"], _variant(here, "stage_1"), plan.text, layers.passed
         )  # fmt: skip
 
 
-class _Layers:
+class Layers:
     """Tells how far the prompts have come through T5, from time to time."""
 
     def __init__(self, name: str, tell: Callable[[str], None]) -> None:
