@@ -30,7 +30,11 @@ def stages(lab, pixels, k):
 
 
 CASES = [*each(pixels=(64, 256), k=(0, 1, 2)), {"pixels": 1024, "k": 0}]
-SECTION = Section("1.5", "Samples", [Figure("all", caption="", label="{pixels}", alt="{k}", cases=CASES, draw=stages)])
+SECTION = Section(
+    "1.5",
+    "Samples",
+    [Figure("all", caption="Samples.", label="{pixels}, sample {k}", alt="{k}", cases=CASES, draw=stages)],
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +114,8 @@ def test_killed_at_counted_moments_it_goes_on_with_the_same_pixels(model, whole,
         with counted() as kept:
             again = run.draw_section(SECTION, model, folder)
         assert untimed(again) == untimed(record), moment
-        assert len(kept) == answers - (moment - 1)  # nothing that was answered is computed again
+        left = answers - (moment - 1)
+        assert left <= len(kept) < left + 4  # at most the one forward of four images is computed again
         assert {path.name for path in folder.parent.iterdir()} == {"1.5"}
 
 

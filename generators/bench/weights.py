@@ -124,9 +124,9 @@ def write(folder: Path, shape: str, tell: Callable[[str, float], None]) -> None:
     done, whole = 0, size(shape)
     try:
         for name, net in parts(shape).items():
-            for file in _write_part(folder / name, net):
-                done += file.stat().st_size
-                tell(f"{name}/{file.name}", done / whole)
+            for file, written in _write_part(folder / name, net):
+                done += written
+                tell(f"{name}/{file}", done / whole)
         _write_rest(folder)
     except (OSError, SafetensorError) as error:
         full = isinstance(error, SafetensorError) or error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -141,8 +141,8 @@ def _state(net: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def _write_part(folder: Path, net: Any) -> Iterator[Path]:
-    """Write a network's files; yields each when it is there."""
+def _write_part(folder: Path, net: Any) -> Iterator[tuple[str, int]]:
+    """Write a network's files; yields the name of each, and the bytes of its tensors, when it is there."""
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(net, PreTrainedModel):
         stem = "model"
@@ -159,7 +159,7 @@ def _write_part(folder: Path, net: Any) -> Iterator[Path]:
         part = folder / f"{file}.part"
         save_file({name: _random(name, state[name], generator) for name in names}, part, {"format": "pt"})
         part.rename(folder / file)
-        yield folder / file
+        yield file, sum(2 * state[name].numel() for name in names)
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
         (folder / f"{stem}.safetensors.index.fp16.json").write_text(json.dumps(index), encoding="utf-8")

@@ -138,13 +138,13 @@ class Stage(ABC):
         return [(part, lap) for part in parts]
 
     def _found(self, queries: list[Query]) -> list[tuple[Noise, Lap | float]]:
-        """The answers that a run which was killed has left, up to the first query that it had not come to."""
+        """The answers that a run which was killed has left; none where one is missing, for batches round as a whole."""
         found: list[tuple[Noise, Lap | float]] = []
         answers = self.model.answers
         for query in queries if answers else ():
             kept = answers and answers.find(type(self).__name__, *query)
             if kept is None:
-                break
+                return []
             told, seconds = kept
             found.append((Noise(told["eps"], told.get("frac")).map(lambda part: part.to(self.device)), seconds))
         if found:
