@@ -48,7 +48,7 @@ class Watch:
             self.peak = max(self.peak, machine.anonymous_memory() or 0)
 
     def stop(self) -> dict[str, float]:
-        """wall: seconds; cores: the seconds of work that all cores did; peak: bytes."""
+        """wall: seconds; cores: those that all cores worked, which other programs do not lengthen; peak: bytes."""
         self._ended.set()
         seconds, cores = time.perf_counter() - self.began, time.process_time() - self.worked
         return {"wall": seconds, "cores": cores, "peak": self.peak}
@@ -78,7 +78,7 @@ def text(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
 
 def stage_1(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     """Sections, drawn as `report section` draws them."""
-    rate = machine.matmul_rate(CPU, torch.float32)
+    rate = machine.core_rate()
     loading = Watch()
     model = load(name)
     loaded = loading.stop()["wall"]
@@ -86,7 +86,7 @@ def stage_1(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     model.on_answer = Told(expected).evaluated
     records = [run.draw_section(run.load_section(key), model, folder / "drawn" / key) for key in sections]
     found = watch.stop()
-    rate = max(rate, machine.matmul_rate(CPU, torch.float32))
+    rate = max(rate, machine.core_rate())
     evaluations = sum(record["evaluations"] for record in records)
     did = f"sections {' and '.join(sections)}: {evaluations} evaluations in {model.calls} forwards"
     return {**found, "load": loaded, "evaluations": evaluations, "rate": rate, "did": did}
@@ -155,14 +155,14 @@ def table(name: str, found: dict[str, dict[str, Any] | None], written: float) ->
         f"`make full-size MODEL={name}`: {SHAPES[name]}, II-L, the upscaler and T5-XXL, random float16 weights "
         f"({written / GB:.1f} GB) on disk, on {machine.description(CPU)}; torch {torch.__version__}.",
         "",
-        "| part | what | limit, GB | peak anonymous, GB | loading, s | wall, s | core seconds | s an evaluation |",
+        "| part | what | limit, GB | peak anonymous, GB | loading, s | seconds | core seconds | an evaluation |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for part, row in found.items():
         if row is None:
             lines.append(f"| {part} | does not fit | {LIMITS[part]:g} | | | | | |")
             continue
-        each = f"{row['wall'] / row['evaluations']:.1f}" if "evaluations" in row else ""
+        each = f"{row['cores'] / row['evaluations']:.1f}" if "evaluations" in row else ""
         load_time = f"{row['load']:.1f}" if "load" in row else ""
         lines.append(
             f"| {part} | {row['did']} | {LIMITS[part]:g} | {row['peak'] / GB:.2f} | {load_time} | {row['wall']:.0f} | "
@@ -172,8 +172,9 @@ def table(name: str, found: dict[str, dict[str, Any] | None], written: float) ->
         flop = places.FIRST[name].flop
         lines += [
             "",
-            f"Matrices were multiplied at {first['rate'] / 1e12:.3g} TFLOP/s before and after, in float32; at that "
-            f"rate an evaluation of {SHAPES[name]} ({flop / 1e12:.2f} TFLOP) takes {flop / first['rate']:.1f} s.",
+            f"A core multiplies matrices at {first['rate'] / 1e12:.3g} TFLOP a second of its own, in float32, measured "
+            f"before and after; at that rate an evaluation of {SHAPES[name]} ({flop / 1e12:.2f} TFLOP) takes "
+            f"{flop / first['rate']:.1f} core seconds.",
         ]
     return "\n".join(lines)
 

@@ -22,7 +22,7 @@ from torch import Tensor
 class Answers:
     """The answers in a folder, which need not be there yet.
 
-    about: what they depend on besides their questions. seconds: what those that were found had taken.
+    about: what they depend on besides their questions. seconds: what those that were found and used had taken.
     """
 
     def __init__(self, folder: Path, about: str) -> None:
@@ -37,7 +37,6 @@ class Answers:
                 seconds = float((file.metadata() or {})["seconds"])
         except (FileNotFoundError, SafetensorError, KeyError, ValueError):  # never kept, or damaged
             return None
-        self.seconds += seconds
         return answer, seconds
 
     def keep(self, answer: Mapping[str, Tensor], seconds: float, *question: Any) -> None:

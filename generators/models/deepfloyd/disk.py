@@ -53,7 +53,7 @@ class Tensors(Mapping[str, Tensor]):
         tensor = torch.empty(shape, dtype=dtype)
         with path.open("rb") as file:
             file.seek(begin)
-            if file.readinto(memoryview(tensor.flatten().view(torch.uint8).numpy())) != tensor.nbytes:
+            if file.readinto(tensor.flatten().view(torch.uint8).numpy().data) != tensor.nbytes:
                 raise ModelError(f"{path} was cut while the run went on; fetch it again, then run the same command")
         return tensor.to(self.dtype)
 
