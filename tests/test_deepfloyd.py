@@ -104,7 +104,8 @@ def test_the_plan_is_told_first_and_says_what_will_be_done(own):
     assert "GB/s of this disk just now" in told[7]
 
 
-def test_only_the_stages_that_are_asked_for_are_needed(own):
+def test_only_the_stages_that_are_asked_for_are_needed(own, monkeypatch):
+    set_machine(monkeypatch, PROCESSOR)
     shutil.rmtree(own / "stage_2")
     shutil.rmtree(own / "stage_3")
     prepare(SMALL)

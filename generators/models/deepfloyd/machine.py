@@ -21,7 +21,7 @@ T5_LAYER = 1.0 * GB  # what a layer of T5-XXL takes in float32, with all prompts
 LAYER = 0.085  # the most of a UNet's weights that are in one layer: as read, in float32, and in its kernel's order
 # What a forward takes beside the weights in float32: for one image, of a UNet with so many bytes in float16; measured.
 IMAGE = {"stage_1": (8.6 * GB, 0.3 * GB), "stage_2": (2.26 * GB, 0.6 * GB)}
-UPSCALING = 5 * GB  # of stage 3, whose autoencoder draws 1024 x 1024 pixels
+UPSCALING = 5 * GB  # of stage 3, whose autoencoder draws 1024 x 1024 pixels; an estimate
 CHUNK = {"stage_1": 32, "stage_2": 8, "stage_3": 1}  # the most images in a forward
 
 
