@@ -11,7 +11,8 @@ from diffusers import UNet2DConditionModel
 from transformers import T5Config
 
 from generators import models
-from generators.bench import full_size, weights
+from generators.bench import full_size
+from generators.models.deepfloyd import random_weights as weights
 from generators.models.deepfloyd import weights as places
 from generators.models.shapes import SHAPES, Shape
 

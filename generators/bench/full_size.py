@@ -23,11 +23,12 @@ import torch
 
 from .. import run, staleness
 from ..models import NAMES, ModelError, load, variable
+from ..models.deepfloyd import random_weights
 from ..models.deepfloyd import weights as places
 from ..models.deepfloyd.machine import CPU, GB, disk
 from ..models.deepfloyd.plan import Layers
 from ..models.deepfloyd.text import Embeddings, encode
-from . import machine, weights
+from . import machine
 from .__main__ import put
 
 SHAPES = {"deepfloyd": "I-XL", "deepfloyd-l": "I-L", "deepfloyd-m": "I-M"}
@@ -216,13 +217,13 @@ def main(
     try:
         if part:
             return alone(part, name, folder, sections)
-        size = weights.size(SHAPES[name])
+        size = random_weights.size(SHAPES[name])
         whole = folder / "whole"
         try:
             if not whole.exists():
                 ask(name, folder, size, yes)
                 began = time.monotonic()
-                weights.write(
+                random_weights.write(
                     folder, SHAPES[name], lambda file, done: click.echo(_progress(file, done, began), err=True)
                 )
                 whole.touch()

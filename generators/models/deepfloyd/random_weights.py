@@ -24,8 +24,8 @@ from sentencepiece import sentencepiece_model_pb2
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedModel, T5Config, T5EncoderModel
 
-from ..models import ModelError
-from ..models.shapes import SHAPES, network
+from .. import ModelError
+from ..shapes import SHAPES, network
 
 SHARD = 10**9  # bytes of a file; so much is in memory while it is written
 
