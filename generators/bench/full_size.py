@@ -32,7 +32,7 @@ from . import machine
 from .__main__ import put
 
 SHAPES = {"deepfloyd": "I-XL", "deepfloyd-l": "I-L", "deepfloyd-m": "I-M"}
-LIMITS = {"text": 3.0, "stage 1": 6.0, "stage 2": 6.0, "stage 3": 6.0}  # GB of each part
+LIMITS = {"text": 3.0, "stage 1": 6.0, "stage 2": 6.0, "stage 3": 8.0}  # GB of each part, the program itself included
 SPARE = 1.05  # of the disk
 
 
