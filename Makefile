@@ -6,7 +6,8 @@ DRAW = --model $(MODEL) $(if $(WORKERS),--workers $(WORKERS)) $(if $(EXECUTOR),-
 REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: report section verify publish site serve status doctor clean setup test check bench evaluate pocket pocket-bundle screenshot lock
+.PHONY: report section verify publish site serve status doctor clean setup test check bench full-size evaluate
+.PHONY: pocket pocket-bundle screenshot lock
 
 report: .venv/ready
 	$(REPORT) all $(DRAW)
@@ -70,6 +71,15 @@ audit: .venv/ready
 # Prints the table of report/benchmarks.md, or with WRITE=1 puts it there.
 bench: .venv/ready
 	.venv/bin/python -m generators.bench $(if $(WRITE),--write report/benchmarks.md)
+
+# DeepFloyd's real path over random weights of the real size (23 GB on disk; it asks first), each part under a limit of
+# memory. KEEP=1 leaves the weights, FOLDER=… says where they go, S="1.3 1.4" what is drawn, WRITE=1 puts the table into
+# report/benchmarks.md, YES=1 does not ask.
+full-size: MODEL := $(if $(filter pocket,$(MODEL)),deepfloyd,$(MODEL))
+full-size: .venv/ready
+	.venv/bin/python -m generators.bench.full_size --model $(MODEL) $(if $(FOLDER),--folder $(FOLDER)) \
+		$(foreach section,$(S),--section $(section)) $(if $(KEEP),--keep) $(if $(YES),--yes) \
+		$(if $(WRITE),--write report/benchmarks.md)
 
 # Draws what the model card's numbers are about, judges it, and writes the card's section.
 evaluate: .venv/ready

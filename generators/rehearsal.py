@@ -28,20 +28,22 @@ class StandIn(Model):
 
     name = description = "a stand-in"
     schedule = SCHEDULE
+    chunk = 10**6  # all that is asked at once
 
     def __init__(self, steps: int, guided: bool) -> None:
         self.second: Later = StandInSecond(self, steps, guided)
         self.prompts: dict[str, None] = {}
-        self.asked = self.third = 0  # evaluations of the second stage, and images of the third
+        self.asked: list[tuple[int, int]] = []  # the stage, and how many images
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         self.prompts |= dict.fromkeys(prompts)
+        self.asked.append((1, len(x)))
         return Noise(torch.zeros_like(x))
 
     def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
         if x.shape[-1] == 64:
             return self.second.enlarge(x, prompt, generator)
-        self.third += 1
+        self.asked.append((3, 1))
         return x.new_zeros(3, 4 * x.shape[-2], 4 * x.shape[-1])
 
 
@@ -49,7 +51,7 @@ class StandInSecond(Later):
     """The second stage of so many steps; its images are as small as the first's, for nobody looks at them."""
 
     schedule = SCHEDULE
-    gamma, chunk = 1.0, 32
+    gamma, chunk = 1.0, StandIn.chunk
 
     def __init__(self, model: StandIn, steps: int, guided: bool) -> None:
         super().__init__(model)
@@ -65,7 +67,7 @@ class StandInSecond(Later):
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str], given: Tensor) -> Noise:
         self.stand_in.prompts |= dict.fromkeys(prompts)
-        self.stand_in.asked += len(x)
+        self.stand_in.asked.append((2, len(x)))
         return Noise(torch.zeros_like(x))
 
 
@@ -80,4 +82,5 @@ def rehearse(sections: Iterable[Section], steps: int, guided: bool) -> Work:
                 strands.run(partial(figure.draw, lab, **case) for figure in section.figures for case in figure.cases)
     finally:
         torch.set_num_threads(threads)
-    return Work(tuple(model.prompts), model.evaluations - model.asked, model.asked, model.third)
+    first, second, third = (sum(images for stage, images in model.asked if stage == number) for number in (1, 2, 3))
+    return Work(tuple(model.prompts), first, second, third, tuple(model.asked))

@@ -1,8 +1,9 @@
 """Draws the sections that are stale, each as a whole, and leaves their panels and records on disk.
 
 A section's folder, .report/<model>/<id>/, is written beside and then put in place by one rename, so that a run killed
-at any moment leaves whole sections only. All the cases of a section run together (see `diffusion.strands`); a section
-drawn alone is drawn just as in a full run.
+at any moment leaves whole sections only; where a section takes long, what the networks have answered in it is kept as
+well, until it is whole (see `models.answers`). All the cases of a section run together (see `diffusion.strands`); a
+section drawn alone is drawn just as in a full run.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ def draw(
             if why:
                 todo[section_id] = (why, _expected(root, model, section_id))
             else:
+                shutil.rmtree(_answers_of(state / section_id), ignore_errors=True)  # killed when it was whole
                 _reword(state / section_id, section_id)
         if todo:
             report.begin(todo)
@@ -124,6 +126,11 @@ def examine(model: str, wanted: Iterable[str] = ()) -> tuple[list[str], list[str
     Raises SectionError or ModelError.
     """
     return models.plan(model, partial(_rehearsed, _chosen(wanted)))
+
+
+def asked_of(section_ids: Iterable[str]) -> models.Work:
+    """What drawing these sections asks of stage 1, whatever the model."""
+    return _rehearsed(section_ids, 1, False)
 
 
 def _rehearsed(section_ids: Iterable[str], steps: int, guided: bool) -> models.Work:
@@ -167,14 +174,22 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
 
     from .diffusion import strands
     from .lab import Lab
+    from .models.answers import Answers
 
-    lab = Lab(model)
+    lab, source = Lab(model), staleness.source_digest(section.id, model.name)
+    versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    about = [model.name, model.digest, dict(model.settings), str(model.dtype), str(model.device), source, versions]
+    answers = Answers(_answers_of(folder), json.dumps(about, sort_keys=True)) if model.resumes else None
     cases = [(figure, case) for figure in section.figures for case in figure.cases]
     began, calls, evaluations = time.perf_counter(), model.calls, model.evaluations
-    with torch.inference_mode():
-        drawn = strands.run([partial(figure.draw, lab, **case) for figure, case in cases])
+    model.answers = answers
+    try:
+        with torch.inference_mode():
+            drawn = strands.run([partial(figure.draw, lab, **case) for figure, case in cases])
+    finally:
+        model.answers = None
     model.wait()
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - began + (answers.seconds if answers else 0)
 
     with _in_place_of(folder) as part:
         panels: dict[str, list[dict[str, Any]]] = {figure.name: [] for figure in section.figures}
@@ -194,10 +209,10 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
             },
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": str(model.device),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+            "versions": versions,
             "depends": {
                 "weights": model.digest,
-                "source": staleness.source_digest(section.id, model.name),
+                "source": source,
                 "inputs": {event[1]: event[2] for strand in drawn for event in strand.log if event[0] == "input"},
             },
             "words": staleness.words_digest(section.id),
@@ -210,7 +225,14 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
             ],
         }
         _write_json(part / "record.json", record)
+    if answers:
+        answers.forget()
     return record
+
+
+def _answers_of(folder: Path) -> Path:
+    """Where the answers are kept while the section of this folder is drawn."""
+    return folder.with_name(f".{folder.name}.answers")
 
 
 def _write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Strand) -> dict[str, Any]:

@@ -12,19 +12,21 @@ import tiny_if
 import torch
 from click.testing import CliRunner
 from huggingface_hub import constants
+from safetensors.torch import save_file
 from transformers import T5EncoderModel
 
 from generators import models
 from generators.models import ModelError, Work
-from generators.models.deepfloyd import flops, machine, plan, weights
-from generators.models.deepfloyd.machine import GB, Machine, placement, text_form
+from generators.models.deepfloyd import disk, flops, machine, plan, weights
+from generators.models.deepfloyd.cascade import BY_LAYER, HELD, IN_TURN
+from generators.models.deepfloyd.machine import GB, Machine, placement, text_device, to_read
 from report import cli
 
 SMALL = Work(("", "a dog"), 40, 0, 0)
 ALL = Work(("", "a dog"), 40, 20, 1)
 FIRST, SECOND, THIRD = (weights.repositories("deepfloyd")[stage] for stage in weights.STAGES)
-H100 = Machine("H100", 80 * GB, 100 * GB, True, True, 3e14)
-PROCESSOR = Machine("", 0, 20 * GB, False, False, 1e11)
+H100 = Machine("H100", 80 * GB, 100 * GB, 3e14)
+PROCESSOR = Machine("", 0, 20 * GB, 1e11)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,8 @@ def halves(tmp_path_factory):
 def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.delenv("DEEPFLOYD_WEIGHTS", raising=False)
+    for name in ("DEEPFLOYD_WEIGHTS", "DEEPFLOYD_EMBEDDINGS"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_TOKEN", "hf_a_token_of_no_account")
     return tmp_path / "cache"
 
@@ -93,13 +96,16 @@ def test_the_plan_is_told_first_and_says_what_will_be_done(own):
     told = prepare(ALL)
     terms = [line.split()[1] for line in told]
     assert terms == [
-        "prompts", "memory", "stages", "work", "time", "stage_1", "stage_2", "stage_3", "encoding", "encoding"
+        "prompts", "memory", *weights.STAGES, "work", "time", "reading", *weights.STAGES, "disk", "encoding", "encoding"
     ]  # fmt: skip
-    assert "2 of 2 to encode, by T5 in float32 on the processor" in told[0]
-    assert "40 evaluations of stage 1, 20 of stage 2, 1 images of stage 3" in told[3]
+    assert "2 of 2 to encode, by T5 in float32 on the processor, layer by layer" in told[0]
+    assert "on the processor, in float32, read once, 32 images a forward at most" in told[2]
+    assert "40 evaluations of stage 1, 20 of stage 2, 1 images of stage 3" in told[5]
+    assert "GB/s of this disk just now" in told[7]
 
 
-def test_only_the_stages_that_are_asked_for_are_needed(own):
+def test_only_the_stages_that_are_asked_for_are_needed(own, monkeypatch):
+    set_machine(monkeypatch, PROCESSOR)
     shutil.rmtree(own / "stage_2")
     shutil.rmtree(own / "stage_3")
     prepare(SMALL)
@@ -147,15 +153,15 @@ def test_the_model_draws_what_it_was_prepared_for_and_says_how_it_was_set_up(own
 
 def test_files_in_fp16_are_found_and_loaded(halves, own, monkeypatch):
     monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(halves))
-    assert "stage_1  a local folder, here, in fp16" in prepare()[5]
+    assert "stage_1  a local folder, here, in fp16" in prepare()[6]
     model = models.load("deepfloyd")
     assert model.settings["stage 1"] == "a local folder, fp16 files"
-    assert model.dtype == model.unet.dtype == torch.float32  # on a processor
+    assert model.dtype == torch.float32  # on a processor
 
 
-def test_without_being_prepared_it_does_not_load(own):
-    with pytest.raises(ModelError, match="no prompt has been encoded yet; `report all --model deepfloyd` does it"):
-        models.load("deepfloyd")
+def test_without_being_prepared_it_does_not_draw(own):
+    with pytest.raises(ModelError, match="the prompt “a dog” has no embedding; prepare the model with it"):
+        models.load("deepfloyd").noise("a dog")(torch.zeros(3, 64, 64), 500)
 
 
 def test_a_damaged_embedding_is_refused(own, cache):
@@ -231,11 +237,99 @@ def test_the_doctor_of_the_shipped_model_has_little_to_say():
     assert "3 evaluations of stage 1, 0 of stage 2, 0 images of stage 3, on the CPU" in done.stdout
 
 
+def test_a_file_that_is_cut_in_the_middle_of_a_run_is_one_line(own):
+    prepare()
+    tensors = disk.Tensors(own / "stage_1" / "unet", None, torch.float32)
+    cut(own / UNET)
+    with pytest.raises(ModelError, match=r"unet/.* was cut while the run went on; fetch it again, then run the same"):
+        list(tensors.values())
+
+
+def test_weights_of_another_network_are_refused(own):
+    prepare()
+    shutil.copy(own / T5, own / UNET)
+    with pytest.raises(ModelError, match=r"stage_1/unet: the weights have no .*; fetch them again"):
+        models.load("deepfloyd")
+
+
+# --- embeddings that were handed out
+
+
+@pytest.fixture
+def handed(own, tmp_path, monkeypatch):
+    """Write a file of embeddings, name it by the variable, and give its path."""
+
+    def write(found, name="prompt_embeds_dict.pth"):
+        path = tmp_path / name
+        save_file(found, path) if path.suffix == ".safetensors" else torch.save(found, path)
+        monkeypatch.setenv("DEEPFLOYD_EMBEDDINGS", str(path))
+        return path
+
+    return write
+
+
+def embedded(*prompts, width=tiny_if.WIDTH):
+    return {prompt: torch.full((1, 77, width), float(k), dtype=torch.float16) for k, prompt in enumerate(prompts)}
+
+
+@pytest.mark.parametrize("name", ["prompt_embeds_dict.pth", "embeddings.safetensors"])
+def test_embeddings_that_were_handed_out_take_the_place_of_the_text_encoder(own, handed, name):
+    before = models.digest("deepfloyd")
+    path = handed(embedded("a dog", "a cat", ""), name)
+    shutil.rmtree(own / "stage_1" / "text_encoder")
+    told = prepare()
+    assert f"2, their embeddings from {path}" in told[0]
+    assert not [line for line in told if "encoding" in line]
+    model = models.load("deepfloyd")
+    assert torch.equal(model.encode("a cat"), torch.ones(1, 77, tiny_if.WIDTH))
+    assert model.settings["text encoder"].startswith(f"embeddings from {name}, sha256 ")
+    assert str(path.parent) not in model.settings["text encoder"]
+    assert models.digest("deepfloyd") != before
+
+
+def test_prompts_that_were_not_handed_out_are_named_in_one_line(handed):
+    path = handed(embedded("a cat"))
+    assert (
+        refusal()
+        == f"deepfloyd: {path} lacks “”, “a dog”; add them, or unset DEEPFLOYD_EMBEDDINGS: T5 then encodes all"
+    )
+
+
+class Program:
+    def __reduce__(self):
+        return print, ("this ran",)
+
+
+HANDED = {
+    "code": (lambda path: torch.save({"a dog": Program()}, path), "holds more than tensors, and may run a program"),
+    "another width": (
+        lambda path: torch.save(embedded("", "a dog", width=8), path),
+        "is (1, 77, 8); stage 1 takes (1, to",
+    ),
+    "no dict": (lambda path: torch.save(torch.zeros(3), path), "is no dict of prompts to embeddings"),
+    "half a file": (lambda path: path.write_bytes(path.read_bytes()[:500]), "is damaged, or no file of embeddings"),
+    "no file": (lambda path: path.unlink(), "DEEPFLOYD_EMBEDDINGS: there is no file"),
+}
+
+
+@pytest.mark.parametrize("name", HANDED)
+def test_bad_files_of_embeddings_are_refused_in_one_line(handed, capsys, name):
+    damage, told = HANDED[name]
+    path = handed(embedded("", "a dog"))
+    damage(path)
+    with pytest.raises(ModelError) as caught:
+        prepare()
+    assert told in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "this ran" not in capsys.readouterr().out
+
+
 # --- the machine
 
 
 def set_machine(monkeypatch, found):
-    monkeypatch.setattr(plan, "present", lambda: found)
+    monkeypatch.setattr(plan, "present", lambda *_: found)
 
 
 def test_a_processor_that_would_take_days_is_refused(own, monkeypatch):
@@ -246,58 +340,90 @@ def test_a_processor_that_would_take_days_is_refused(own, monkeypatch):
 
 
 def test_too_little_memory_is_refused(own, monkeypatch):
-    set_machine(monkeypatch, PROCESSOR._replace(ram=1e4))
-    assert "not enough memory for the text encoder, which takes 0.0 GB on a GPU or in RAM" in refusal()
+    set_machine(monkeypatch, PROCESSOR._replace(ram=0.3 * GB))
+    assert "not enough RAM: the text encoder needs 0.5 GB, 0.3 are free; close other programs" in refusal()
     set_machine(monkeypatch, PROCESSOR)
     prepare()
-    set_machine(monkeypatch, PROCESSOR._replace(ram=1e4))
-    assert "not enough memory: 0.0 GB of weights, no GPU, 0.0 GB of RAM; try MODEL=deepfloyd-m" in refusal()
-    with pytest.raises(ModelError, match="not enough memory; `report doctor --model deepfloyd` says what is needed"):
+    set_machine(monkeypatch, PROCESSOR._replace(ram=0.3 * GB))
+    assert "not enough RAM: stage_1 needs 0.5 GB even layer by layer, 0.3 are free; close other" in refusal()
+    with pytest.raises(ModelError, match="are free; `report doctor --model deepfloyd` says what is needed"):
         plan.load("deepfloyd", own)
 
 
-XL = {"stage_1": 8.6 * GB, "stage_2": 2.4 * GB, "stage_3": 1.7 * GB}
+LATER = {"stage_2": 2.4 * GB, "stage_3": 1.7 * GB}
+XL, L, M = ({"stage_1": size * GB, **LATER} for size in (8.6, 1.9, 0.74))
+
+
+def ways(found):
+    return [spot.way for spot in found.values()]
 
 
 @pytest.mark.parametrize(
-    ("vram", "ram", "how"),
+    ("vram", "ram", "stages", "expected"),
     [
-        (80, 100, plan.RESIDENT),
-        (19, 32, plan.RESIDENT),
-        (15, 32, "one stage at a time on the GPU"),
-        (8, 32, "layer by layer on the GPU"),
-        (15, 8, None),  # what is not on the GPU has no room
-        (4, 32, None),
+        (80, 100, XL, [HELD] * 3),
+        (24, 16, XL, [HELD] * 3),
+        (14.7, 11, XL, [IN_TURN] * 3),
+        (14.7, 11, L, [HELD] * 3),
+        (12, 12, XL, [IN_TURN] * 3),
+        (8, 12, XL, [BY_LAYER, IN_TURN, IN_TURN]),
+        (6, 12, XL, [BY_LAYER, IN_TURN, IN_TURN]),
+        (6, 12, L, [IN_TURN] * 3),
+        (0, 6, M, [IN_TURN, BY_LAYER, BY_LAYER]),
+        (0, 6, XL, [BY_LAYER] * 3),
+        (0, 12, XL, [BY_LAYER, IN_TURN, IN_TURN]),
+        (0, 64, XL, [HELD] * 3),
     ],
 )
-def test_the_stages_go_where_they_fit(vram, ram, how):
-    assert placement(H100._replace(vram=vram * GB, ram=ram * GB), XL) == how
+def test_every_machine_has_a_way(vram, ram, stages, expected):
+    """The machines on which the assignment is done: a free notebook, a desktop, laptops with small GPUs or none."""
+    found = placement(Machine("GPU" if vram else "", vram * GB, ram * GB, 1e12), stages)
+    assert ways(found) == expected
+    assert {spot.device.type for spot in found.values()} == {"cuda" if vram else "cpu"}
+    assert all(spot.chunk >= 1 for spot in found.values())
 
 
-def test_on_a_processor_the_stages_are_in_float32():
-    whole = sum(XL.values())
-    assert placement(PROCESSOR._replace(ram=2.2 * whole), XL) == plan.RESIDENT
-    assert placement(PROCESSOR._replace(ram=2 * whole), XL) is None
+def test_a_stage_3_too_large_for_the_gpu_runs_on_the_processor():
+    found = placement(H100._replace(vram=2.4 * GB, ram=12 * GB), L)
+    assert [spot.device.type for spot in found.values()] == ["cuda", "cuda", "cpu"]
 
 
 @pytest.mark.parametrize(
-    ("present", "settled", "form"),
+    ("vram", "ram", "told"),
     [
-        (H100, None, ("float16", "cuda")),
-        (H100._replace(vram=11 * GB), None, ("bfloat16", "cuda")),
-        (H100._replace(vram=11 * GB, bf16=False), None, ("int8", "cuda")),
-        (H100._replace(vram=9 * GB), None, ("int8", "cuda")),
-        (H100._replace(vram=9 * GB, int8=False), None, ("float32", "cpu")),
-        (H100._replace(vram=9 * GB, int8=False, ram=13 * GB), None, ("bfloat16", "cpu")),
-        (H100._replace(vram=9 * GB, int8=False, ram=9 * GB), None, None),
-        (H100, "int8", ("int8", "cuda")),
-        (H100, "float32", ("float32", "cpu")),
-        (PROCESSOR, "float16", None),
+        (8, 1, "not enough RAM: 2.0 GB are needed beside a GPU, 1.0 are free"),
+        (0, 1, "not enough RAM: stage_1 needs 2.3 GB even layer by layer, 1.0 are free"),
+        (0.3, 8, "not enough GPU memory: stage_1 needs 0.9 GB even layer by layer, 0.3 are free"),
     ],
 )
-def test_the_text_encoder_takes_the_first_form_that_fits(present, settled, form):
-    found = text_form(present, weights.T5_PARAMETERS, settled)
-    assert (found and found[:2]) == form
+def test_a_machine_that_is_too_small_is_told_the_one_thing_that_it_lacks(vram, ram, told):
+    assert placement(Machine("GPU" if vram else "", vram * GB, ram * GB, 1e12), XL) == told
+
+
+def test_what_is_read_follows_from_the_calls_and_the_ways():
+    calls = [(1, 40), (1, 40), (2, 4), (2, 4), (1, 1), (3, 1)]
+    found = placement(Machine("GPU", 14.7 * GB, 11 * GB, 1e12), XL)
+    assert to_read(calls, XL, found) == pytest.approx((2 * 8.6 + 2.4 + 1.7) * GB)  # at each turn
+    held = placement(H100, XL)
+    assert to_read(calls, XL, held) == pytest.approx(sum(XL.values()))
+    layered = {stage: spot._replace(way=BY_LAYER, chunk=32) for stage, spot in held.items()}
+    assert to_read(calls, XL, layered) == pytest.approx((5 * 8.6 + 2 * 2.4 + 75 * 1.7) * GB)
+
+
+@pytest.mark.parametrize(
+    ("found", "device"), [(H100, "cuda"), (PROCESSOR, "cpu"), (H100._replace(vram=0.9 * GB), "cpu")]
+)
+def test_the_text_encoder_runs_where_a_layer_fits(found, device):
+    assert text_device(found, 2 * weights.T5_PARAMETERS) == torch.device(device)
+    assert "the text encoder needs 1.5 GB, 1.0 are free" in text_device(
+        PROCESSOR._replace(ram=1 * GB), 2 * weights.T5_PARAMETERS
+    )
+
+
+def test_a_limit_on_this_process_counts_as_its_memory(monkeypatch):
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (10 * 10**9, resource.RLIM_INFINITY))
+    assert machine.present().ram < 10e9
 
 
 def test_the_rate_and_the_memory_of_this_machine_are_measured():

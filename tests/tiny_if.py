@@ -18,8 +18,9 @@ from diffusers import (
     StableDiffusionUpscalePipeline,
     UNet2DConditionModel,
 )
-from sentencepiece import sentencepiece_model_pb2
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
+
+from generators.models.deepfloyd.random_weights import sentence_pieces
 
 SIZE = 16  # of stage 1's images, unless told otherwise
 WIDTH = 16  # of the text encoder
@@ -50,20 +51,8 @@ def save(folder: Path, seed: int = 0, size: int = SIZE, later: bool = False, var
         stage.to(dtype).save_pretrained(folder / name, variant=variant)
     tokenizer = folder / "stage_1" / "tokenizer"
     (tokenizer / "tokenizer.json").unlink()
-    (tokenizer / "spiece.model").write_bytes(_sentence_pieces())
+    (tokenizer / "spiece.model").write_bytes(sentence_pieces())
     return folder
-
-
-def _sentence_pieces() -> bytes:
-    """The tokenizer as the real repositories have it: a SentencePiece model and no tokenizer.json."""
-    model = sentencepiece_model_pb2.ModelProto()
-    pieces = [("<pad>", 0, 3), ("</s>", 0, 3), ("<unk>", 0, 2), ("▁", -2, 1)]
-    for piece, score, kind in [*pieces, *((letter, -3, 1) for letter in string.ascii_lowercase)]:
-        model.pieces.add(piece=piece, score=score, type=kind)
-    trainer, normalizer = model.trainer_spec, model.normalizer_spec
-    trainer.model_type, trainer.pad_id, trainer.eos_id, trainer.unk_id, trainer.bos_id = 1, 0, 1, 2, -1
-    normalizer.add_dummy_prefix = normalizer.remove_extra_whitespaces = normalizer.escape_whitespaces = True
-    return model.SerializeToString()
 
 
 def _calm(unet: UNet2DConditionModel) -> None:

@@ -30,6 +30,16 @@ def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * side**3 / min(times)
 
 
+def core_rate() -> float:
+    """The FLOP/s of a product of two square matrices in float32, in seconds that a core works: others do not count."""
+    a, times = torch.randn(2048, 2048), []
+    for _ in range(10):
+        began = time.process_time()
+        a @ a
+        times.append(time.process_time() - began)
+    return 2 * 2048**3 / min(times)
+
+
 def forget_peak(device: torch.device) -> None:
     """From now on `peak_memory` means what is taken from now on."""
     if device.type == "cuda":
@@ -45,6 +55,14 @@ def peak_memory(device: torch.device) -> int | None:
     if not (PROC / "status").exists():
         return None
     (line,) = (line for line in (PROC / "status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def anonymous_memory() -> int | None:
+    """The bytes that this process has in RAM apart from mapped files; None where the system does not say."""
+    if not (PROC / "status").exists():
+        return None
+    (line,) = (line for line in (PROC / "status").read_text().splitlines() if line.startswith("RssAnon"))
     return int(line.split()[1]) * 1024
 
 

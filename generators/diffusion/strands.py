@@ -111,6 +111,7 @@ def _run(strands: list[Strand], begun: list[Strand]) -> None:
     ready: deque[tuple[Strand, Any]] = deque((strand, None) for strand in strands)
     asking: list[tuple[Strand, _Question]] = []
     joining: list[tuple[Strand, _Join]] = []
+    current: Answer | None = None
     while ready or asking:
         while ready:
             strand, value = ready.popleft()
@@ -129,10 +130,13 @@ def _run(strands: list[Strand], begun: list[Strand]) -> None:
             for waiter in [w for w in joining if all(other.dead for other in w[1].others)]:
                 joining.remove(waiter)
                 ready.append((waiter[0], [other.result for other in waiter[1].others]))
-        for answer in dict.fromkeys(question.answer for _, question in asking):
-            batch = [(strand, question.content) for strand, question in asking if question.answer == answer]
-            answers = answer([content for _, content in batch])
+        # One network at a time, for as long as somebody asks it: another's weights may have to come from disk.
+        if asking and not any(question.answer == current for _, question in asking):
+            current = asking[0][1].answer
+        batch = [(strand, question.content) for strand, question in asking if question.answer == current]
+        asking = [(strand, question) for strand, question in asking if question.answer != current]
+        if current and batch:
+            answers = current([content for _, content in batch])
             ready.extend(zip((strand for strand, _ in batch), answers, strict=True))
-        asking = []
     if joining:
         raise RuntimeError("shared work waits for itself")

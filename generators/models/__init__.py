@@ -26,12 +26,16 @@ PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 
 
 class Work(NamedTuple):
-    """What a run will ask of a model: the prompts, and how many evaluations of stages 1 and 2 and images of stage 3."""
+    """What a run will ask of a model: the prompts, and how many evaluations of stages 1 and 2 and images of stage 3.
+
+    calls: in order, which stage is asked (1, 2 or 3), and about how many images at once.
+    """
 
     prompts: tuple[str, ...]
     first: int
     second: int
     third: int
+    calls: tuple[tuple[int, int], ...] = ()
 
 
 Rehearse = Callable[[int, bool], Work]  # told how many steps a second stage takes, and whether it is guided

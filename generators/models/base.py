@@ -16,6 +16,7 @@ from ..diffusion.sampling import iterative_denoise, last
 from ..diffusion.schedule import Schedule
 from ..diffusion.strands import ask, note
 from . import ModelError
+from .answers import Answers
 
 
 def schedule_of(scheduler: Any) -> Schedule:
@@ -107,26 +108,50 @@ class Stage(ABC):
             torch.cuda.synchronize(self.device)
 
     @torch.inference_mode()
-    def answer(self, queries: list[Query]) -> list[tuple[Noise, Lap]]:
+    def answer(self, queries: list[Query]) -> list[tuple[Noise, Lap | float]]:
         """Answer all the queries, `chunk` at a time, and tell each how long its call took. Does not wait for a GPU."""
-        answers: list[tuple[Noise, Lap]] = []
+        answers: list[tuple[Noise, Lap | float]] = []
         while len(answers) < len(queries):
             some = queries[len(answers) : len(answers) + self.chunk]
-            lap, gpu = Lap(self.device, len(some)), self.device.type == "cuda"
             try:
-                # Pinned: from other memory the GPU copies only when it has finished what it is at.
-                t = torch.tensor([query.t for query in some], pin_memory=gpu).to(self.device, non_blocking=True)
-                noise = self.forward(torch.stack([query.x for query in some]), t, some)
+                answers += self._found(some) or self._computed(some)
             except torch.cuda.OutOfMemoryError:
                 if self.chunk == 1:
                     raise ModelError(f"{self.model.name}: one image alone is too much for this GPU's memory") from None
                 self.chunk //= 2
                 torch.cuda.empty_cache()
-                continue
-            lap.stop()
-            answers += [(_part(noise, k), lap) for k in range(len(some))]
-            self.model.count(len(some))
         return answers
+
+    def _computed(self, queries: list[Query]) -> list[tuple[Noise, Lap | float]]:
+        """One forward; where answers are kept, they are on disk when it returns."""
+        lap, gpu = Lap(self.device, len(queries)), self.device.type == "cuda"
+        # Pinned: from other memory the GPU copies only when it has finished what it is at.
+        t = torch.tensor([query.t for query in queries], pin_memory=gpu).to(self.device, non_blocking=True)
+        noise = self.forward(torch.stack([query.x for query in queries]), t, queries)
+        lap.stop()
+        parts = [_part(noise, k) for k in range(len(queries))]
+        if self.model.answers:
+            for query, part in zip(queries, parts, strict=True):
+                told = {"eps": part.eps} if part.frac is None else {"eps": part.eps, "frac": part.frac}
+                self.model.answers.keep(told, float(lap), type(self).__name__, *query)
+        self.model.count(len(queries))
+        return [(part, lap) for part in parts]
+
+    def _found(self, queries: list[Query]) -> list[tuple[Noise, Lap | float]]:
+        """The answers that a run which was killed has left; none where one is missing, for batches round as a whole."""
+        found: list[tuple[Noise, Lap | float]] = []
+        answers = self.model.answers
+        if answers is None:
+            return found
+        for query in queries:
+            kept = answers.find(type(self).__name__, *query)
+            if kept is None:
+                return []
+            told, seconds = kept
+            found.append((Noise(told["eps"], told.get("frac")).map(lambda part: part.to(self.device)), seconds))
+        self.model.count(len(found))
+        answers.seconds += sum(float(seconds) for _, seconds in found)
+        return found
 
 
 class Later(Stage):
@@ -184,6 +209,8 @@ class Model(Stage):
     gamma: float = 7.0  # the course's
     chunk: int = 32
     second: Later
+    resumes: bool = False  # whether its sections take so long that answers are kept while one is drawn
+    answers: Answers | None = None  # those of the section that is being drawn
     calls: int = 0  # forwards of the networks so far
     evaluations: int = 0  # images in them
     on_answer: Callable[[int], None] = staticmethod(lambda evaluations: None)  # told how many evaluations a call made

@@ -4,6 +4,10 @@
     text      prompts to embeddings, once, by a T5 that is gone from memory before a UNet comes
     weights   where the weights are, in which revision and form, and whether they are whole
     hub       fetching them from the Hugging Face Hub, and what can go wrong with that
+    disk      networks whose weights wait on disk, and come when their turn does
+    machine   what this machine has, and how the stages share it
+    handed_out  embeddings made elsewhere, in T5's place
+    random_weights  the cascade in its real sizes with random weights, for `make full-size`
     plan      what is needed, what there is, what will be done, and how long it takes; refuses what cannot work
 
 Of these only `cascade` and `text` decide what a picture looks like, so only they count where staleness is concerned.

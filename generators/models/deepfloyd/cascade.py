@@ -8,16 +8,18 @@ the prompts here are the report's own. The watermarker is not either: it would d
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from accelerate import cpu_offload, cpu_offload_with_hook
-from diffusers import DDPMScheduler, StableDiffusionUpscalePipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, StableDiffusionUpscalePipeline, UNet2DConditionModel
 from diffusers.utils import logging
 from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
 from ...diffusion.estimates import Noise
@@ -25,49 +27,62 @@ from ...diffusion.sampling import gaussian
 from .. import ModelError
 from ..base import Later, Model, schedule_of
 from ..quick import Quick, noise_of
-from .text import Embeddings
+from . import disk
 
-RESIDENT, BY_STAGE, BY_LAYER = "all stages on the GPU", "one stage at a time on the GPU", "layer by layer on the GPU"
+HELD, IN_TURN, BY_LAYER = "held", "in turn", "layer by layer"
 UNCHECKED = {"safety checker": "not loaded", "watermarker": "not applied"}
 
 
+class Spot(NamedTuple):
+    """Where a stage runs, and how its weights come there from their files.
+
+    way: HELD, read once and kept; IN_TURN, read whole when the stage is asked after another one, which gives its memory
+    back; BY_LAYER, each layer read at every forward. chunk: the most images in one forward.
+    """
+
+    device: torch.device
+    way: str
+    chunk: int
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """float16 on a GPU, float32 on a processor."""
+        return torch.float16 if self.device.type == "cuda" else torch.float32
+
+
 class Place:
-    """Where the stages run. With BY_STAGE a stage's weights wait in RAM while another one is on the device."""
+    """The stages' networks, each at its spot. `spots`: by stage."""
 
-    def __init__(self, device: torch.device, dtype: torch.dtype, how: str = RESIDENT) -> None:
-        self.device, self.dtype, self.how = device, dtype, how
-        self._hooks: dict[str, Callable[[], None]] = {}
+    def __init__(self, spots: Mapping[str, Spot]) -> None:
+        self.spots = spots
+        self._waiting: dict[str, tuple[UNet2DConditionModel, disk.Tensors]] = {}
+        self._here = ""
 
-    def unet(self, folder: Path, variant: str | None) -> UNet2DConditionModel:
-        """A stage's UNet, ready to be asked there."""
-        net = UNet2DConditionModel.from_pretrained(
-            folder / "unet", dtype=self.dtype, variant=variant, use_safetensors=True
-        ).eval()
-        if self.how == RESIDENT:
-            net.to(self.device)
-        elif self.how == BY_STAGE:
-            net, hook = cpu_offload_with_hook(net, self.device)
-            self._hooks[str(folder)] = hook.offload
+    def unet(self, stage: str, folder: Path, variant: str | None) -> UNet2DConditionModel:
+        """A stage's UNet, to be asked once the stage has been entered."""
+        spot = self.spots[stage]
+        tensors = disk.Tensors(folder / "unet", variant, spot.dtype)
+        config = UNet2DConditionModel.load_config(folder / "unet")
+        net = disk.empty(lambda: UNet2DConditionModel.from_config(config), tensors)
+        if spot.way == HELD:
+            disk.bring(net, tensors, spot.device)
+        elif spot.way == BY_LAYER:
+            disk.by_layer(net, tensors, spot.device)
         else:
-            cpu_offload(net, self.device)
+            self._waiting[stage] = net, tensors
         return net
 
-    def upscaler(self, folder: Path, variant: str | None) -> StableDiffusionUpscalePipeline:
-        """Stage 3, ready to be called there."""
-        pipeline = StableDiffusionUpscalePipeline.from_pretrained(
-            folder, dtype=self.dtype, variant=variant, use_safetensors=True
-        )
-        pipeline.set_progress_bar_config(disable=True)
-        if self.how == RESIDENT:
-            return pipeline.to(self.device)
-        pipeline.enable_model_cpu_offload(device=self.device)  # layer by layer fails in inference mode
-        return pipeline
-
-    def enter(self, folder: Path) -> None:
-        """The stage of this folder is about to be asked: the others make room."""
-        for other, leave in self._hooks.items():
-            if other != str(folder):
-                leave()
+    def enter(self, stage: str) -> None:
+        """A stage is about to be asked: its weights come, and those of another that comes in turn go."""
+        if stage == self._here:
+            return
+        if self._here in self._waiting:
+            disk.send_away(self._waiting[self._here][0])
+            torch.cuda.empty_cache()
+        self._here = ""
+        if stage in self._waiting:
+            disk.bring(*self._waiting[stage], self.spots[stage].device)
+        self._here = stage
 
 
 class SecondStage(Later):
@@ -76,12 +91,13 @@ class SecondStage(Later):
     gamma = 4.0  # this and the next two are the defaults of diffusers' pipeline
     steps = 50
     level = 250
-    chunk = 8  # an image has 16 times the pixels of the first stage's
 
     def __init__(self, model: DeepFloyd, folder: Path, variant: str | None) -> None:
         super().__init__(model)
-        self.folder, self.device, self.place, self.encode = folder, model.device, model.place, model.encode
-        self.unet = model.place.unet(folder, variant)
+        self.place, self.encode = model.place, model.encode
+        self.device, _, self.chunk = spot = model.place.spots["stage_2"]
+        self.dtype = spot.dtype
+        self.unet = model.place.unet("stage_2", folder, variant)
         scheduler = DDPMScheduler.from_pretrained(folder / "scheduler")
         scheduler.set_timesteps(self.steps)
         self.schedule, self.timesteps = schedule_of(scheduler), scheduler.timesteps.tolist()
@@ -95,9 +111,9 @@ class SecondStage(Later):
         return x, self.noising.forward(enlarged, self.level, gaussian(generator, enlarged))
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str], given: Tensor) -> Noise:
-        self.place.enter(self.folder)
+        self.place.enter("stage_2")
         answer = self.unet(
-            torch.cat([x, given], dim=1).to(self.place.dtype),
+            torch.cat([x, given], dim=1).to(self.dtype),
             t,
             encoder_hidden_states=torch.cat([self.encode(prompt) for prompt in prompts]),
             class_labels=torch.full_like(t, self.level),
@@ -106,46 +122,120 @@ class SecondStage(Later):
         return noise_of(answer.to(x.dtype))
 
 
+class _Upscaler(StableDiffusionUpscalePipeline):
+    """diffusers' own, but where the UNet is when it waits on disk is not where the pipeline runs."""
+
+    @property
+    def _execution_device(self) -> torch.device:
+        return self.vae.device
+
+
+class ThirdStage:
+    """Stable Diffusion's x4 upscaler: 256 to 1024 pixels, by diffusers' own pipeline."""
+
+    steps, gamma, level = 75, 9.0, 100  # as IF's own README has it
+
+    def __init__(self, model: DeepFloyd, folder: Path, variant: str | None) -> None:
+        self.model, self.folder, self.variant = model, folder, variant
+        self.spot = model.place.spots["stage_3"]
+        unet = model.place.unet("stage_3", folder, variant)
+        unet.forward = self._kept(unet.forward)
+        self.pipeline = _Upscaler(
+            vae=self._part(AutoencoderKL, "vae"),
+            text_encoder=None,
+            tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+            unet=unet,
+            low_res_scheduler=DDPMScheduler.from_pretrained(folder / "low_res_scheduler"),
+            scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
+            safety_checker=None,
+            feature_extractor=None,
+            watermarker=None,
+        )
+        self.pipeline.set_progress_bar_config(disable=True)
+        self.texts = cache(self._texts)
+
+    def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
+        """Sample an enlargement of x, (3, H, W) in -1 … 1. The generator's draws are the pipeline's own."""
+        texts, negative = self.texts(prompt)
+        self.model.place.enter("stage_3")
+        (image,) = self.pipeline(
+            image=(x[None].clamp(-1, 1).to(self.spot.device, self.spot.dtype) + 1) / 2,
+            prompt_embeds=texts,
+            negative_prompt_embeds=negative,
+            num_inference_steps=self.steps,
+            guidance_scale=self.gamma,
+            noise_level=self.level,
+            generator=generator,
+            output_type="pt",
+        ).images
+        return image.to(x.device, x.dtype) * 2 - 1
+
+    def _texts(self, prompt: str) -> tuple[Tensor, Tensor]:
+        """The embeddings of a prompt and of the empty one, by a text encoder that is gone afterwards."""
+        self.pipeline.text_encoder = self._part(CLIPTextModel, "text_encoder")
+        try:
+            return self.pipeline.encode_prompt(prompt, self.spot.device, 1, True)
+        finally:
+            self.pipeline.text_encoder = None
+
+    def _kept(self, forward: Callable[..., tuple[Tensor]]) -> Callable[..., tuple[Tensor]]:
+        """The UNet's forward; an answer that a run which was killed has left is not computed again."""
+
+        def asked(x: Tensor, t: Tensor, **told: Any) -> tuple[Tensor]:
+            answers, question = self.model.answers, ("stage 3", x, t, told["encoder_hidden_states"])
+            if answers and (kept := answers.find(*question)):
+                answers.seconds += kept[1]
+                return (kept[0]["noise"].to(x.device),)
+            began = time.perf_counter()
+            (noise,) = forward(x, t, **told)
+            if answers:
+                answers.keep({"noise": noise}, time.perf_counter() - began, *question)
+            return (noise,)
+
+        return asked
+
+    def _part(self, kind: Any, name: str) -> Any:
+        part = kind.from_pretrained(
+            self.folder / name, dtype=self.spot.dtype, variant=self.variant, use_safetensors=True
+        )
+        return part.to(self.spot.device)
+
+
 class DeepFloyd(Model):
     """The cascade. stages: the folders stage_1, stage_2 and stage_3 with the variant of their files, those there are.
 
-    embeddings: those of every prompt that will be asked for.
+    place: where they run. Stages 1 and 2 on one device. read: gives the embedding of each prompt that will be asked
+    for, (1, 77, width).
     """
+
+    resumes = True
 
     def __init__(
         self,
         name: str,
         stages: Mapping[str, tuple[Path, str | None]],
         place: Place,
-        embeddings: Embeddings,
+        read: Callable[[str], Tensor],
         digest: str = "",
         settings: Mapping[str, str] | None = None,
     ) -> None:
         for library in (logging, transformers_logging):
             library.disable_progress_bar()
         self.name, self.stages, self.place, self.digest = name, stages, place, digest
-        self.device, self.dtype = place.device, place.dtype
-        self.encode = cache(lambda prompt: embeddings.read(prompt).to(self.device, self.dtype))
-        self.folder, variant = stages["stage_1"]
-        self.unet = place.unet(self.folder, variant)
-        # Where accelerate moves the weights about, it does so by the UNet's own calls.
-        self._quick = Quick(self.unet, self.encode) if place.how == RESIDENT else None
-        self.schedule = schedule_of(DDPMScheduler.from_pretrained(self.folder / "scheduler"))
+        self.device, _, self.chunk = spot = place.spots["stage_1"]
+        self.dtype = spot.dtype
+        self.encode = cache(lambda prompt: read(prompt).to(self.device, self.dtype))
+        folder, variant = stages["stage_1"]
+        unet = place.unet("stage_1", folder, variant)
+        self._quick = Quick(unet, self.encode)
+        self.schedule = schedule_of(DDPMScheduler.from_pretrained(folder / "scheduler"))
         self.settings = {**(settings or {}), **UNCHECKED}
-        size = sum(parameter.numel() for parameter in self.unet.parameters())
+        size = sum(parameter.numel() for parameter in unet.parameters())
         self.description = f"DeepFloyd IF, the cascade of the assignment, with {_count(size)} parameters in stage 1"
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        if self._quick:
-            return self._quick(x, t, prompts)
-        self.place.enter(self.folder)
-        answer = self.unet(
-            x.to(self.dtype),
-            t,
-            encoder_hidden_states=torch.cat([self.encode(prompt) for prompt in prompts]),
-            return_dict=False,
-        )[0]
-        return noise_of(answer.to(x.dtype))
+        self.place.enter("stage_1")
+        return self._quick(x, t, prompts)
 
     @property
     def second(self) -> SecondStage:  # type: ignore[override]  # loaded on first use
@@ -162,17 +252,11 @@ class DeepFloyd(Model):
         if x.shape[-1] == 64:
             return self.second.enlarge(x, prompt, generator)
         if "_third" not in self.__dict__:
-            self._third = self.place.upscaler(*self._stage("stage_3"))
-        folder, _ = self.stages["stage_3"]
-        self.place.enter(folder)
-        shown = (x[None].clamp(-1, 1).to(self.dtype) + 1) / 2
+            self._third = ThirdStage(self, *self._stage("stage_3"))
         try:
-            (image,) = self._third(
-                prompt, shown, noise_level=100, guidance_scale=9.0, generator=generator, output_type="pt"
-            ).images
+            return self._third.enlarge(x, prompt, generator)
         except torch.cuda.OutOfMemoryError:
             raise ModelError(f"{self.name}: an image of 1024 pixels is too much for this GPU's memory") from None
-        return image.float() * 2 - 1
 
     def _stage(self, name: str) -> tuple[Path, str | None]:
         if name not in self.stages:

@@ -11,9 +11,12 @@ from torch.utils.flop_counter import FlopCounterMode
 TOKENS = 77
 
 
-def of_unet(config: dict[str, Any]) -> tuple[int, int]:
-    """(parameters, FLOP of one image's forward) of a UNet, which is built without memory for its weights."""
-    side, width = config["sample_size"], config.get("encoder_hid_dim") or config["cross_attention_dim"]
+def of_unet(config: dict[str, Any], side: int | None = None) -> tuple[int, int]:
+    """(parameters, FLOP of one image's forward) of a UNet, which is built without memory for its weights.
+
+    side: the image's, where it is not the configuration's own.
+    """
+    side, width = side or config["sample_size"], config.get("encoder_hid_dim") or config["cross_attention_dim"]
     labels = {"class_labels": torch.zeros(1, dtype=torch.long, device="meta")}
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         unet = UNet2DConditionModel.from_config(config)

@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
-from collections.abc import Mapping
-from importlib.util import find_spec
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 import torch
 
-from .cascade import BY_LAYER, BY_STAGE, RESIDENT
+from .cascade import BY_LAYER, HELD, IN_TURN, Spot
 
 GB = 1e9
-# What a forward needs beside the weights; where stages 1 and 2 need more, their batch is halved. Estimates.
-WORKSPACE = {"stage_1": 2 * GB, "stage_2": 2 * GB, "stage_3": 6 * GB}
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+PROCESS = {"cpu": 0.5 * GB, "cuda": 2 * GB}  # RAM that is the program's own, beside all weights
+T5_LAYER = 1.0 * GB  # what a layer of T5-XXL takes in float32, with all prompts of a report
+LAYER = 0.085  # the most of a UNet's weights that are in one layer: as read, in float32, and in its kernel's order
+# What a forward takes beside the weights in float32: for one image, of a UNet with so many bytes in float16; measured.
+IMAGE = {"stage_1": (8.6 * GB, 0.3 * GB), "stage_2": (2.26 * GB, 0.6 * GB)}
+UPSCALING = 5 * GB  # of stage 3, whose autoencoder draws 1024 x 1024 pixels; an estimate
+CHUNK = {"stage_1": 32, "stage_2": 8, "stage_3": 1}  # the most images in a forward
 
 
 class Machine(NamedTuple):
-    """gpu: its name, "" for none. vram, ram: free, in bytes. bf16, int8: whether T5 can be loaded so on the GPU.
+    """gpu: its name, "" for none. vram, ram: free, in bytes.
 
-    rate: of a matrix product, in FLOP a second, in the precision in which the stages run.
+    rate: of a matrix product, in FLOP a second, in the precision in which the stages run. reading: bytes a second of
+    the disk where the weights are; None where there are none yet to be read.
     """
 
     gpu: str
     vram: float
     ram: float
-    bf16: bool
-    int8: bool
     rate: float
+    reading: float | None = None
 
 
-def present() -> Machine:
-    """This machine, as it is now."""
-    ram = psutil.virtual_memory().available
+def present(largest: Path | None = None) -> Machine:
+    """This machine, as it is now. largest: a file of weights, to be read for a moment."""
+    ram, reading = _ram(), _reading(largest) if largest else None
     if not torch.cuda.is_available():
-        return Machine("", 0, ram, False, False, _rate(torch.device("cpu"), torch.float32, 1024))
+        return Machine("", 0, ram, _rate(CPU, torch.float32, 1024), reading)
     free, _ = torch.cuda.mem_get_info()
-    rate = _rate(torch.device("cuda"), torch.float16, 8192)
-    bf16, int8 = torch.cuda.is_bf16_supported(), find_spec("bitsandbytes") is not None
-    return Machine(torch.cuda.get_device_name(), free, ram, bf16, int8, rate)
+    return Machine(torch.cuda.get_device_name(), free, ram, _rate(CUDA, torch.float16, 8192), reading)
 
 
 def disk(place: Path) -> int:
@@ -51,41 +55,113 @@ def disk(place: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def text_form(machine: Machine, parameters: float, settled: str | None = None) -> tuple[str, str, float] | None:
-    """The form of a T5 of so many parameters, the device and the bytes it takes; None where it fits nowhere.
+def text_device(machine: Machine, size: float) -> torch.device | str:
+    """Where T5's layers, one at a time, encode the prompts; or what is missing. size: of T5, in float16."""
+    room = min(T5_LAYER, 4 * size)  # a tiny one is there whole, in float32 and as it is read
+    if room <= machine.vram:
+        return CUDA
+    if room + PROCESS["cpu"] <= machine.ram:
+        return CPU
+    return f"not enough RAM: the text encoder needs {_gb(room + PROCESS['cpu'])} GB, {_gb(machine.ram)} are free"
 
-    The first that fits: float16 with some layers in float32, bfloat16, 8 bits; then the processor, which is slower.
-    settled: the only form to consider, where other prompts have been encoded in it.
+
+def placement(machine: Machine, sizes: Mapping[str, float]) -> dict[str, Spot] | str:
+    """Where each stage runs and how its weights come there; or the one thing that is missing.
+
+    sizes: by stage, of its weights in float16. On the processor they are in float32, twice as large.
     """
-    for form, device, size, able in (
-        ("float16", "cuda", 2.4, True),
-        ("bfloat16", "cuda", 2.0, machine.bf16),
-        ("int8", "cuda", 1.7, machine.int8),
-        ("float32", "cpu", 4.0, True),
-        ("bfloat16", "cpu", 2.0, True),
-    ):
-        free = machine.vram if device == "cuda" else machine.ram
-        if able and settled in (None, form) and size * parameters * 1.05 <= free:
-            return form, device, size * parameters
+    if machine.gpu and machine.ram < PROCESS["cuda"]:
+        return f"not enough RAM: {_gb(PROCESS['cuda'])} GB are needed beside a GPU, {_gb(machine.ram)} are free"
+    device = CUDA if machine.gpu else CPU
+    room = machine.vram if machine.gpu else machine.ram - PROCESS["cpu"]
+    double = 1 if machine.gpu else 2
+    most = max(_workspace(stage, size, CHUNK[stage], device) for stage, size in sizes.items())
+    if double * sum(sizes.values()) + most <= room:
+        return {stage: Spot(device, HELD, CHUNK[stage]) for stage in sizes}
+    spots = {}
+    for stage, size in sizes.items():
+        spot = _alone(stage, size, device, room)
+        if spot is None and stage == "stage_3" and machine.gpu:  # few images, and so large that few GPUs hold one
+            spot = _alone(stage, size, CPU, machine.ram - PROCESS["cuda"])
+        if spot is None:
+            least = LAYER * double * size + _workspace(stage, size, 1, device)
+            what, free = ("GPU memory", machine.vram) if machine.gpu else ("RAM", machine.ram)
+            least += 0 if machine.gpu else PROCESS["cpu"]
+            return f"not enough {what}: {stage} needs {_gb(least)} GB even layer by layer, {_gb(free)} are free"
+        spots[stage] = spot
+    return spots
+
+
+def to_read(calls: Iterable[tuple[int, int]], sizes: Mapping[str, float], spots: Mapping[str, Spot]) -> float:
+    """Bytes of weights that these calls (stage 1, 2 or 3, and how many images at once) read from disk.
+
+    sizes: by stage, of the files.
+    """
+    total = sum(size for stage, size in sizes.items() if spots[stage].way == HELD)
+    here = ""
+    for number, images in calls:
+        stage = f"stage_{number}"
+        way, chunk = spots[stage].way, spots[stage].chunk
+        if way == BY_LAYER:
+            forwards = 75 if number == 3 else -(-images // chunk)
+            total += sizes[stage] * forwards
+        elif way == IN_TURN and stage != here:
+            total += sizes[stage]
+        here = stage
+    return total
+
+
+def _alone(stage: str, size: float, device: torch.device, room: float) -> Spot | None:
+    """How a stage runs that shares its device with no other: whole if a fair batch fits beside it, else by layer."""
+    double = 2 if device.type == "cpu" else 1
+    fair = -(-CHUNK[stage] // 4)
+    for way, weights, least in ((IN_TURN, double * size, fair), (BY_LAYER, LAYER * double * size, 1)):
+        chunk = CHUNK[stage]
+        while chunk >= least:
+            if weights + _workspace(stage, size, chunk, device) <= room:
+                return Spot(device, way, chunk)
+            chunk //= 2
     return None
 
 
-def placement(machine: Machine, sizes: Mapping[str, float]) -> str | None:
-    """How the stages, of so many bytes in float16, share the machine; None where they do not fit.
+def _workspace(stage: str, size: float, chunk: int, device: torch.device) -> float:
+    """What a forward of so many images takes beside the weights, as measured in float32 (report/benchmarks.md).
 
-    On the processor they are in float32, twice as large.
+    In float16 it is taken to be half. A UNet of the same kind needs it in proportion to its width, which goes with the
+    square root of its size.
     """
-    whole = sum(sizes.values())
-    if not machine.gpu:
-        return RESIDENT if 2 * whole * 1.05 <= machine.ram else None
-    most = max(WORKSPACE[stage] for stage in sizes)
-    if whole + most <= machine.vram:
-        return RESIDENT
-    if whole * 1.05 > machine.ram:  # what is not on the GPU waits in RAM
-        return None
-    if max(size + WORKSPACE[stage] for stage, size in sizes.items()) <= machine.vram:
-        return BY_STAGE
-    return BY_LAYER if most + 1 * GB <= machine.vram else None
+    halves = 2 if device.type == "cuda" else 1
+    if stage == "stage_3":
+        return UPSCALING / halves
+    reference, image = IMAGE[stage]
+    return chunk * image * min(1, (size / reference) ** 0.5) / halves
+
+
+def _gb(size: float) -> str:
+    return f"{size / GB:.1f}"
+
+
+def _ram() -> float:
+    """Free RAM, or what is left of the limit that was set for this process (`prlimit --data`) where that is less."""
+    free = float(psutil.virtual_memory().available)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return free
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return free if limit == resource.RLIM_INFINITY else min(free, limit - psutil.Process().memory_info().data)
+
+
+def _reading(path: Path) -> float:
+    """Bytes a second at which the disk gives a file, cold where the system can be asked to forget it."""
+    taken, piece = 0, bytearray(16 * 2**20)
+    with path.open("rb", buffering=0) as file:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        began = time.perf_counter()
+        while (spent := time.perf_counter() - began) < 0.5 and (read := file.readinto(piece)):
+            taken += read
+    return taken / max(spent, 1e-6)
 
 
 def _rate(device: torch.device, dtype: torch.dtype, side: int) -> float:

@@ -8,6 +8,7 @@ little memory, or a processor that would take days.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,20 +17,25 @@ import torch
 from huggingface_hub import constants
 
 from .. import ModelError, Rehearse, Work
-from . import flops, hub, weights
-from .cascade import RESIDENT, DeepFloyd, Place, SecondStage
-from .machine import GB, Machine, disk, placement, present, text_form
-from .text import CLEAN_CAPTION, Embeddings, encode
+from . import flops, handed_out, hub, weights
+from .cascade import BY_LAYER, HELD, IN_TURN, DeepFloyd, Place, SecondStage, Spot, ThirdStage
+from .disk import frugal
+from .handed_out import HandedOut
+from .machine import GB, Machine, disk, placement, present, text_device, to_read
+from .text import CLEAN_CAPTION, FORM, Embeddings, encode
 
 PATIENCE = 12 * 3600  # seconds: a processor that needs longer than this is refused
 TEXT = ("text_encoder", "tokenizer")
+WAYS = {HELD: "read once", IN_TURN: "read whole when its turn comes", BY_LAYER: "read layer by layer at every forward"}
+ANSWER = {"stage_1": 6 * 64**2 * 4, "stage_2": 6 * 256**2 * 4, "stage_3": ThirdStage.steps * 8 * 256**2 * 4}  # bytes
 
 
 @dataclass
 class Plan:
     """lines: what to print. refusals: why it cannot work, one line each. The rest is what `prepare` goes by.
 
-    missing: prompts without embedding. text: the form of T5, its device and its bytes. fetching: what to fetch.
+    missing: prompts without embedding. text: where T5 encodes them. spots: where the stages run. fetching: what to
+    fetch.
     """
 
     name: str
@@ -39,7 +45,8 @@ class Plan:
     lines: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    text: tuple[str, str, float] | None = None
+    text: torch.device | None = None
+    spots: dict[str, Spot] | None = None
     fetching: list[hub.Listing] = field(default_factory=list)
 
     def say(self, term: str, text: str) -> None:
@@ -72,12 +79,27 @@ def prepare(name: str, own: Path | None, rehearse: Rehearse, tell: Callable[[str
             raise ModelError(f"{name}: {here[stage]}/{why}; remove the file, and run the same command again")
     if plan.missing:
         assert plan.text
-        form, device, _ = plan.text
+        for prompt in plan.missing:
+            tell(f"{name}: encoding  “{prompt}”")
+        layers = Layers(name, tell)
         encode(
-            plan.missing, _embeddings(name, own, form), here["stage_1"], _variant(here, "stage_1"),
-            torch.device(device), lambda prompt: tell(f"{name}: encoding  “{prompt}”"),
+            plan.missing, _embeddings(name, own), here["stage_1"], _variant(here, "stage_1"), plan.text, layers.passed
         )  # fmt: skip
-        weights.remember_form(name, own, form)
+
+
+class Layers:
+    """Tells how far the prompts have come through T5, from time to time."""
+
+    def __init__(self, name: str, tell: Callable[[str], None]) -> None:
+        self.name, self.tell = name, tell
+        self.began = self.told = time.monotonic()
+
+    def passed(self, layer: int, layers: int) -> None:
+        now = time.monotonic()
+        if layer > 1 and now - self.told >= 10:
+            left = (now - self.began) / (layer - 1) * (layers - layer + 1)
+            self.tell(f"{self.name}: encoding  layer {layer} of {layers}, about {_span(left)} left")
+            self.told = now
 
 
 def load(name: str, own: Path | None) -> DeepFloyd:
@@ -85,32 +107,33 @@ def load(name: str, own: Path | None) -> DeepFloyd:
     here = weights.stages(name, own)
     if "stage_1" not in here:
         raise ModelError(f"{name}: stage 1 is not here; `report doctor --model {name}` says what is missing")
-    machine = present()
-    device, dtype = ("cuda", torch.float16) if machine.gpu else ("cpu", torch.float32)
-    sizes = {stage: size for stage, size in _sizes(name, here).items() if stage in here}
-    how = placement(machine, sizes)
-    while how is None and len(sizes) > 1:  # the last stage may be here and not be asked for
+    machine, sizes = present(), {stage: size for stage, size in _sizes(name, here).items() if stage in here}
+    spots = placement(machine, sizes)
+    while isinstance(spots, str) and len(sizes) > 1:  # the last stage may be here and not be asked for
         sizes.popitem()
-        how = placement(machine, sizes)
-    if how is None:
-        raise ModelError(f"{name}: not enough memory; `report doctor --model {name}` says what is needed")
-    form = weights.form(name, own)
-    if form is None:
-        raise ModelError(f"{name}: no prompt has been encoded yet; `report all --model {name}` does it first")
-    kept = _embeddings(name, own, form)
-    settings = {**_origin(name, own, here), "text encoder": f"T5 in {form}, clean_caption={CLEAN_CAPTION}"}
+        spots = placement(machine, sizes)
+    if isinstance(spots, str):
+        raise ModelError(f"{name}: {spots}; `report doctor --model {name}` says what is needed")
+    kept: HandedOut | Embeddings
+    if file := handed_out.chosen():
+        kept = HandedOut(file, _width(here))
+        text = kept.called
+    else:
+        kept = _embeddings(name, own)
+        text = f"T5 in {FORM}, clean_caption={CLEAN_CAPTION}"
+    settings = {**_origin(name, own, here), "text encoder": text}
     settings |= {"stage 2 samples": f"{SecondStage.steps} steps, guidance {SecondStage.gamma:g}, "
                  f"noise level {SecondStage.level}"}  # fmt: skip
-    settings |= {"memory": how} if how != RESIDENT else {}
-    stages = {stage: (folder, _variant(here, stage)) for stage, folder in here.items()}
-    return DeepFloyd(name, stages, Place(torch.device(device), dtype, how), kept, weights.digest(name, own), settings)
+    stages = {stage: (folder, _variant(here, stage)) for stage, folder in here.items() if stage in spots}
+    return DeepFloyd(name, stages, Place(spots), kept.read, weights.digest(name, own), settings)
 
 
 def _planned(name: str, own: Path | None, rehearse: Rehearse) -> Plan:
     if own is not None:
         weights.check(name, own)
+    frugal()  # before the rehearsal fills a heap
     work = rehearse(SecondStage.steps, SecondStage.gamma != 1)
-    plan = Plan(name, own, work, present())
+    plan = Plan(name, own, work, present(weights.largest(weights.stages(name, own))))
     _plan_text(plan)
     _plan_memory(plan)
     _plan_time(plan)
@@ -120,22 +143,27 @@ def _planned(name: str, own: Path | None, rehearse: Rehearse) -> Plan:
 
 def _plan_text(plan: Plan) -> None:
     name, own, work = plan.name, plan.own, plan.work
-    form = weights.form(name, own)
-    plan.missing = list(work.prompts) if form is None else _embeddings(name, own, form).missing(work.prompts)
+    if file := handed_out.chosen():
+        lacks = HandedOut(file, _width(weights.stages(name, own))).missing(work.prompts)
+        plan.say("prompts", f"{len(work.prompts)}, their embeddings from {file}")
+        if lacks:
+            named = ", ".join(f"“{prompt}”" for prompt in lacks)
+            plan.refuse(f"{file} lacks {named}; add them, or unset {handed_out.VARIABLE}: T5 then encodes all")
+        return
+    plan.missing = _embeddings(name, own).missing(work.prompts)
     if not plan.missing:
         plan.say("prompts", f"{len(work.prompts)}, all encoded before")
         return
-    parameters = _text_parameters(plan)
-    plan.text = text_form(plan.machine, parameters, form)
+    size = _text_size(plan)
+    found = text_device(plan.machine, size)
     some = f"{len(plan.missing)} of {len(work.prompts)} to encode"
-    if plan.text is None:
-        least = f"{(1.7 if plan.machine.int8 else 2.0) * parameters * 1.05 / GB:.1f} GB"
-        plan.refuse(f"not enough memory for the text encoder, which takes {least} on a GPU or in RAM; free some")
+    if isinstance(found, str):
+        plan.refuse(f"{found}; close other programs")
         plan.say("prompts", some)
     else:
-        used, device, size = plan.text
-        where = "the GPU" if device == "cuda" else "the processor"
-        plan.say("prompts", f"{some}, by T5 in {used} on {where}, {size / GB:.1f} GB, gone before stage 1 comes")
+        plan.text = found
+        where = "the GPU" if found.type == "cuda" else "the processor"
+        plan.say("prompts", f"{some}, by T5 in {FORM} on {where}, layer by layer: {size / GB:.1f} GB are read once")
 
 
 def _plan_files(plan: Plan) -> None:
@@ -158,6 +186,8 @@ def _plan_files(plan: Plan) -> None:
             except ModelError as error:
                 plan.refusals.append(str(error))
     size = sum(sum(found.sizes.values()) for found in plan.fetching)
+    answers = sum(ANSWER[f"stage_{stage}"] * images for stage, images in plan.work.calls)
+    plan.say("disk", f"at most {answers / GB:.1f} GB of answers are kept in .report/ until their section is whole")
     if size:
         cache = Path(constants.HF_HUB_CACHE)
         free = disk(cache)
@@ -171,36 +201,56 @@ def _plan_memory(plan: Plan) -> None:
     sizes = {stage: size for stage, size in sizes.items() if stage in _parts(plan)}
     each = " + ".join(f"{size / GB:.1f}" for size in sizes.values())
     gpu = f"{machine.gpu}, {machine.vram / GB:.1f} GB free" if machine.gpu else "no GPU"
-    how = placement(machine, sizes)
     plan.say("memory", f"{each} GB of weights in float16; {gpu}, RAM {machine.ram / GB:.1f} GB free")
-    if how is None:
-        plan.refuse(f"not enough memory: {each} GB of weights, {gpu}, {machine.ram / GB:.1f} GB of RAM; "
-                    "try MODEL=deepfloyd-m, or close other programs")  # fmt: skip
-    else:
-        plan.say("stages", how if machine.gpu else "on the processor, in float32")
+    found = placement(machine, sizes)
+    if isinstance(found, str):
+        plan.refuse(f"{found}; close other programs, or try MODEL=deepfloyd-m")
+        return
+    plan.spots = found
+    for stage, spot in found.items():
+        where = "on the GPU, in float16" if spot.device.type == "cuda" else "on the processor, in float32"
+        plan.say(stage, f"{where}, {WAYS[spot.way]}, {spot.chunk} images a forward at most")
 
 
 def _plan_time(plan: Plan) -> None:
     work, machine = plan.work, plan.machine
     here, origin = weights.stages(plan.name, plan.own), weights.repositories(plan.name)
 
-    def cost(stage: str) -> float:
+    def cost(stage: str, side: int | None = None) -> float:
         folder = here.get(stage)
         if folder is None or weights.missing(folder, ("unet",)):
             return origin[stage].flop
-        return flops.of_unet(json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8")))[1]
+        return flops.of_unet(json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8")), side)[1]
 
-    first, second = work.first * cost("stage_1"), work.second and work.second * cost("stage_2")
-    seconds = (first + second) / machine.rate
+    flop = work.first * cost("stage_1") + (work.second * cost("stage_2") if work.second else 0)
+    if work.third:  # guided: two evaluations a step
+        flop += work.third * 2 * ThirdStage.steps * cost("stage_3", 256)
+    seconds = flop / machine.rate
     asked = f"{work.first:,} evaluations of stage 1, {work.second:,} of stage 2, {work.third} images of stage 3"
-    plan.say("work", f"{asked}: {(first + second) / 1e15:.3g} PFLOP without stage 3")
-    least = f"{seconds / 3600:.1f} hours" if seconds > 3600 else f"{seconds / 60:.1f} minutes"
-    plan.say("time", f"{least} or more, at the {machine.rate / 1e12:.3g} TFLOP/s of a matrix product here just now")
+    plan.say("work", f"{asked}: {flop / 1e15:.3g} PFLOP")
+    plan.say(
+        "time", f"{_span(seconds)} or more, at the {machine.rate / 1e12:.3g} TFLOP/s of a matrix product here just now"
+    )
+    if plan.spots:
+        sizes = _sizes(plan.name, here)
+        size = to_read(work.calls, {stage: sizes[stage] for stage in plan.spots}, plan.spots)
+        size += _text_size(plan) if plan.missing else 0
+        cost_of_it = "how long that takes is known when they are here"
+        if machine.reading:
+            cost_of_it = f"{_span(size / machine.reading)} at the {machine.reading / GB:.2f} GB/s of this disk just now"
+            seconds += size / machine.reading
+        plan.say("reading", f"{size / GB:,.0f} GB of weights in all: {cost_of_it}")
     if not machine.gpu and seconds > PATIENCE:
         plan.refuse(
             f"no GPU, and this processor would take {seconds / 3600:.0f} hours or more, where {PATIENCE // 3600} are "
             "the limit; use a CUDA GPU, draw fewer sections, or draw by deepfloyd-m"
         )
+
+
+def _span(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 3600:.1f} hours" if seconds > 3600 else f"{seconds / 60:.1f} minutes"
 
 
 def _parts(plan: Plan) -> dict[str, tuple[str, ...]]:
@@ -222,9 +272,16 @@ def _sizes(name: str, here: dict[str, Path]) -> dict[str, float]:
     return sizes
 
 
-def _text_parameters(plan: Plan) -> float:
+def _text_size(plan: Plan) -> float:
+    """The bytes of T5 in float16."""
     here = weights.stages(plan.name, plan.own)
-    return weights.parameters(here.get("stage_1"), ("text_encoder",)) or weights.T5_PARAMETERS
+    return 2 * (weights.parameters(here.get("stage_1"), ("text_encoder",)) or weights.T5_PARAMETERS)
+
+
+def _width(here: dict[str, Path]) -> int | None:
+    """How wide an embedding stage 1 takes; None where it is not here."""
+    config = here.get("stage_1", Path()) / "unet" / "config.json"
+    return json.loads(config.read_text(encoding="utf-8"))["encoder_hid_dim"] if config.is_file() else None
 
 
 def _origin(name: str, own: Path | None, here: dict[str, Path]) -> dict[str, str]:
@@ -237,8 +294,8 @@ def _origin(name: str, own: Path | None, here: dict[str, Path]) -> dict[str, str
     return found
 
 
-def _embeddings(name: str, own: Path | None, form: str) -> Embeddings:
-    return Embeddings(weights.CACHE / "embeddings", weights.encoder(name, own), form)
+def _embeddings(name: str, own: Path | None) -> Embeddings:
+    return Embeddings(weights.CACHE / "embeddings", weights.encoder(name, own))
 
 
 def _variant(here: dict[str, Path], stage: str) -> str | None:

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
 from .. import ModelError
+from . import handed_out
 
 CACHE = Path(__file__).parents[3] / ".cache" / "deepfloyd"  # embeddings, digests and resolved revisions
 STAGES = {  # the parts of each stage that are loaded; the first is its UNet
@@ -33,8 +34,8 @@ HAVE_WEIGHTS = ("unet", "text_encoder", "vae")
 class Repository(NamedTuple):
     """A stage on the Hub. commit: None where none is known before the first fetch. gated: its licence must be accepted.
 
-    parameters: of its UNet, of stage 3 in all. flop: of one image's forward with 77 tokens; 0: not known. Both are
-    estimates for as long as the weights are not here; then they are counted.
+    parameters: of its UNet, of stage 3 in all. flop: of one image's forward with 77 tokens, of stage 3 at 256 latents a
+    side. Both are estimates for as long as the weights are not here; then they are counted.
     """
 
     id: str
@@ -47,7 +48,7 @@ class Repository(NamedTuple):
 T5_PARAMETERS = 4.76e9  # T5-XXL's encoder
 SECOND = Repository("DeepFloyd/IF-II-L-v1.0", "609476ce702b2d94aff7d1f944dcc54d4f972901", 1.18e9, 2.98e12)
 THIRD = Repository(
-    "stabilityai/stable-diffusion-x4-upscaler", "572c99286543a273bfd17fac263db5a77be12c4c", 0.87e9, 0, False
+    "stabilityai/stable-diffusion-x4-upscaler", "572c99286543a273bfd17fac263db5a77be12c4c", 0.87e9, 4.53e12, False
 )
 FIRST = {
     "deepfloyd": Repository("DeepFloyd/IF-I-XL-v1.0", "c03d510e9b75bce9f9db5bb85148c1402ad7e694", 4.305e9, 2.88e12),
@@ -83,21 +84,38 @@ def stages(name: str, own: Path | None) -> dict[str, Path]:
     return {stage: folder for stage, folder in folders.items() if folder.is_dir()}
 
 
+def largest(here: Mapping[str, Path]) -> Path | None:
+    """The largest file of the weights that are here."""
+    paths = [path for folder in here.values() for path in folder.rglob("*.safetensors")]
+    return max(paths, key=lambda path: path.stat().st_size, default=None)
+
+
 def digest(name: str, own: Path | None) -> str:
-    """Which weights these are: of the Hub by repository and commit, of a folder by the contents of all its files."""
+    """Which weights these are: of the Hub by repository and commit, of a folder by the contents of all its files.
+
+    Embeddings that were handed out count as well.
+    """
     total = hashlib.sha256()
-    if own is None:
+    if file := handed_out.chosen():
+        total.update(f"{_of_files([file], file.parent)}\n".encode())
+    if own is not None:
+        total.update(_of_files([path for path in own.rglob("*") if path.is_file()], own).encode())
+    else:
         for stage, repository in repositories(name).items():
             total.update(f"{stage} {repository.id}@{repository.commit}\n".encode())
-        return total.hexdigest()
-    known, seen = _read("digests.json"), {}
-    for path in sorted(path for path in own.rglob("*") if path.is_file()):
+    return total.hexdigest()
+
+
+def _of_files(paths: Iterable[Path], folder: Path) -> str:
+    """sha256 over the contents of files, by their names in a folder; each is read once, as long as it stays."""
+    total, known, seen = hashlib.sha256(), _read("digests.json"), {}
+    for path in sorted(paths):
         stamp = path.stat()
         key = f"{path.resolve()} {stamp.st_size} {stamp.st_mtime_ns}"
         if key not in known:
             with path.open("rb") as file:
                 known[key] = seen[key] = hashlib.file_digest(file, "sha256").hexdigest()
-        total.update(f"{path.relative_to(own).as_posix()} {known[key]}\n".encode())
+        total.update(f"{path.relative_to(folder).as_posix()} {known[key]}\n".encode())
     if seen:
         _write("digests.json", {**_read("digests.json"), **seen})
     return total.hexdigest()
@@ -108,17 +126,8 @@ def encoder(name: str, own: Path | None) -> str:
     if own is None:
         first = repositories(name)["stage_1"]
         return f"{first.id}@{first.commit}"
-    return "".join(digest(name, own / "stage_1" / part) for part in ("text_encoder", "tokenizer"))
-
-
-def form(name: str, own: Path | None) -> str | None:
-    """The form in which the text encoder's embeddings are used, once some have been made."""
-    return _read("forms.json").get(encoder(name, own))
-
-
-def remember_form(name: str, own: Path | None, chosen: str) -> None:
-    """From now on, this text encoder's embeddings are used in this form."""
-    _write("forms.json", {**_read("forms.json"), encoder(name, own): chosen})
+    folders = [own / "stage_1" / part for part in ("text_encoder", "tokenizer")]
+    return "".join(_of_files([path for path in folder.rglob("*") if path.is_file()], folder) for folder in folders)
 
 
 def check(name: str, own: Path) -> None:
@@ -185,8 +194,8 @@ def torn(folder: Path, parts: Sequence[str]) -> str | None:
             path = folder / name
             size = path.stat().st_size
             try:
-                length, header = _header(path)
-                ends = [tensor["data_offsets"][1] for tensor in header.values()]
+                length, tensors = header(path)
+                ends = [tensor["data_offsets"][1] for tensor in tensors.values()]
             except (ValueError, KeyError, TypeError, AttributeError):
                 return f"{name} is damaged: {size:,} bytes without a header"
             if size != (whole := 8 + length + max(ends, default=0)):
@@ -203,13 +212,21 @@ def parameters(folder: Path | None, parts: Sequence[str]) -> int:
         return 0
     names = [name for name in wanted(files(folder), parts) if name.endswith(".safetensors")]
     try:
-        headers = [_header(folder / name)[1] for name in names]
+        headers = [header(folder / name)[1] for name in names]
         return sum(math.prod(tensor["shape"]) for header in headers for tensor in header.values())
     except (ValueError, KeyError, TypeError, AttributeError):
         return 0
 
 
-def _header(path: Path) -> tuple[int, dict[str, Any]]:
+def shards(folder: Path, variant: str | None) -> list[Path]:
+    """The files with the weights of one part of a stage, in one variant."""
+    half = variant == "fp16"
+    return sorted(
+        path for path in folder.glob("*.safetensors") if (".fp16" in path.name) == half and "non_ema" not in path.name
+    )
+
+
+def header(path: Path) -> tuple[int, dict[str, Any]]:
     """A safetensors file's header: its length, and by name what each tensor is. Raises ValueError where it is none."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
