@@ -7,9 +7,9 @@ from .prompts import BARISTA, CAMPFIRE, DOG, LION, OLD_MAN
 
 
 def turning(lab, upright, flipped, k, show):
-    est = anagram(lab.guided(upright), lab.guided(flipped), *FLIP)
+    est = anagram(lab.guided(upright), lab.guided(flipped), FLIP)
     x = lab.once((upright, flipped, k), lambda: lab.sample(est, k))
-    return x if show == "upright" else FLIP.view(x)
+    return x if show == "upright" else FLIP(x)
 
 
 def enlarged(lab, upright, flipped, k, show, pixels):
@@ -18,11 +18,11 @@ def enlarged(lab, upright, flipped, k, show, pixels):
         return turning(lab, upright, flipped, k, show)
 
     def estimate(given):
-        return anagram(lab.enlarging(upright, given), lab.enlarging(flipped, FLIP.view(given)), *FLIP)
+        return anagram(lab.enlarging(upright, given), lab.enlarging(flipped, FLIP(given)), FLIP)
 
     small = turning(lab, upright, flipped, k, "upright")
     x = lab.once((upright, flipped, k, 256), lambda: lab.enlarge_by(small, estimate, k))
-    return x if show == "upright" else FLIP.view(x)
+    return x if show == "upright" else FLIP(x)
 
 
 def pair(name, upright, flipped):

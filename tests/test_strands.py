@@ -70,7 +70,7 @@ def cases(model, like=SMALL):
         edited(20),
         sampled(guided, 43, strided(20)),
         edited(1),
-        sampled(anagram(guided, cfg(near, none, 7), *FLIP), 42, strided()),
+        sampled(anagram(guided, cfg(near, none, 7), FLIP), 42, strided()),
         sampled(hybrid(guided, near, partial(low_pass, kernel=9), partial(high_pass, kernel=9)), 44, strided()),
     ]
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .strands import together
+from .views import View
 
 
 class Noise(NamedTuple):
@@ -62,20 +63,22 @@ def mean(*estimates: Estimate) -> Estimate:
     return estimate
 
 
-def viewed(estimate_: Estimate, view: Callable[[Tensor], Tensor], inverse: Callable[[Tensor], Tensor]) -> Estimate:
-    """The estimate as made through a view, such as upside down: look at view(x), then undo the view."""
+def viewed(estimate_: Estimate, view: View) -> Estimate:
+    """The estimate as made through a view, such as upside down: look at view(x), then undo the view.
+
+    The noise is undone in place and in sign; the variance, which has no sign, only in place.
+    """
 
     def estimate(x: Tensor, t: int) -> Noise:
-        return estimate_(view(x), t).map(inverse)
+        eps, frac = estimate_(view(x), t)
+        return Noise(view.inverse(eps), None if frac is None else view.back(frac))
 
     return estimate
 
 
-def anagram(
-    a: Estimate, b: Estimate, view: Callable[[Tensor], Tensor], inverse: Callable[[Tensor], Tensor]
-) -> Estimate:
+def anagram(a: Estimate, b: Estimate, view: View) -> Estimate:
     """A visual anagram (Geng et al. 2024): an image that is `a` as it stands, and `b` through the view."""
-    return mean(a, viewed(b, view, inverse))
+    return mean(a, viewed(b, view))
 
 
 def hybrid(a: Estimate, b: Estimate, low: Callable[[Tensor], Tensor], high: Callable[[Tensor], Tensor]) -> Estimate:
