@@ -459,6 +459,26 @@ def test_the_plan_counts_the_evaluations_that_the_drawing_takes(tiny_pocket, mon
     assert sum(counted) == sum(job.evaluations for job in jobs) == 6
 
 
+def test_what_the_evaluation_finds_fills_the_card(tiny_pocket, no_icons, monkeypatch):
+    plan = evaluate.plan
+    monkeypatch.setattr(evaluate, "plan", lambda lab: {part: jobs[:2] for part, jobs in plan(lab).items()})
+    for name, value in {"TRAINING": 20, "FRESH": 1, "WORKERS": 0, "DIVERSE": (data.HIGH_QUALITY,)}.items():
+        monkeypatch.setattr(evaluate, name, value)
+    monkeypatch.setattr(train_scorer, "load", lambda name: train_scorer.JUDGES[name].build())
+    monkeypatch.setattr(train_scorer, "digest", lambda name: name)
+    styled = [data.Drawing("", style, (f"{style} a cat".strip(),)) for style in scorer.STYLES]
+    lots = {lot: scorer_pictures.labelled(styled) for lot in ("icons", "scenes", "places", "pairs")}
+    monkeypatch.setattr(evaluate, "tests", lambda: lots)
+
+    found = evaluate.rounded(evaluate.evaluate())
+    text = card.section(found)
+    assert found["model"]["digest"][:12] in text
+    assert found["evaluations"] > 0
+    assert found["judges"]["digests"] == {"residual": "residual", "gradients": "gradients"}
+    assert found["nearest"]["pixels"]["references"].keys() >= {card.FRESH}
+    assert found["seams"][1]["pixels"] == 256
+
+
 # --- the card
 
 SHARE = [0.5, 0.25, 0.75]

@@ -191,6 +191,7 @@ def draw(lab: Lab, jobs: Iterable[Job], progress: Progress) -> Tensor:
     lab.model.on_answer = lambda count: progress.step(count=count)
     with torch.inference_mode():
         drawn = strands.run([job.work for job in jobs])
+    del lab.model.on_answer  # what follows is no part of the plan
     return torch.stack([strand.result for strand in drawn]).float().cpu().clamp(-1, 1)
 
 
