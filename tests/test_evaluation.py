@@ -15,6 +15,7 @@ from generators.pocket import (
     evaluate,
     icons,
     measures,
+    plan,
     scenes,
     scorer,
     scorer_pictures,
@@ -22,8 +23,9 @@ from generators.pocket import (
     train_scorer,
     training,
 )
-from generators.pocket.evaluate import Job, Judges
+from generators.pocket.evaluate import Judges
 from generators.pocket.judges import Gradients, Residual
+from generators.pocket.plan import Job
 from generators.pocket.scorer import Reading, parse
 
 
@@ -128,7 +130,7 @@ def test_every_prompt_of_the_ranking_is_known_to_the_judges():
 
 
 def test_prompts_that_no_training_picture_has(no_icons):
-    asked = {parse(prompt) for prompt in evaluate.placed(40)}
+    asked = {parse(prompt) for prompt in plan.placed(40)}
     assert len(asked) == 40
     drawn = {
         (reading.style, reading.place)
@@ -164,15 +166,21 @@ def plain_lessons(monkeypatch):
 
 
 def test_lessons_are_renewed_and_go_on_from_any_number(plain_lessons, monkeypatch):
-    whole = scorer_pictures.Lessons(2)
-    later = scorer_pictures.Lessons(2, first=2)
-    assert torch.equal(whole._kept.rgb[2:], later._kept.rgb[:-2])
+    styled = True
+    monkeypatch.setattr(scorer_pictures, "augmented", lambda images, rng: (images, torch.full((len(images),), styled)))
+    monkeypatch.setattr(scorer_pictures, "POOL", 12)
+    whole, later = (scorer_pictures.Lessons(Residual.prepare, sequence=2, first=first) for first in (0, 1))
+    again = scorer_pictures.AGAIN
+    assert torch.equal(whole._kept.shown[again : 2 * again], later._kept.shown[:again])  # drawing 1
     batch = whole.batch(32, torch.Generator().manual_seed(0))
-    assert batch.rgb.shape == (32, 3, 64, 64)
-    assert torch.equal(whole._kept.rgb[-2:], later._kept.rgb[-2:])  # 32 / USES were drawn first
-    monkeypatch.setattr(scorer_pictures, "POOL", 6)
+    assert batch.shown.shape == (32, 3, 64, 64)
+    assert (batch.style == 0).all()
+    assert torch.equal(whole._kept.shown[2 * again :], later._kept.shown[again : 2 * again])  # 32 / USES came first
+    oldest = whole._kept.shown[:again].clone()
+    styled = False
     whole.batch(32, torch.Generator())
-    assert len(whole._kept.rgb) == 6
+    assert not torch.equal(whole._kept.shown[:again], oldest)
+    assert (whole._kept.style[:again] == scorer_pictures.IGNORED).all()
 
 
 def test_augmentation_keeps_shape_and_range_and_follows_its_generator():
@@ -439,7 +447,7 @@ def test_a_hole_that_is_filled_with_what_was_there_has_a_ratio_of_one(tiny_pocke
 
 
 def test_spread():
-    assert evaluate.spread("abcdefghij", 5) == ["a", "c", "e", "g", "i"]
+    assert plan.spread("abcdefghij", 5) == ["a", "c", "e", "g", "i"]
 
 
 def test_the_plan_counts_the_evaluations_that_the_drawing_takes(tiny_pocket, monkeypatch):
@@ -447,7 +455,7 @@ def test_the_plan_counts_the_evaluations_that_the_drawing_takes(tiny_pocket, mon
     from generators.lab import Lab
 
     lab, counted = Lab(models.load("pocket")), []
-    jobs = [evaluate.sample(lab, "a cat", gamma, stride=500) for gamma in (1, 7)]
+    jobs = [plan.sample(lab, "a cat", gamma, stride=500) for gamma in (1, 7)]
 
     class Counted:
         def step(self, note="", count=1):
@@ -460,9 +468,9 @@ def test_the_plan_counts_the_evaluations_that_the_drawing_takes(tiny_pocket, mon
 
 
 def test_what_the_evaluation_finds_fills_the_card(tiny_pocket, no_icons, monkeypatch):
-    plan = evaluate.plan
-    monkeypatch.setattr(evaluate, "plan", lambda lab: {part: jobs[:2] for part, jobs in plan(lab).items()})
-    for name, value in {"TRAINING": 20, "FRESH": 1, "WORKERS": 0, "DIVERSE": (data.HIGH_QUALITY,)}.items():
+    monkeypatch.setattr(evaluate, "plan", lambda lab: {part: jobs[:2] for part, jobs in plan.plan(lab).items()})
+    monkeypatch.setattr(plan, "DIVERSE", (data.HIGH_QUALITY,))
+    for name, value in {"TRAINING": 20, "FRESH": 1, "WORKERS": 0}.items():
         monkeypatch.setattr(evaluate, name, value)
     monkeypatch.setattr(train_scorer, "load", lambda name: train_scorer.JUDGES[name].build())
     monkeypatch.setattr(train_scorer, "digest", lambda name: name)

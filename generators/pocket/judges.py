@@ -55,10 +55,10 @@ class Residual(Judge):
 
     @staticmethod
     def prepare(images: Tensor) -> Tensor:
-        return images.contiguous(memory_format=torch.channels_last)
+        return images
 
     def forward(self, images: Tensor) -> Seen:
-        x = self.blocks(self.stem(images)).mean((2, 3))
+        x = self.blocks(self.stem(images.contiguous(memory_format=torch.channels_last))).mean((2, 3))
         return self.heads(x.float())
 
 

@@ -14,12 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import data, icons, scenes
+from .pool import as_images
 from .scorer import PLACES, SCENES, STYLES, names, number, parse
 from .styles import GREY
 from .vectors import chance, pick, shadowed
 
-USES = 16  # of a drawing, on average, before another one takes its place
-START, POOL = 512, 8192  # drawings at hand at first, and at most
+USES = 8  # of a lesson, on average
+AGAIN = 4  # lessons that are made of a drawing
+START, POOL = 512, 8192  # lessons at hand at first, and at most
+IGNORED = -100  # cross_entropy's word for a label that does not count
 TESTING = 4  # the sequence of random numbers of all that the judges are tested on
 VARIANTS = 4  # of each scene in each of its styles, for testing
 
@@ -96,21 +99,49 @@ def _label(drawing: data.Drawing) -> tuple[int, int, int, int]:
     return found[0], found[-1], STYLES.index(drawing.style), PLACES.index(reading.place)
 
 
+class Lesson(NamedTuple):
+    """N augmented drawings as a judge is shown them, in half precision; the numbers of their names, (N, 2), of their
+    style and of their place, (N,). The style is IGNORED where the augmentation took it away."""
+
+    shown: Tensor
+    names: Tensor
+    style: Tensor
+    place: Tensor
+
+
 class Lessons:
-    """The drawings of one sequence of random numbers, from `first` on; the latest POOL of them are at hand."""
+    """Lessons from the drawings of one sequence of random numbers, from `first` on; the latest POOL are at hand.
 
-    def __init__(self, sequence: int, first: int = 0) -> None:
+    prepare: what a judge is shown of images. Each drawing makes AGAIN lessons, each augmented by itself, and a lesson
+    is learned several times: to draw, augment and prepare takes longer than to learn.
+    """
+
+    def __init__(self, prepare: Callable[[Tensor], Tensor], sequence: int, first: int = 0) -> None:
+        self._prepare, self._count = prepare, 0
         self._drawn = (lesson(np.random.default_rng([sequence, number])) for number in count(first))
-        self._kept = self._next(START)
+        some = self._next(START, torch.Generator().manual_seed(sequence))
+        self._kept = Lesson(*(part.new_empty(POOL, *part.shape[1:]) for part in some))
+        self._keep(some)
 
-    def _next(self, size: int) -> Pictures:
-        return labelled(list(islice(self._drawn, size)))
+    def _next(self, size: int, rng: torch.Generator) -> Lesson:
+        """At least so many lessons."""
+        drawings = list(islice(self._drawn, -(-size // AGAIN)))
+        drawn = Pictures(*(part.repeat_interleave(AGAIN, 0) for part in labelled(drawings)))
+        images, styled = augmented(as_images(drawn.rgb), rng)
+        style = torch.where(styled, drawn.style, IGNORED)
+        return Lesson(self._prepare(images).half(), drawn.names, style, drawn.place)
 
-    def batch(self, size: int, rng: torch.Generator) -> Pictures:
-        """So many pictures. A share of 1 / USES as many are drawn first, in place of the oldest."""
-        new = self._next(-(-size // USES))
-        self._kept = Pictures(*(torch.cat(parts)[-POOL:] for parts in zip(self._kept, new, strict=True)))
-        return self._kept.at(torch.randint(len(self._kept.rgb), (size,), generator=rng))
+    def _keep(self, some: Lesson) -> None:
+        places = torch.arange(self._count, self._count + len(some.names)) % POOL
+        for kept, part in zip(self._kept, some, strict=True):
+            kept[places] = part
+        self._count += len(places)
+
+    def batch(self, size: int, rng: torch.Generator) -> Lesson:
+        """So many lessons. A share of 1 / USES as many are drawn first, in place of the oldest."""
+        self._keep(self._next(-(-size // USES), rng))
+        index = torch.randint(min(self._count, POOL), (size,), generator=rng)
+        return Lesson(*(part[index] for part in self._kept))
 
 
 def tests() -> dict[str, Pictures]:

@@ -21,7 +21,7 @@ from . import training
 from .judges import Gradients, Residual
 from .pool import as_images
 from .scorer import PLACES, STYLES, Judge, names, recall, retrieval
-from .scorer_pictures import USES, Lessons, Pictures, augmented, tests
+from .scorer_pictures import AGAIN, IGNORED, USES, Lesson, Lessons, Pictures, tests
 
 SMOOTHING, EMA = 0.1, 0.998
 
@@ -38,24 +38,20 @@ class Recipe(NamedTuple):
 
 
 JUDGES = {  # the first one judges, the second checks it
-    "residual": Recipe(Residual, sequence=2, seed=42, updates=6000, batch=32, rate=1.5e-3),
-    "gradients": Recipe(Gradients, sequence=3, seed=43, updates=4000, batch=32, rate=1e-3),
+    "residual": Recipe(Residual, sequence=2, seed=42, updates=7000, batch=32, rate=2e-3),
+    "gradients": Recipe(Gradients, sequence=3, seed=43, updates=9000, batch=64, rate=1e-3),
 }
 
 
-def loss(
-    network: Callable[[Tensor], Any], prepare: Callable[[Tensor], Tensor], batch: Pictures, rng: torch.Generator
-) -> Tensor:
-    """Cross entropy of the names, of the style and of the place, on augmented pictures."""
-    images, styled = augmented(as_images(batch.rgb), rng)
-    _, name, style, place = (part.float().cpu() for part in network(prepare(images).to(training.DEVICE)))
-    names_shown = F.one_hot(batch.names, name.shape[1]).float().mean(1)
-    style_shown = torch.where(styled, batch.style, -100)  # cross_entropy's word for "does not count"
-    named, styled_as, placed = (
-        F.cross_entropy(logits, truth, label_smoothing=SMOOTHING)
-        for logits, truth in ((name, names_shown), (style, style_shown), (place, batch.place))
+def loss(network: Callable[[Tensor], Any], batch: Lesson) -> Tensor:
+    """Cross entropy of the names, of the style and of the place."""
+    _, name, style, place = (part.float().cpu() for part in network(batch.shown.float().to(training.DEVICE)))
+    shown = F.one_hot(batch.names, name.shape[1]).float().mean(1)
+    named, styled, placed = (
+        F.cross_entropy(logits, truth, ignore_index=IGNORED, label_smoothing=SMOOTHING)
+        for logits, truth in ((name, shown), (style, batch.style), (place, batch.place))
     )
-    return named + 0.3 * (styled_as + placed)
+    return named + 0.3 * (styled + placed)
 
 
 def train(name: str) -> Judge:
@@ -70,10 +66,11 @@ def train(name: str) -> Judge:
         # A run goes on from a checkpoint of the same recipe alone.
         run = f"judge_{name}_{hashlib.sha256(_config(name).encode()).hexdigest()[:8]}"
         state = training.load(run)
-        lessons = Lessons(recipe.sequence, (state["update"] if state else 0) * recipe.batch // USES)
+        learned = recipe.batch * state["update"] if state else 0
+        lessons = Lessons(judge.prepare, recipe.sequence, learned // USES // AGAIN)
 
         def loss_of(network: Callable[[Tensor], Any], rng: torch.Generator) -> Tensor:
-            return loss(network, judge.prepare, lessons.batch(recipe.batch, rng), rng)
+            return loss(network, lessons.batch(recipe.batch, rng))
 
         optimizers = [training.adamw(judge.parameters(), recipe.rate)]
         training.fit(run, judge, loss_of, optimizers, recipe.updates, EMA)
