@@ -190,7 +190,7 @@ def test_augmentation_keeps_shape_and_range_and_follows_its_generator():
     assert first.abs().max() <= 1
     assert torch.equal(first, again)
     assert not torch.equal(first, images)
-    assert 0 < (~styled).sum() < 20  # some are grey and tell no style
+    assert 0 < styled.sum() < 40  # some are recoloured and tell no style
 
 
 @pytest.fixture

@@ -39,8 +39,8 @@ def section(found: dict[str, Any]) -> str:
         "### In short",
         summary(found),
         "### The judges",
-        f"Two networks of two builds (`judges.py`) rank {found['judges']['names']} names for a picture: one of "
-        "residual convolutions, whose numbers count, and a perceptron over histograms of gradients, which checks it. "
+        f"Two networks of two builds (`judges.py`) rank {found['judges']['names']} names for a picture: a perceptron "
+        "over histograms of gradients and colours, whose numbers count, and residual convolutions, which check it. "
         "Both have learned from drawings alone, each from its own. On drawings that they have not seen (icons of a "
         "hand that neither they nor pocket were trained on; scenes, things in places and pairs of new random "
         "numbers), the first one's numbers, then the second one's:",

@@ -171,8 +171,8 @@ def tests() -> dict[str, Pictures]:
 
 
 def augmented(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Images (N, 3, 64, 64) turned, shifted, scaled, mirrored, recoloured, blurred, with a hole and with noise; and
-    whether each is still of its style, (N,): a sixth are made grey, so that shapes must be learned.
+    """Images (N, 3, 64, 64) turned, shifted, scaled, mirrored, blurred, recoloured, with a hole and with noise; and
+    whether each is still of its style, (N,): half are recoloured, a third of these in grey, so that shapes are learned.
 
     A fifth are blurred as much as what a hybrid image shows from afar: a box of 7 pixels, whose sigma is 2.
     """
@@ -194,11 +194,12 @@ def augmented(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tenso
     x = torch.lerp(x, near, uniform(-1, 1, 1, 1, 1).clamp(0, 1))
     x = torch.where(uniform(0, 1, 1, 1, 1) < 0.2, far, x)
 
-    grey = uniform(0, 1) < 1 / 6
+    recoloured, grey = uniform(0, 1, 1, 1, 1) < 0.5, uniform(0, 1, 1, 1, 1) < 1 / 3
     tone = torch.einsum("c,nchw->nhw", torch.from_numpy(GREY), x)[:, None].expand_as(x)
-    x = torch.where(grey[:, None, None, None], tone, x)
     matrix = torch.eye(3) + 0.06 * torch.randn(n, 3, 3, generator=generator)
-    x = torch.einsum("ncd,ndhw->nchw", matrix, x) * uniform(0.75, 1.15, 1, 1, 1) + uniform(-0.12, 0.12, 1, 1, 1)
+    other = torch.einsum("ncd,ndhw->nchw", matrix, torch.where(grey, tone, x))
+    other = other * uniform(0.75, 1.15, 1, 1, 1) + uniform(-0.12, 0.12, 1, 1, 1)
+    x = torch.where(recoloured, other, x)
 
     side, at = uniform(8, 22, 1, 1), uniform(0, 64, 2, 1)
     pixel = torch.arange(64).expand(n, 2, 64)
@@ -206,4 +207,4 @@ def augmented(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tenso
     hole = inside[:, 0, :, None] & inside[:, 1, None, :] & (uniform(0, 1, 1, 1) < 0.3)
     x = torch.where(hole[:, None], uniform(-1, 1, 3, 1, 1), x)
     noise = torch.randn(x.shape, generator=generator)
-    return (x + uniform(0, 0.12, 1, 1, 1) * noise).clamp(-1, 1), ~grey
+    return (x + uniform(0, 0.12, 1, 1, 1) * noise).clamp(-1, 1), ~recoloured.view(n)
