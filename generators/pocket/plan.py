@@ -16,7 +16,7 @@ from ..lab import Lab
 from . import data, scorer
 from .styles import LITHOGRAPH, SKETCH
 
-NAMES, STYLED, PLACED, PAIRED, SWEPT = 72, 15, 40, 16, 16  # how many names each part takes, evenly spread
+NAMES, STYLED, PLACED, PAIRED, SWEPT = 64, 15, 32, 12, 12  # how many names each part takes, evenly spread
 STRIDE = 30
 SWEEP_GAMMAS, SWEEP_THRESHOLDS, SWEEP_STRIDE = (1, 3, 5, 7, 10), (1.0, 1.5), 90
 STRIDES = (200, 90)  # beside the report's
