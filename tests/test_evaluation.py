@@ -602,6 +602,13 @@ def test_the_sheet_has_a_hundred_prompts_none_twice():
     assert len(prompts) == len(set(prompts)) == 100
 
 
+def test_only_the_free_prompts_of_the_sheet_name_what_pocket_has_not_learned():
+    for heading, prompts in sheet.GROUPS.items():
+        known = [set(parse(prompt).phrases) <= scorer.numbers().keys() for prompt in prompts]
+        assert any(known) != (heading == "Free prompts")
+        assert all(known) or heading == "Free prompts"
+
+
 def test_the_sheet_lays_its_groups_out_in_rows():
     from PIL import Image
 

@@ -62,7 +62,7 @@ PROMPTS = (  # each reading of an anagram or a hybrid is ranked among twenty: it
 )  # fmt: skip
 AMONG = 20
 TRAINING = 16_384  # training drawings among which copies are looked for
-FRESH = 4  # new drawings of each name that is looked for among them
+FRESH, COMPARED = 4, 5  # new drawings of each name that is looked for among them; their sequence of random numbers
 SEAMED, PATCH = 30, 8  # samples whose patch borders are measured; pixels from border to border
 
 
@@ -256,7 +256,7 @@ def evaluate() -> dict[str, Any]:
     training = as_images(torch.stack([picture.rgb for picture in pictures]))
     fresh = labelled(
         [
-            shown(scorer.names()[scorer.number(job.said["prompt"])], "", np.random.default_rng([5, row, k]))
+            shown(scorer.names()[scorer.number(job.said["prompt"])], "", np.random.default_rng([COMPARED, row, k]))
             for row, job in enumerate(jobs["names"])
             for k in range(FRESH)
         ]
