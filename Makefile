@@ -6,7 +6,7 @@ DRAW = --model $(MODEL) $(if $(WORKERS),--workers $(WORKERS)) $(if $(EXECUTOR),-
 REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: report section verify publish site serve status doctor clean setup test check bench evaluate pocket screenshot lock
+.PHONY: report section verify publish site serve status doctor clean setup test check bench evaluate pocket pocket-bundle screenshot lock
 
 report: .venv/ready
 	$(REPORT) all $(DRAW)
@@ -80,14 +80,15 @@ evaluate: .venv/ready
 screenshot: .venv/ready
 	.venv/bin/python -m report.screenshot
 
-# Trains the shipped model again: hours on a CPU. Needs npm for the icons.
+# Trains pocket's next weights: many hours on a CPU, over as many runs as it takes; each goes on where the last one ended.
 pocket: .venv/ready
 	.venv/bin/python -m generators.pocket.train_stage_1
-	.venv/bin/python -m generators.pocket.train_refiner
 	.venv/bin/python -m generators.pocket.train_stages stage_2
 	.venv/bin/python -m generators.pocket.train_stages stage_3
-	.venv/bin/python -m generators.pocket.evaluate_stages
-	$(MAKE) evaluate
+
+# What another machine needs to go on with that training: `python -m generators.pocket.bundle train .cache/pocket-bundle`.
+pocket-bundle: .venv/ready
+	.venv/bin/python -m generators.pocket.bundle pack .cache/pocket-bundle
 
 # Resolves the newest versions that pyproject.toml allows, without installing them, and pins them.
 lock: .venv/ready

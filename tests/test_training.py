@@ -1,91 +1,198 @@
 """What pocket's training scripts share, and how training pictures become batches. No icons are needed."""
 
-import itertools
+import json
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from generators.models import super_resolution
+from generators.models import patches, super_resolution
 from generators.models.base import schedule_of
 from generators.models.pocket import scheduler
-from generators.pocket import icons, train_stages, training
+from generators.pocket import train_stage_1, train_stages, training, vectors
 
 
 @pytest.fixture
 def fit(tmp_path, monkeypatch):
     """`training.fit` of a network to nothing but zeros, without a compiler, its checkpoints in a folder of the test."""
-    monkeypatch.setattr(training, "CACHE", tmp_path)
+    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path)
     monkeypatch.setattr(training.shutil, "which", lambda program: None)
-    ticks = itertools.count()  # the clock: a second each time that one looks
-    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(ticks)))
-    updates = []
+    monkeypatch.setattr(training, "WATCH", 5)
+    batches = []
 
-    def loss_of(network, generator):
-        updates.append(torch.randn((4, 3), generator=generator))
-        return network(updates[-1]).float().square().mean()
+    def run(updates, stop_at=None):
+        def loss_of(network, generator):
+            if len(batches) == stop_at:
+                raise KeyboardInterrupt
+            batches.append(torch.randn((4, 3), generator=generator))
+            return network(batches[-1]).float().square().mean()
 
-    def run(minutes):
         torch.manual_seed(0)
-        network, before = nn.Linear(3, 2), len(updates)
-        training.fit("tiny", network, loss_of, [training.adamw(network.parameters(), 1e-2)], minutes, ema=0.9)
-        return network.state_dict(), len(updates) - before
+        network = nn.Linear(3, 2)
+        optimizers = [training.adamw(network.parameters(), 1e-2)]
+        watch = lambda network: {"size": network.weight.abs().sum().item()}  # noqa: E731
+        training.fit("tiny", network, loss_of, optimizers, updates, ema=0.9, watch=watch)
+        return network.state_dict()
 
+    run.batches = batches
     return run
 
 
+def checkpoint(folder, name="tiny.pt"):
+    return torch.load(folder / name, weights_only=True)
+
+
 def test_training_goes_on_from_its_checkpoint(fit, tmp_path):
-    _, begun = fit(0.2)
-    state = torch.load(tmp_path / "tiny.pt", weights_only=True)
-    assert state["update"] == begun > 0
-    average, more = fit(0.2)  # the minutes are spent
-    assert more == 0
+    fit(6)
+    state = checkpoint(tmp_path)
+    assert state["update"] == len(fit.batches) == 6
+    average = fit(6)  # the updates are made
+    assert len(fit.batches) == 6
     assert all(torch.equal(average[key], state["average"][key]) for key in average)
-    _, more = fit(0.4)
-    assert torch.load(tmp_path / "tiny.pt", weights_only=True)["update"] == begun + more > begun
-    assert not (tmp_path / "tiny.part").exists()
+    fit(9)
+    assert checkpoint(tmp_path)["update"] == len(fit.batches) == 9
+    assert checkpoint(tmp_path)["core_seconds"] > state["core_seconds"]
+    assert not torch.equal(fit.batches[6], fit.batches[0])  # other batches than in the first run
+
+
+def test_training_that_is_interrupted_keeps_what_it_has(fit, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(9, stop_at=4)
+    assert checkpoint(tmp_path)["update"] == 4
+    fit(9)
+    assert len(fit.batches) == 9
+
+
+def test_the_checkpoint_before_stands_in_for_one_that_is_damaged(fit, tmp_path, capsys):
+    fit(6)
+    fit(9)
+    assert checkpoint(tmp_path, "tiny.previous.pt")["update"] == 6
+    whole = (tmp_path / "tiny.pt").read_bytes()
+    (tmp_path / "tiny.pt").write_bytes(whole[: len(whole) // 2])
+    assert training.load("tiny")["update"] == 6
+    assert "cannot be read" in capsys.readouterr().out
+    fit(7)
+    assert checkpoint(tmp_path)["update"] == 7
+    assert training.load("another") is None
 
 
 def test_the_averaged_weights_are_what_is_left_in_the_network(fit, tmp_path):
-    average, _ = fit(0.2)
-    state = torch.load(tmp_path / "tiny.pt", weights_only=True)
+    average, state = fit(6), checkpoint(tmp_path)
     assert all(torch.equal(average[key], state["average"][key]) for key in average)
     assert any(not torch.equal(average[key], state["network"][key]) for key in average)
 
 
+def test_the_held_out_error_is_written_down_and_looking_changes_nothing(fit, tmp_path, monkeypatch):
+    fit(6)
+    watched = checkpoint(tmp_path)["network"]
+    (line,) = map(json.loads, (tmp_path / "tiny.jsonl").read_text().splitlines())
+    assert line["update"] == 5
+    assert line["size"] > 0
+    for path in tmp_path.iterdir():
+        path.unlink()
+    fit.batches.clear()
+    monkeypatch.setattr(training, "WATCH", 100)
+    fit(6)
+    assert all(torch.equal(value, watched[key]) for key, value in checkpoint(tmp_path)["network"].items())
+
+
 def test_the_learning_rate_rises_stays_and_falls():
     rate = training.learning_rate
-    assert rate(0.0, 0) == pytest.approx(1 / training.WARMUP)
-    assert rate(0.1, training.WARMUP) == rate(0.6, 10**6) == 1
-    assert 1 > rate(0.7, 10**6) > rate(0.9, 10**6) > rate(1.0, 10**6) > 0
+    assert rate(0, 10**6) == rate(500, 10**6, since=500) == pytest.approx(1 / training.WARMUP)
+    assert rate(training.WARMUP, 10**6) == rate(700_000, 10**6) == 1
+    assert 1 > rate(800_000, 10**6) > rate(900_000, 10**6) > rate(10**6, 10**6) > 0
 
 
-def test_crops_lie_on_the_grid_of_the_smaller_image():
-    y, x = np.mgrid[0:256, 0:256]
-    rgb = np.stack([y, x, 0 * x], -1)[None].astype(np.uint8)
-    rng = torch.Generator().manual_seed(0)
-    found = ((train_stages.crops(rgb, torch.zeros(20, dtype=torch.int64), rng) + 1) * 127.5).round().int()
-    assert found.shape == (20, 3, train_stages.SIDE, train_stages.SIDE)
-    corners = found[:, :2, 0, 0]
-    assert (corners % super_resolution.SCALE == 0).all()
-    assert len(corners.unique(dim=0)) > 10
-    assert torch.equal(found[:, 0, 5, 9], corners[:, 0] + 5)
-    assert torch.equal(found[:, 1, 5, 9], corners[:, 1] + 9)
+def test_each_caption_is_encoded_once(monkeypatch):
+    asked = []
+
+    def encode(prompts):
+        asked.extend(prompts)
+        return torch.full((1, 17, 384), float(len(prompts[0]))), torch.ones(1, 17)
+
+    monkeypatch.setattr(training.minilm, "encode", encode)
+    training._encoded.cache_clear()
+    found = training.encoded(["a dog", "a cat", "a dog", ""])
+    training._encoded.cache_clear()
+    assert asked == ["a dog", "a cat", ""]
+    assert found[:, 0, 0].tolist() == [5, 5, 5, 0]
 
 
-def test_what_is_spoilt_stays_near():
+def test_captions_are_dropped_as_often_as_guidance_needs():
+    found = train_stage_1.dropped(["a dog"] * 4000, torch.Generator().manual_seed(0))
+    assert set(found) == {"a dog", ""}
+    assert found.count("") / 4000 == pytest.approx(train_stage_1.CAPTION_DROPOUT, abs=0.02)
+
+
+def test_the_lower_noise_levels_come_threefold_as_often_at_their_top_as_at_their_bottom():
+    t = train_stage_1.fine_timesteps(60_000, torch.Generator().manual_seed(0))
+    assert t.min() >= 0
+    assert t.max() < patches.COARSE
+    low, high = (t < 85).sum().item(), (t >= patches.COARSE - 85).sum().item()
+    assert high / low == pytest.approx(0.29 / 0.11, rel=0.05)  # the density rises from 1 to 3
+
+
+def test_every_matrix_between_hidden_states_is_muons_and_all_else_adamws():
+    network = patches.denoiser(layers=1, heads=1)
+    muon, adamw = train_stage_1.optimizers(network)
+    named = {id(p): name for name, p in network.named_parameters()}
+    muons = {named[id(p)] for group in muon.param_groups for p in group["params"]}
+    others = {named[id(p)] for group in adamw.param_groups for p in group["params"]}
+    assert muons | others == set(named.values())
+    assert not muons & others
+    assert "x_embedder.weight" in others
+    assert "proj_out.weight" in others
+    assert "single_transformer_blocks.0.attn.to_q.weight" in muons
+
+
+def test_the_held_out_errors_are_those_of_the_network(monkeypatch):
+    x0, abar = torch.zeros(3, 3, 64, 64), scheduler().alphas_cumprod
+    monkeypatch.setattr(train_stage_1, "clean", lambda network, x, t, tokens, abar_t: torch.full_like(x, 0.5))
+    found = train_stage_1.errors(nn.Identity(), x0, torch.zeros(3, 17, 384), abar)
+    assert found == {str(level): pytest.approx(0.25) for level in train_stage_1.LEVELS}
+
+
+def test_crops_are_the_same_squares_of_both_images():
+    y, x = torch.meshgrid(torch.arange(256.0), torch.arange(256.0), indexing="ij")
+    x0 = torch.stack([y, x, 0 * x]).expand(20, -1, -1, -1)
+    low = x0[..., ::4, ::4]
+    large, small = train_stages.crops(x0, low, torch.Generator().manual_seed(0))
+    assert large.shape == (20, 3, train_stages.SIDE, train_stages.SIDE)
+    assert torch.equal(large[..., ::4, ::4], small)
+    assert (large[:, :2, 0, 0] % super_resolution.SCALE == 0).all()
+    assert len(large[:, :2, 0, 0].unique(dim=0)) > 10
+
+
+def test_what_is_blurred_stays_near():
     low = torch.rand(64, 3, 24, 24, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    found = train_stages.spoilt(low, torch.Generator().manual_seed(1))
+    found = train_stages.blurred(low, torch.Generator().manual_seed(1))
     assert found.shape == low.shape
     errors = (found - low).flatten(1).abs().amax(1)
     assert (errors == 0).any()  # some stay as they are
     assert (errors > 0).any()
 
 
+def test_stage_1_draws_most_of_what_stage_2_learns_from(monkeypatch):
+    low = torch.zeros(400, 3, 8, 8)
+    monkeypatch.setattr(train_stages, "clean", lambda network, x, t, tokens, abar_t: torch.full_like(x, 3.0))
+    found = train_stages.redrawn(
+        nn.Identity(), schedule_of(scheduler()), low, torch.zeros(400, 17, 384), torch.Generator().manual_seed(0)
+    )
+    assert set(found.unique().tolist()) == {0, 1}  # as it was, or drawn again and clamped
+    assert found[:, 0, 0, 0].mean().item() == pytest.approx(train_stages.REDRAWN, abs=0.08)
+
+
+def test_stage_2_is_not_trained_before_stage_1(monkeypatch, tmp_path):
+    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path)
+    with pytest.raises(SystemExit, match="train_stage_1 first"):
+        train_stages.stage_1()
+
+
 def test_the_loss_of_a_stage_falls_on_one_batch():
     schedule, x0 = schedule_of(scheduler()), torch.zeros(2, 3, 32, 32)
     x0[..., 13:] = 0.8
+    low = torch.nn.functional.avg_pool2d(x0, 4)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = super_resolution.network((8, 16), text=False)
@@ -93,7 +200,7 @@ def test_the_loss_of_a_stage_falls_on_one_batch():
     losses = []
     for _ in range(15):
         rng = torch.Generator().manual_seed(0)
-        loss = train_stages.diffusion_loss(network, schedule, x0, None, rng)
+        loss = train_stages.diffusion_loss(network, schedule, x0, low, None, rng)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -111,10 +218,10 @@ def test_a_drawing_at_which_the_renderer_panics_is_rendered_larger(monkeypatch):
             raise PanicException
         return np.tile(np.arange(size) / size, (size, 1))[..., None].repeat(3, 2)
 
-    monkeypatch.setattr(icons, "_resvg", fussy)
-    found = icons.rasterise("<rect/>", 64)
+    monkeypatch.setattr(vectors, "_resvg", fussy)
+    found = vectors.rasterise("<rect/>", 64)
     assert found.shape == (64, 64, 3)
     assert np.allclose(found[0, :, 0], (np.arange(64) * 3 + 1) / 192)
-    monkeypatch.setattr(icons, "_resvg", lambda body, size: fussy(body, 64))
+    monkeypatch.setattr(vectors, "_resvg", lambda body, size: fussy(body, 64))
     with pytest.raises(PanicException):
-        icons.rasterise("<rect/>", 64)
+        vectors.rasterise("<rect/>", 64)

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import FluxTransformer2DModel
+from diffusers import FluxTransformer2DModel as Denoiser
 from torch import Tensor
 
 from . import minilm
@@ -28,12 +29,12 @@ GRID = SIZE // PATCH
 COARSE = 850  # the first t at which the network sees the halved picture
 
 
-def denoiser(layers: int = 8, heads: int = 5) -> FluxTransformer2DModel:
+def denoiser(layers: int = 8, heads: int = 5) -> Denoiser:
     """Stage 1, untrained: single-stream blocks over 64 or 16 windows and 16 word pieces; 5 heads x 64 channels, 13 M.
 
     The sentence vector modulates every block, together with t (adaptive normalisation); word pieces are attended to.
     """
-    return FluxTransformer2DModel(
+    return Denoiser(
         in_channels=3 * WINDOW**2 + GRID**2,
         out_channels=3 * WINDOW**2,
         num_layers=0,
@@ -44,6 +45,11 @@ def denoiser(layers: int = 8, heads: int = 5) -> FluxTransformer2DModel:
         pooled_projection_dim=minilm.WIDTH,
         axes_dims_rope=(16, 24, 24),
     )
+
+
+def load(folder: Path) -> Denoiser:
+    """The network that diffusers has saved in that folder, in float32."""
+    return Denoiser.from_pretrained(folder, torch_dtype=torch.float32)
 
 
 def windows(x: Tensor) -> Tensor:

@@ -119,7 +119,8 @@ def scene(rng: np.random.Generator) -> Drawing:
     style = pick(rng, *SCENES[which][1])
     zoom = 1 + 0.2 * rng.random() ** 2
     room = (zoom - 1) * UNITS / 2
-    body = moved(body, *rng.uniform(-room, room, 2), scale=zoom, mirror=chance(rng, 0.5))
+    dx, dy = rng.uniform(-room, room, 2)
+    body = moved(body, dx, dy, zoom, mirror=chance(rng, 0.5))
     return Drawing(body, style, captions(noun, style))
 
 

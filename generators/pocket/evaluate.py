@@ -49,7 +49,6 @@ from .pool import WORKERS, Endless, Picture, as_images, small
 from .progress import Progress
 from .scorer import Judge, parse
 from .scorer_pictures import labelled, shown, tests
-from .training import WEIGHTS
 
 HERE = Path(__file__).parent
 PROMPTS = (  # each reading of an anagram or a hybrid is ranked among twenty: its own pair's, then these
@@ -267,7 +266,7 @@ def evaluate() -> dict[str, Any]:
         "model": {
             "name": lab.model.name,
             "digest": lab.model.digest,
-            "megabytes": sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) / 1e6,
+            "megabytes": sum(path.stat().st_size for path in models.SHIPPED.rglob("*") if path.is_file()) / 1e6,
         },
         "judges": {
             "names": len(scorer.names()),

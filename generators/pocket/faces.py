@@ -28,6 +28,7 @@ from .vectors import (
 SKIN = ("#f0c8a0", "#e8b58a", "#d69c6e", "#b97a4e", "#8d5a38", "#f5d4b8")
 HAIR = ("#2c1d14", "#4a2f1d", "#6e4526", "#a0662e", "#d0a050", "#1a1718", "#8a3b20")
 WHITE = ("#f2f0ea", "#d9d5cb", "#c4beb2", "#ece2c8")
+EMBERS = ("#f2902e", "#ffb347", "#e8a860", "#ffd27a")  # white hair in the light of a fire
 FUR = ("#8a5a34", "#b5793f", "#d8a868", "#5a3a26", "#e8d2b0", "#c98f50", "#3c2c24", "#f1ebe0")
 
 
@@ -50,7 +51,8 @@ def portrait(
     """
     h = w * rng.uniform(1.18, 1.42)  # the head's height
     skin = near(rng, pick(rng, *SKIN), 0.05)
-    hair = near(rng, pick(rng, *(WHITE if old else HAIR)), 0.05)
+    shades = (EMBERS if lit and chance(rng, 0.5) else WHITE) if old else HAIR
+    hair = near(rng, pick(rng, *shades), 0.05)
     beard = chance(rng, 0.35) if beard is None else beard
     coat = coat or hsv(rng.random(), rng.uniform(0.1, 0.6), rng.uniform(0.15, 0.7))
     chin, top = y + h / 2, y - h / 2

@@ -119,8 +119,8 @@ def campfire(rng: np.random.Generator) -> Scene:
     top, bottom = pick(
         rng, ("#10163a", "#3a2a4a"), ("#0a182c", "#2c3a48"), ("#0c0a10", "#2a1c18"), ("#1c1430", "#4a2c3a")
     )
-    ground, x = rng.uniform(168, 214), 128 + rng.uniform(-14, 14)
-    w, h = rng.uniform(44, 104), rng.uniform(56, 170)
+    ground, x = rng.uniform(138, 214), 128 + rng.uniform(-14, 14)
+    w, h = rng.uniform(44, 108), rng.uniform(56, 170)
     body = sky(near(rng, top, 0.04), near(rng, bottom, 0.05))
     for star in rng.uniform(0, 1, (int(rng.integers(0, 16)), 2)):
         body += ellipse(star[0] * 256, star[1] * ground * 0.7, 1.3, 1.3, "#fff8e0", 0.8)
@@ -245,7 +245,7 @@ def skulls(rng: np.random.Generator) -> Scene:
 
 def old_man(rng: np.random.Generator) -> Scene:
     """A bearded old man in the dark, more often than not lit by a fire from below."""
-    w = rng.uniform(72, 118)
+    w = rng.uniform(72, 122)
     body = dim(rng)
     lit = chance(rng, 0.6)
     if lit and chance(rng, 0.5):
@@ -255,7 +255,7 @@ def old_man(rng: np.random.Generator) -> Scene:
     face = portrait(
         rng,
         128 + rng.uniform(-12, 12),
-        100 + rng.uniform(-14, 14),
+        104 + rng.uniform(-20, 20),
         w,
         old=True,
         beard=chance(rng, 0.85),
@@ -288,9 +288,9 @@ def cup(rng: np.random.Generator, x: float, y: float, w: float) -> str:
     return out
 
 
-def barista(rng: np.random.Generator) -> Scene:
-    """A bearded man, some with a cap or glasses, with an apron and a cup where there is room for them."""
-    wood = pick(
+def indoors(rng: np.random.Generator) -> str:
+    """The wall of a café, with shelves by chance."""
+    top, bottom = pick(
         rng,
         ("#785238", "#b0805c"),
         ("#465c5a", "#80968e"),
@@ -298,13 +298,19 @@ def barista(rng: np.random.Generator) -> Scene:
         ("#8a8478", "#c8bea8"),
         ("#3a3430", "#6a5a4c"),
     )
-    body = sky(near(rng, wood[0]), near(rng, wood[1]))
+    body = sky(near(rng, top), near(rng, bottom))
     for y in (36, 92):
-        if chance(rng, 0.4):  # shelves
-            body += rect(-10, y, 276, 6, shade(wood[0], 0.6))
-            for x in np.arange(4, 256, 26):
+        if chance(rng, 0.4):
+            body += rect(-10, y, 276, 6, shade(top, 0.6))
+            for x in range(4, 256, 26):
                 body += rect(x, y - rng.uniform(14, 26), rng.uniform(10, 18), 26, hsv(rng.random(), 0.4, 0.7), 0.7)
-    w, y = rng.uniform(84, 132), 112 + rng.uniform(-16, 16)
+    return body
+
+
+def barista(rng: np.random.Generator) -> Scene:
+    """A bearded man, some with a cap or glasses, with an apron and a cup where there is room for them."""
+    body = indoors(rng)
+    w, y = rng.uniform(84, 132), 118 + rng.uniform(-20, 20)
     body += portrait(
         rng,
         128 + rng.uniform(-14, 14),
@@ -320,15 +326,15 @@ def barista(rng: np.random.Generator) -> Scene:
             rng, pick(rng, rng.uniform(34, 70), rng.uniform(186, 222)), rng.uniform(176, 206), rng.uniform(34, 60)
         )
     if chance(rng, 0.3):
-        body += rect(-10, 236, 276, 30, shade(wood[0], 0.5))
+        body += rect(-10, 236, 276, 30, near(rng, "#3a2a20"))
     return body, "a hipster barista"
 
 
 def dogs(rng: np.random.Generator) -> Scene:
-    backdrop = pick(rng, studio, studio, daylight)(rng)
+    backdrop = pick(rng, studio, studio, daylight, indoors)(rng)
     if chance(rng, 0.3):
         backdrop += hills(rng, 170, near(rng, pick(rng, "#6fae4a", "#8aa860", "#c8b88a")), 8)
-    return backdrop + dog(rng, 128 + rng.uniform(-12, 12), 116 + rng.uniform(-14, 14), rng.uniform(96, 150)), "a dog"
+    return backdrop + dog(rng, 128 + rng.uniform(-12, 12), 120 + rng.uniform(-20, 20), rng.uniform(96, 150)), "a dog"
 
 
 def hatted_man(rng: np.random.Generator) -> Scene:

@@ -146,7 +146,7 @@ class Lessons:
 
 def tests() -> dict[str, Pictures]:
     """Drawings that no judge has learned from, in lots: "icons" by the held-out hand in all styles; and of the hands
-    that are known, with other random numbers, "scenes", things in "places", and "pairs". Needs the icon packages."""
+    that are known, with other random numbers, "scenes", things in "places", and "pairs"."""
     nouns = list(data.NOUNS)
     lots: dict[str, list[Callable[[np.random.Generator], data.Drawing]]] = {
         "icons": [

@@ -57,7 +57,7 @@ def loss(network: Callable[[Tensor], Any], batch: Lesson) -> Tensor:
 def train(name: str) -> Judge:
     """Train a judge and keep it in `training.CHECKPOINTS`; goes on where an earlier run was killed.
 
-    Needs the icon packages. A few minutes of one core.
+    Six minutes of a core that has nothing else to do.
     """
     recipe = JUDGES[name]
     with torch.random.fork_rng(devices=[]):

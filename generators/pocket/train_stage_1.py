@@ -20,11 +20,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..models.patches import COARSE, answer, clean, denoiser, halved
+from ..models.patches import COARSE, Denoiser, answer, clean, denoiser, halved
 from ..models.pocket import scheduler
 from .pool import Pool, small, watched
-from .training import DEVICE, SEED, WEIGHTS, adamw, encoded, fit, load
+from .training import DEVICE, SEED, TRAINED, adamw, encoded, fit, load
 
+UPDATES = 60_000
 RATE, MUON_RATE, EMA = 1e-3, 1.5e-3, 0.9995
 FINE_BATCH, COARSE_BATCH = 32, 64  # pictures in an update of the lower and of the higher noise levels
 COARSE_SHARE = 0.4  # of the updates
@@ -81,38 +82,55 @@ def errors(network: nn.Module, x0: Tensor, tokens: Tensor, abar: Tensor) -> dict
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Train pocket's 64-pixel stage; resumes.")
-    parser.add_argument("--updates", type=int, default=60_000, help="updates in all, earlier runs counted in")
-    updates = parser.parse_args().updates
+def objective(
+    pool: Pool, encode: Callable[[list[str]], Tensor], abar: Tensor, scale: int = 1
+) -> Callable[[Callable[..., Any], torch.Generator], Tensor]:
+    """The loss of a network on a batch of the pool, `scale` times as large as on a CPU.
 
-    abar = scheduler().alphas_cumprod
-    state = load("stage_1")
-    pool = Pool(small, size=16_384, uses=4, first=FINE_BATCH * state["update"] if state else 0)
-    watched_x0, watched_captions = watched(WATCHED)
-    watched_tokens = encoded(watched_captions)
+    encode: from captions to minilm's tokens, (N, 17, 384), on DEVICE.
+    """
 
     def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
         coarse = torch.rand((), generator=rng).item() < COARSE_SHARE
-        n = COARSE_BATCH if coarse else FINE_BATCH
+        n = scale * (COARSE_BATCH if coarse else FINE_BATCH)
         x0, captions = pool.batch(n, rng)
         t = torch.randint(COARSE, 1000, (n,), generator=rng) if coarse else fine_timesteps(n, rng)
         x, abar_t = noisy(x0, t, abar, rng)
         if coarse:
             x, x0 = halved(x, abar_t), F.avg_pool2d(x0, 2)
         x0, x, abar_t, t = (part.to(DEVICE) for part in (x0, x, abar_t, t))
-        return v_weighted(answer(network, x, t, encoded(dropped(captions, rng))) - x0, abar_t)
+        return v_weighted(answer(network, x, t, encode(dropped(captions, rng))) - x0, abar_t)
 
-    torch.manual_seed(SEED)
-    network = denoiser().to(DEVICE)
+    return loss_of
+
+
+def trainable() -> Denoiser:
+    """Stage 1's network on DEVICE, untrained, the same at every call."""
+    with torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        network = denoiser().to(DEVICE)
     # Flux casts t to the type that this layer gives: in bfloat16 neighbouring timesteps would be one.
-    network.x_embedder.forward = torch.autocast(DEVICE, enabled=False)(network.x_embedder.forward)
-    fit(
-        "stage_1", network, loss_of, optimizers(network), updates, EMA,
-        watch=lambda network: errors(network, watched_x0, watched_tokens, abar),
-    )  # fmt: skip
-    network.half().save_pretrained(WEIGHTS / "transformer", max_shard_size="16MB")
-    scheduler().save_pretrained(WEIGHTS / "scheduler")
+    network.x_embedder.forward = torch.autocast(DEVICE, enabled=False)(network.x_embedder.forward)  # type: ignore
+    return network
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train pocket's 64-pixel stage; resumes.")
+    parser.add_argument("--updates", type=int, default=UPDATES, help="updates in all, earlier runs counted in")
+    updates = parser.parse_args().updates
+
+    abar, state = scheduler().alphas_cumprod, load("stage_1")
+    pool = Pool(small, size=16_384, uses=4, first=FINE_BATCH * state["update"] if state else 0)
+    watched_x0, watched_captions = watched(WATCHED)
+    watched_tokens = encoded(watched_captions)
+
+    def watch(network: nn.Module) -> dict[str, float]:
+        return errors(network, watched_x0, watched_tokens, abar)
+
+    network = trainable()
+    fit("stage_1", network, objective(pool, encoded, abar), optimizers(network), updates, EMA, watch)
+    network.half().save_pretrained(TRAINED / "transformer", max_shard_size="16MB")
+    scheduler().save_pretrained(TRAINED / "scheduler")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from ..models.patches import clean, denoiser
 from ..models.pocket import scheduler
 from .pool import Pool, details, whole
 from .train_stage_1 import dropped, noisy
-from .training import DEVICE, WEIGHTS, adamw, encoded, fit, load
+from .training import DEVICE, TRAINED, adamw, encoded, fit, load
 
 BATCH, SIDE, RATE, EMA = 8, 96, 2e-3, 0.998
 HIGHEST_LEVEL = 60  # of the noise on the smaller image: sigma = 0.1
@@ -132,7 +132,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(42)
     network = stages[options.stage](schedule_of(scheduler()), options.updates)
-    network.half().save_pretrained(WEIGHTS / options.stage)  # type: ignore[operator]
+    network.half().save_pretrained(TRAINED / options.stage)  # type: ignore[operator]
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from ..models import minilm
 
-WEIGHTS = Path(__file__).parent / "weights"
 # Outside of the work tree: days of training are not to be lost with a clone, a merge or a `git clean`.
 CHECKPOINTS = user_state_path("diffusion-report") / "pocket"
+TRAINED = CHECKPOINTS / "weights"  # what has been trained to its end, as diffusers saves it
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SEED, WARMUP = 42, 100
 REPORT, SAVE = 60, 300  # seconds between two lines of progress, between two checkpoints
@@ -84,8 +84,10 @@ def fit(
     highest learning rates. ema: how much of the average an update keeps. watch: the errors of a network, looked at
     every WATCH updates and written to NAME.jsonl beside the checkpoint, which is NAME.pt in CHECKPOINTS.
 
-    Ctrl-C saves the checkpoint before KeyboardInterrupt goes on.
+    Ctrl-C, and a request to end by the system, save the checkpoint before KeyboardInterrupt goes on.
     """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     rates = [group["lr"] for group in groups]
     average = {key: value.clone() for key, value in network.state_dict().items()}
@@ -94,7 +96,8 @@ def fit(
         network.load_state_dict(state["network"])
         for optimizer, its_state in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(its_state)
-        average, update, earlier = state["average"], state["update"], state["core_seconds"]
+        average = {key: state["average"][key] for key in average}  # in the order of the network's own
+        update, earlier = state["update"], state["core_seconds"]
     weights = network.state_dict()
     first, began, worked = update, time.monotonic(), time.process_time()
 
@@ -106,7 +109,7 @@ def fit(
         state = {"network": weights, "average": average, "optimizers": states}
         save(name, {**state, "update": update, "core_seconds": core_seconds()})
 
-    def look() -> None:
+    def look(watch: Callable[[nn.Module], dict[str, float]]) -> None:
         """Note the errors of the averaged weights; those in training stay as they are."""
         kept = {key: value.clone() for key, value in weights.items()}
         network.load_state_dict(average)
@@ -145,7 +148,7 @@ def fit(
                 reported = now
                 losses.clear()
             if watch and update % WATCH == 0:
-                look()
+                look(watch)
             if now - saved > SAVE:
                 checkpoint()
                 saved = time.monotonic()

@@ -1,0 +1,125 @@
+"""Stage 1's training, to be carried to a machine with a GPU and back.
+
+    python -m generators.pocket.bundle pack FOLDER                 # here: weights, captions, a sample of the pictures
+    python -m generators.pocket.bundle train FOLDER --minutes 9    # there, with this repository, torch and diffusers
+    python -m generators.pocket.bundle unpack FOLDER               # here: what was trained becomes the checkpoint
+
+Where resvg_py is installed too, the pictures are drawn there, without an end, by all its cores; else the sample is all
+that is seen. The text encoder stays here: its tokens travel. What comes back are files of at most 16 MB; the optimisers
+begin anew, from the averaged weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from os import cpu_count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..models import minilm, patches
+from ..models.pocket import scheduler
+from .pool import TRAINING, Picture, Pool, small
+from .train_stage_1 import EMA, UPDATES, objective, optimizers, trainable
+from .training import DEVICE, encoded, fit, load, save
+
+PICTURES = 2000  # of the sample; a picture takes about 4.5 KB
+SCALE = 16  # batches are so many times as large on a GPU
+
+
+def pack(folder: Path, pictures: int = PICTURES) -> None:
+    """Write the bundle, at most 60 MB. Raises SystemExit where stage 1 has no checkpoint yet."""
+    if (state := load("stage_1")) is None:
+        raise SystemExit("there is no training to carry: run generators.pocket.train_stage_1 first")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.half() for key, value in state["average"].items()}, folder / "average.safetensors")
+    some = [picture for number in range(pictures) for picture in small(number, TRAINING)]
+    vocabulary = sorted({"", *(caption for picture in some for caption in picture.captions)})
+    tokens = encoded(vocabulary).cpu().half()
+    lengths = (tokens != 0).any(-1).sum(-1)
+    save_file({"tokens": tokens[(tokens != 0).any(-1)], "lengths": lengths}, folder / "tokens.safetensors")
+    np.savez_compressed(folder / "pictures.npz", rgb=torch.stack([picture.rgb for picture in some]).numpy())
+    told = {"update": state["update"], "core_seconds": state["core_seconds"], "vocabulary": vocabulary}
+    told["captions"] = [picture.captions for picture in some]
+    (folder / "bundle.json").write_text(json.dumps(told), encoding="utf-8")
+
+
+def encoder(folder: Path, vocabulary: list[str]) -> Callable[[list[str]], Tensor]:
+    """What `training.encoded` does, for the captions of a bundle; any other counts as dropped."""
+    stored = load_file(folder / "tokens.safetensors")
+    table = torch.zeros(len(vocabulary), minilm.TOKENS, minilm.WIDTH)
+    for row, some in enumerate(stored["tokens"].split(stored["lengths"].tolist())):
+        table[row, : len(some)] = some
+    table, rows = table.to(DEVICE), {caption: row for row, caption in enumerate(vocabulary)}
+    return lambda captions: table[[rows.get(caption, rows[""]) for caption in captions]]
+
+
+def train(folder: Path, minutes: float) -> None:
+    """Go on with the bundle's training for so many minutes, and write into the folder what has become of it."""
+    until = time.monotonic() + 60 * minutes
+    told = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    network = trainable()
+    average = {key: value.float() for key, value in load_file(folder / "average.safetensors").items()}
+    weights = {"network": average, "average": average}
+    made = {key: told[key] for key in ("update", "core_seconds")}
+    save("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(network)], **made})
+    if find_spec("resvg_py"):
+        pool = Pool(small, 16_384, uses=SCALE, first=1_000_000 + told["update"], workers=cpu_count() or 1)
+    else:
+        rgb = torch.from_numpy(np.load(folder / "pictures.npz")["rgb"])
+        said = [tuple(captions) for captions in told["captions"]]
+        pool = Pool(lambda number: [Picture(rgb[number % len(rgb)], said[number % len(rgb)])], len(rgb), 1, workers=0)
+    draw = objective(pool, encoder(folder, told["vocabulary"]), scheduler().alphas_cumprod, SCALE)
+
+    def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
+        if time.monotonic() > until:
+            raise KeyboardInterrupt
+        return draw(network, rng)
+
+    try:
+        fit("stage_1", network, loss_of, optimizers(network), UPDATES, EMA)
+    except KeyboardInterrupt:
+        print("the time is up", flush=True)
+    state = load("stage_1")
+    assert state
+    for part in ("network", "average"):
+        network.load_state_dict(state[part])
+        network.half().save_pretrained(folder / "trained" / part, max_shard_size="16MB")
+        network.float()
+    told = {key: state[key] for key in ("update", "core_seconds")}
+    (folder / "trained" / "trained.json").write_text(json.dumps(told), encoding="utf-8")
+
+
+def unpack(folder: Path) -> None:
+    """Make what was trained elsewhere the checkpoint of stage 1; the last one stays as the one before."""
+    trained = folder / "trained"
+    told = json.loads((trained / "trained.json").read_text(encoding="utf-8"))
+    weights = {part: patches.load(trained / part).state_dict() for part in ("network", "average")}
+    save("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(trainable())], **told})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Carry stage 1's training to another machine and back.")
+    parser.add_argument("what", choices=("pack", "train", "unpack"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--minutes", type=float, default=9, help="how long to train")
+    options = parser.parse_args()
+    match options.what:
+        case "pack":
+            pack(options.folder)
+        case "train":
+            train(options.folder, options.minutes)
+        case _:
+            unpack(options.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Stage 1's training carried to another machine and back, with a small network and without icons."""
+
+import json
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from generators.models.patches import denoiser
+from generators.pocket import bundle, pool, train_stage_1, training
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """A checkpoint of a small stage 1, and stand-ins for the pictures and the text encoder."""
+
+    def picture(number, sequence=pool.TRAINING):
+        rgb = torch.full((3, 64, 64), 8 * number % 256, dtype=torch.uint8)
+        return [pool.Picture(rgb, (f"picture {number % 3}", "a picture"))]
+
+    def encode(prompts):
+        tokens = torch.zeros(1, 17, 384)
+        tokens[0, : 2 + len(prompts[0].split())] = len(prompts[0]) / 16
+        return tokens, None
+
+    for module in (training, bundle):
+        monkeypatch.setattr(module, "load", training.load)
+    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path / "state")
+    monkeypatch.setattr(training.minilm, "encode", encode)
+    monkeypatch.setattr(training.shutil, "which", lambda program: None)
+    monkeypatch.setattr(train_stage_1, "denoiser", lambda: denoiser(layers=1, heads=1))
+    monkeypatch.setattr(bundle, "small", picture)
+    monkeypatch.setattr(bundle, "find_spec", lambda name: None)
+    monkeypatch.setattr(bundle, "SCALE", 1)
+    monkeypatch.setattr(train_stage_1, "FINE_BATCH", 2)
+    monkeypatch.setattr(train_stage_1, "COARSE_BATCH", 2)
+    training._encoded.cache_clear()
+    network = train_stage_1.trainable()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.02, generator=torch.Generator().manual_seed(0))
+    states = [one.state_dict() for one in train_stage_1.optimizers(network)]
+    whole = {part: network.state_dict() for part in ("network", "average")}
+    training.save("stage_1", {**whole, "optimizers": states, "update": 7, "core_seconds": 5.0})
+    yield whole["average"]
+    training._encoded.cache_clear()
+
+
+@pytest.mark.filterwarnings("ignore:Mismatch dtype")  # RMSNorm under autocast: float32 weights, as they should be
+def test_training_goes_on_elsewhere_and_comes_back(trained, tmp_path, monkeypatch):
+    there = tmp_path / "bundle"
+    bundle.pack(there, pictures=6)
+    told = json.loads((there / "bundle.json").read_text())
+    assert told["vocabulary"] == ["", "a picture", "picture 0", "picture 1", "picture 2"]
+    assert load_file(there / "average.safetensors")["proj_out.weight"].dtype == torch.float16
+
+    here = training.CHECKPOINTS
+    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path / "elsewhere")
+    monkeypatch.setattr(bundle, "UPDATES", 10)
+    bundle.train(there, minutes=1)
+    monkeypatch.setattr(training, "CHECKPOINTS", here)
+    assert all(path.stat().st_size <= 16e6 for path in (there / "trained").rglob("*.safetensors"))
+    bundle.unpack(there)
+    state = training.load("stage_1")
+    assert state["update"] == 10
+    assert any(not torch.equal(state["network"][key], trained[key]) for key in trained)
+    assert torch.load(here / "stage_1.previous.pt", weights_only=True)["update"] == 7
+
+
+def test_the_time_ends_the_training(trained, tmp_path, capsys):
+    bundle.pack(tmp_path, pictures=3)
+    bundle.train(tmp_path, minutes=0)
+    assert "the time is up" in capsys.readouterr().out
+    bundle.unpack(tmp_path)
+    state = training.load("stage_1")
+    assert state["update"] == 7
+    assert all(torch.allclose(state["average"][key], trained[key], atol=1e-3) for key in trained)
+
+
+def test_the_tokens_that_travel_are_the_encoders(trained, tmp_path):
+    bundle.pack(tmp_path, pictures=3)
+    told = json.loads((tmp_path / "bundle.json").read_text())
+    encode = bundle.encoder(tmp_path, told["vocabulary"])
+    asked = ["picture 1", "a picture"]
+    assert torch.equal(encode(asked), training.encoded(asked))
+    assert torch.equal(encode(["never met"]), encode([""]))
+
+
+def test_there_must_be_something_to_carry(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path / "none")
+    with pytest.raises(SystemExit, match="train_stage_1 first"):
+        bundle.pack(tmp_path / "bundle")
+    monkeypatch.setattr(sys, "argv", ["bundle", "carry", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        bundle.main()
