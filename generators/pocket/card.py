@@ -5,6 +5,11 @@ from pathlib import Path
 from typing import Any
 
 BEGIN, END = "<!-- evaluation -->", "<!-- /evaluation -->"
+PROMPTS = {  # what the prompts of each part are
+    "names": "names", "names with a style word": "styles", "never met: style and place": "places", "pairs": "pairs",
+}  # fmt: skip
+FRESH = "new drawings of the same names"  # what samples are compared with to find copies
+SURE = 0.5  # the probability from which a judge is held to know what it sees
 
 
 def share(found: Sequence[float]) -> str:
@@ -21,8 +26,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def section(found: dict[str, Any]) -> str:
     """The section's text, in Markdown, from the content of evaluation.json."""
-    held_out = found["scorer"]["held out"]
     sampler = found["sampler"]
+    first, second = found["judges"]["held out"]
     near = found["nearest"]
     parts = [
         "## Evaluation",
@@ -31,32 +36,31 @@ def section(found: dict[str, Any]) -> str:
         f"`evaluation.json`. Seed 42, nothing chosen; unless said otherwise gamma = {sampler['gamma']:g}, every "
         f"{sampler['stride']}th timestep, threshold {sampler['threshold']:g}. In parentheses: Wilson's 95% interval. "
         f"The weights judged here have the digest `{found['model']['digest'][:12]}`.",
-        "### The judge",
-        "A small convolutional network trained on real pictures only (`scorer.py`) ranks "
-        f"{found['scorer']['names']} names for a picture. On real pictures it has not seen (icons of a package that "
-        "neither it nor pocket was trained on; other variants of the scenes, grounds and pairs):",
+        "### In short",
+        summary(found),
+        "### The judges",
+        f"Two networks of two builds (`judges.py`) rank {found['judges']['names']} names for a picture: a perceptron "
+        "over histograms of gradients and colours, whose numbers count, and residual convolutions, which check it. "
+        "Both have learned from drawings alone, each from its own. On drawings that they have not seen (icons of a "
+        "hand that neither they nor pocket were trained on; scenes, things in places and pairs of new random "
+        "numbers), the first one's numbers, then the second one's:",
         table(
-            ("Real pictures", "n", "R@1", "R@5", "style", "place"),
-            [(lot, row["n"], *(f"{row[key]:.2f}" for key in ("R@1", "R@5", "style", "place")))
-             for lot, row in held_out.items()],
+            ("Drawings", "n", "R@1", "R@5", "style", "place"),
+            [(lot, row["n"], *(f"{row[key]:.2f}; {second[lot][key]:.2f}" for key in ("R@1", "R@5", "style", "place")))
+             for lot, row in first.items()],
         ),
         "### Names, styles, combinations",
         "![R@1 over gamma](evaluation.svg)",
         table(
-            ("Prompts", "gamma", "n", "R@1", "R@5", "right style", "right place"),
+            ("Prompts", "n", "R@1", "R@5", "right style", "right place", "R@1 by the second judge", "both agree"),
             [
-                (what, row.get("gamma", f"{sampler['gamma']:g}"), row["n"],
-                 *(share(row[key]) if key in row else "" for key in ("R@1", "R@5", "style", "place")))
-                for what, rows in (
-                    [("names", found["names"]), ("names with a style word", found["styles"])]
-                    + [(f"never met: {row['what']}", [row]) for row in found["unseen"]]
-                )
-                for row in rows
+                (what, row["n"], *(share(row[key]) if key in row else "" for key in ("R@1", "R@5", "style", "place")),
+                 share(row["second"]["R@1"]), share(row["agreement"]))
+                for what, part in PROMPTS.items()
+                for row in found[part]
             ],
         ),
-        "A pair counts as retrieved where its two names come first and second. On real pictures the judge itself finds "
-        f"{held_out['places']['place']:.0%} of the places and {held_out['pairs']['R@1']:.0%} of the pairs: these rows "
-        "say at least as much about the judge as about pocket.",
+        "A pair counts as retrieved where its two names come first and second.",
         "### Gamma, clipping, steps",
         f"At every {found['sweep'][0]['stride']}th timestep, n = {found['sweep'][0]['n']} a cell: R@1 with x_0^ "
         "clipped (threshold 1) or thresholded dynamically.",
@@ -66,39 +70,109 @@ def section(found: dict[str, Any]) -> str:
             [(row["stride"], row["n"], share(row["R@1"]), share(row["R@5"])) for row in found["strides"]],
         ),
         "### Memorised?",
-        f"Distance to the nearest of {near['training pictures']:,} training pictures (quartiles), for {near['n']} "
-        f"names drawn by pocket and for {near['held out']} held-out real icons. Copies: nearer than 19 in 20 of the "
-        "held-out ones.",
-        table(
-            ("Space", "drawn", "held-out real", "copies"),
-            [
-                (space, " / ".join(f"{v:.3f}" for v in near[space]["drawn"]),
-                 " / ".join(f"{v:.3f}" for v in near[space]["held-out real"]), share(near[space]["copies"]))
-                for space in ("pixels", "features")
-            ],
-        ),
+        f"Distance to the nearest of {near['training drawings']:,} training drawings (quartiles), for {near['n']} "
+        "names drawn by pocket and for pictures that no training has seen. Copies: nearer than 19 in 20 of those; of "
+        "new drawings, 1 in 20 would be called so.",
+        copies(near),
         "### Diversity",
         "Mean root mean square difference of two samples of one prompt, as a part of the range from black to white, "
-        "beside that of the training pictures with this caption.",
+        "beside that of the training drawings with this caption.",
         table(
-            ("Prompt", "seeds", "drawn", "training pictures", "training"),
+            ("Prompt", "seeds", "drawn", "training drawings", "training", "share"),
             [
-                (row["prompt"], row["seeds"], f"{row['drawn']:.3f}", row["training pictures"],
-                 "–" if row["training"] is None else f"{row['training']:.3f}")
+                (row["prompt"], row["seeds"], f"{row['drawn']:.3f}", row["training drawings"],
+                 *("–" if row[key] is None else f"{row[key]:.3f}" for key in ("training", "share")))
                 for row in found["diversity"]
+            ],
+        ),
+        "### “A high quality photo”",
+        "What the five samples of section 1.6 are taken for, and how probable that is to the judge.",
+        table(
+            ("Sample", "gamma", "first judge", "second judge"),
+            [
+                (row["k"], row["gamma"],
+                 *(f"{name} ({p:.2f})" for name, p in zip(row["names"], row["probabilities"], strict=True)))
+                for row in found["photos"]
             ],
         ),
         "### Anagrams and hybrids",
         "As in Geng et al. 2024: alignment is the score of the worse reading, here a log-probability, at best 0; "
         "concealment the mean softmax probability of the right prompts, 0.5 where the readings cannot be told apart. "
-        "Rank: each reading's own prompt among 20.",
+        "Rank: each reading's own prompt among 20, by the first judge and by the second.",
         illusions("Upright; flipped", found["anagrams"]),
         illusions("From afar; from near", found["hybrids"]),
         "### SDEdit",
         "Root mean square distance to the original by i_start.",
         edits(found["sdedit"]),
+        "### Borders",
+        "Mean absolute step from pixel to pixel (black to white is 2) across the border of each hole of section 1.7.2, "
+        "filled and in the original:",
+        table(
+            ("Image", "filled", "original", "ratio"),
+            [
+                (image, *(f"{row[key]:.3f}" for key in ("filled", "original", "ratio")))
+                for image, row in found["inpainting"].items()
+            ],
+        ),
+        "Across the borders of stage 1's patches, over the step inside of them; 1 where they cannot be told:",
+        table(
+            ("Pictures", "pixels", "n", "ratio"),
+            [(row["what"], row["pixels"], row["n"], f"{row['ratio']:.3f}") for row in found["seams"]],
+        ),
     ]  # fmt: skip
     return "\n\n".join(parts)
+
+
+def summary(found: dict[str, Any]) -> str:
+    """What was aimed at, and what was reached, as a table."""
+    diverse = [row["share"] for row in found["diversity"] if row["share"] is not None]
+    sure = sum(row["probabilities"][0] >= SURE for row in found["photos"])
+    falls = found["sdedit"]["falls"].values()
+    rows = [
+        ("names, R@1", share(found["names"][0]["R@1"]), "≥ 0.85"),
+        ("with a style word, R@1", share(found["styles"][0]["R@1"]), "≥ 0.60"),
+        ("never met (style and place), R@1", share(found["places"][0]["R@1"]), "≥ 0.40"),
+        ("diversity of six prompts, as a share of the training drawings' own", f"{min(diverse):.2f} to "
+         f"{max(diverse):.2f}", "≥ 0.50 each"),
+        ("copies, in pixels", share(found["nearest"]["pixels"]["references"][FRESH]["copies"]), "≤ 0.10"),
+        *(
+            (f"{kind} “{'”, “'.join(prompts)}”: samples with both readings first of 20; by the second judge",
+             f"{first} of {n}; {second} of {n}", "≥ 1")
+            for kind, part in (("anagram", "anagrams"), ("hybrid", "hybrids"))
+            for prompts, first, second, n in both_first(found[part])
+        ),
+        (f"1.6: samples whose best name has a probability of {SURE} or more", f"{sure} of {len(found['photos'])}",
+         "≥ 4 of 5"),
+        ("SDEdit: images whose distance falls at every step", f"{sum(falls)} of {len(falls)}", "all"),
+        ("inpainting: step across the hole's border, over the original's there",
+         ", ".join(f"{row['ratio']:.2f}" for row in found["inpainting"].values()), "≤ 1.50 each"),
+        ("step across patch borders over that inside, at 256 pixels", f"{found['seams'][1]['ratio']:.2f}", "≤ 1.05"),
+        ("weights, MB", f"{found['model']['megabytes']:.1f}", "≤ 40"),
+    ]  # fmt: skip
+    return table(("What", "reached", "aim"), rows)
+
+
+def both_first(rows: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, ...], int, int, int]]:
+    """Of each pair of prompts: in how many samples all readings rank first by each judge, and of how many."""
+    pairs: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        pairs.setdefault(tuple(row["prompts"]), []).append(row)
+
+    def first(some: list[dict[str, Any]], judge: str) -> int:
+        return sum(set(row[judge]) == {1} for row in some)
+
+    return [(pair, first(some, "ranks"), first(some, "second"), len(some)) for pair, some in pairs.items()]
+
+
+def copies(near: dict[str, Any]) -> str:
+    """The distances to the nearest training drawings, as a table."""
+    rows = []
+    for space in ("pixels", "features"):
+        drawn = " / ".join(f"{v:.3f}" for v in near[space]["drawn"])
+        for what, row in near[space]["references"].items():
+            apart = " / ".join(f"{v:.3f}" for v in row["quartiles"])
+            rows.append((space, drawn, f"{what} (n = {row['n']})", apart, share(row["copies"])))
+    return table(("Space", "drawn", "not seen in training", "their distance", "copies"), rows)
 
 
 def sweep(rows: Sequence[dict[str, Any]]) -> str:
@@ -114,10 +188,10 @@ def sweep(rows: Sequence[dict[str, Any]]) -> str:
 
 def illusions(readings: str, rows: Sequence[dict[str, Any]]) -> str:
     return table(
-        (readings, "sample", "alignment", "concealment", "ranks"),
+        (readings, "sample", "alignment", "concealment", "ranks", "by the second judge"),
         [
             ("; ".join(row["prompts"]), row["k"], f"{row['alignment']:.1f}", f"{row['concealment']:.2f}",
-             ", ".join(map(str, row["ranks"])))
+             ", ".join(map(str, row["ranks"])), ", ".join(map(str, row["second"])))
             for row in rows
         ],
     )  # fmt: skip
@@ -163,7 +237,7 @@ def chart(found: dict[str, Any], path: Path) -> None:
             for threshold in dict.fromkeys(row["threshold"] for row in found["sweep"])
         ]  # fmt: skip
         every = f"every {found['sampler']['stride']}th timestep"
-        lines += [(f"names, {every}", found["names"], "-s"), (f"with a style word, {every}", found["styles"], "-^")]
+        lines += [(f"names, {every}", found["names"], "s"), (f"with a style word, {every}", found["styles"], "^")]
         for label, rows, style in lines:
             values = [row["R@1"][0] for row in rows]
             errors = [[row["R@1"][0] - row["R@1"][1] for row in rows], [row["R@1"][2] - row["R@1"][0] for row in rows]]
@@ -171,6 +245,6 @@ def chart(found: dict[str, Any], path: Path) -> None:
                 [row["gamma"] for row in rows], values, errors, fmt=style, label=label, capsize=2, linewidth=1.2
             )
         axes.set(xlabel="guidance scale gamma", ylabel="R@1", ylim=(0, 1))
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="lower left")
         figure.savefig(path, metadata={"Date": None})
         pyplot.close(figure)

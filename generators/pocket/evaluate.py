@@ -2,9 +2,10 @@
 
     python -m generators.pocket.evaluate      # writes evaluation.json and evaluation.svg, and the card's section
 
-Every sample is drawn as the report draws, with its seeds (sample k at 42 + k) and none chosen. The scorer judges them:
-see `scorer` for what it is, and its accuracy on held-out real pictures for what a perfect model could reach. Shares
-come with Wilson's 95% interval (Wilson 1927), which knows only how many pictures there are.
+Every sample is drawn as the report draws, with its seeds (sample k at 42 + k) and none chosen. Two judges look at each:
+the first one's numbers count, the second one's stand beside them (scorer.py says what they are). Their accuracy on
+drawings that they have not seen says what a perfect model could reach. Shares come with Wilson's 95% interval, which
+knows only how many pictures there are.
 """
 
 from __future__ import annotations
@@ -13,137 +14,65 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from .. import models, part_1_7, part_1_8, part_1_9
+from .. import models, part_1_7_2
 from ..diffusion import strands
 from ..diffusion.filters import low_pass
-from ..diffusion.schedule import strided
 from ..diffusion.views import FLIP
-from ..editing import edit
 from ..lab import Lab
-from . import card, data, pictures, scenes, scorer, scorer_pictures, train_scorer
+from . import card, icons, scorer, train_scorer
+from .measures import (
+    alignment,
+    border_step,
+    concealment,
+    copies,
+    falls,
+    mean_distance,
+    quartiles,
+    rank,
+    rms,
+    seams,
+    wilson,
+)
+from .plan import STRIDE, Job, plan
+from .pool import WORKERS, Endless, Picture, as_images, small
 from .progress import Progress
-from .scorer import Scorer, parse
-from .scorer_pictures import as_images
+from .scorer import Judge, parse
+from .scorer_pictures import labelled, shown, tests
 
 HERE = Path(__file__).parent
-NAMES, STYLED, UNSEEN, SWEPT = 30, 6, 8, 12  # how many names each part takes from the list, evenly spread
-GAMMAS, STRIDE = (1, 3, 7), 30  # and the gamma of the model, where it is another
-SWEEP_GAMMAS, SWEEP_THRESHOLDS, SWEEP_STRIDE = (1, 3, 5, 7, 10), (1.0, 1.5), 90
-STRIDES = (200, 90)  # beside the report's
-DIVERSE = (
-    "an oil painting of an old man", "an oil painting of people around a campfire", "a photo of the amalfi coast",
-    "a photo of a dog", "a lithograph of a skull", "a lithograph of waterfalls",
-)  # fmt: skip
-SEEDS = 4
 PROMPTS = (  # each reading of an anagram or a hybrid is ranked among twenty: its own pair's, then these
     "an oil painting of a snowy mountain village", "an oil painting of people around a campfire",
     "an oil painting of an old man", "a photo of the amalfi coast", "a photo of a man", "a photo of a hipster barista",
     "a photo of a dog", "a lithograph of waterfalls", "a lithograph of a skull", "a photo of a city",
     "an oil painting of a tower", "a lithograph of a castle", "a photo of a lion", "an oil painting of a sailboat",
-    "a lithograph of an owl", "a photo of a teapot", "an oil painting of a rose", "a lithograph of a horse",
-    "a photo of a volcano", "an oil painting of a fox", "a lithograph of a whale", "a photo of a robot",
+    "a lithograph of an elephant", "a photo of a trophy", "an oil painting of a rose", "a lithograph of a horse",
+    "a photo of a penguin", "an oil painting of a fox", "a lithograph of a whale", "a photo of a robot",
 )  # fmt: skip
 AMONG = 20
+TRAINING = 16_384  # training drawings among which copies are looked for
+FRESH, COMPARED = 4, 5  # new drawings of each name that is looked for among them; their sequence of random numbers
+SEAMED, PATCH = 30, 8  # samples whose patch borders are measured; pixels from border to border
+
+
+class Judges(NamedTuple):
+    """The one whose numbers count, and the one that checks it."""
+
+    first: Judge
+    second: Judge
 
 
 # ------------------------------------------------------------------------------------------------------ what is drawn
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture to draw: the work, the network's evaluations that it takes, and what it is (prompt, gamma, …)."""
-
-    work: Callable[[], Tensor]
-    evaluations: int
-    said: dict[str, Any]
-
-
-def sample(lab: Lab, prompt: str, gamma: float | None = None, k: int = 0, stride: int = STRIDE) -> Job:
-    """Sample k of a prompt. At gamma = 1, guidance is the conditional estimate alone, in half the evaluations."""
-    gamma = lab.model.gamma if gamma is None else gamma
-    estimate = lab.estimate(prompt) if gamma == 1 else lab.guided(prompt, gamma)
-    said = {"prompt": prompt, "gamma": gamma, "stride": stride, "threshold": lab.schedule.threshold, "k": k}
-    return Job(partial(lab.sample, estimate, k, stride), len(strided(stride)) * (1 if gamma == 1 else 2), said)
-
-
-def spread(items: Sequence[str], count: int) -> list[str]:
-    """`count` of the items, evenly spread from the first on."""
-    return [items[k * len(items) // count] for k in range(count)]
-
-
-def unseen(count: int) -> list[str]:
-    """Prompts that no training picture has: things in a place in a style in which no landscape is drawn, and pairs."""
-    nouns, places = list(data.nouns()), list(data.GROUNDS)
-    drawn = {caption for drawing in data.drawings() for caption in drawing.captions}
-    styles = (scenes.OIL, scenes.LITHOGRAPH, scenes.SKETCH)
-    placed = [f"{styles[k % 3]} {noun} {places[k % 5]}" for k, noun in enumerate(spread(nouns, count))]
-    step = len(nouns) // 2
-    paired = [f"{noun} and {nouns[(nouns.index(noun) + step) % len(nouns)]}" for noun in spread(nouns, count)]
-    return [prompt for prompt in (*placed, *paired) if prompt not in drawn]
-
-
-def pairs(section: Any, first: str, second: str) -> list[tuple[str, str]]:
-    """The pairs of prompts that the cases of a section name in these two fields."""
-    return list(dict.fromkeys((c[first], c[second]) for figure in section.figures for c in figure.cases))
-
-
-def plan(lab: Lab) -> dict[str, list[Job]]:
-    """All that is to be drawn, part by part."""
-    known = [phrases[0] for phrases in scorer.names()]
-    nouns = list(data.nouns())
-    swept = spread(known, SWEPT)
-    labs = {threshold: Lab(lab.model) for threshold in SWEEP_THRESHOLDS}
-    for threshold, other in labs.items():
-        other.schedule = replace(lab.schedule, threshold=threshold)
-    anagrams = pairs(part_1_8.SECTION, "upright", "flipped")
-    hybrids = pairs(part_1_9.SECTION, "far", "near")
-    ks, steps = (0, 1, 2), len(strided(STRIDE))
-    gammas = sorted({*GAMMAS, lab.model.gamma})
-    return {
-        "names": [sample(lab, prompt, gamma) for gamma in gammas for prompt in spread(known, NAMES)],
-        "styles": [
-            sample(lab, f"{style} {noun}", gamma)
-            for gamma in gammas
-            for noun in spread(nouns, STYLED)
-            for style in scorer.STYLES
-            if style
-        ],
-        "unseen": [sample(lab, prompt) for prompt in unseen(UNSEEN)],
-        "sweep": [
-            sample(other, prompt, gamma, stride=SWEEP_STRIDE)
-            for other in labs.values()
-            for gamma in SWEEP_GAMMAS
-            for prompt in swept
-        ],
-        "strides": [sample(lab, prompt, stride=stride) for stride in (*STRIDES, STRIDE) for prompt in swept],
-        "diversity": [sample(lab, prompt, k=k) for prompt in DIVERSE for k in range(SEEDS)],
-        "anagrams": [
-            Job(partial(part_1_8.turning, lab, *pair, k, "upright"), 4 * steps, {"pair": pair, "k": k})
-            for pair in anagrams
-            for k in ks
-        ],
-        "hybrids": [
-            Job(partial(part_1_9.distant, lab, *pair, k, "near"), 4 * steps, {"pair": pair, "k": k})
-            for pair in hybrids
-            for k in ks
-        ],
-        "sdedit": [
-            Job(partial(edit, lab, **case), 2 * (steps - case["i_start"]), dict(case))
-            for figure in part_1_7.SECTION.figures
-            for case in figure.cases
-            if case["i_start"] is not None
-        ],
-    }
 
 
 def draw(lab: Lab, jobs: Iterable[Job], progress: Progress) -> Tensor:
@@ -151,68 +80,61 @@ def draw(lab: Lab, jobs: Iterable[Job], progress: Progress) -> Tensor:
     lab.model.on_answer = lambda count: progress.step(count=count)
     with torch.inference_mode():
         drawn = strands.run([job.work for job in jobs])
+    del lab.model.on_answer  # what follows is no part of the plan
     return torch.stack([strand.result for strand in drawn]).float().cpu().clamp(-1, 1)
+
+
+def training_drawings(count: int) -> list[Picture]:
+    """The first of the drawings that stage 1 learns from."""
+    return list(islice(DataLoader(Endless(small, 0), batch_size=None, num_workers=WORKERS), count))
 
 
 # --------------------------------------------------------------------------------------------------- what it is worth
 
 
-def wilson(hits: int, n: int, z: float = 1.96) -> list[float]:
-    """The share of hits and Wilson's score interval around it: [share, low, high], 95% at z = 1.96."""
-    if not 0 <= hits <= n or n == 0:
-        raise ValueError(f"{hits} hits of {n}: at least one trial, and no more hits than trials")
-    share = hits / n
-    middle, root = share + z * z / (2 * n), z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return [share, (middle - root) / (1 + z * z / n), (middle + root) / (1 + z * z / n)]
+def judged(judges: Judges, images: Tensor, prompts: Sequence[str]) -> dict[str, Any]:
+    """R@1 and R@5 of the images among all names, and how many show the style and the place that their prompts say; by
+    the first judge, and by the second under "second". agreement: how many have the same best name by both."""
+    readings = [parse(prompt) for prompt in prompts]
+    best, found = [], []
+    for judge in judges:
+        seen = judge.see(images)
+        ranks = scorer.retrieval(seen.names, prompts)
+        rates = {f"R@{k}": wilson(int((ranks <= k).sum()), len(ranks)) for k in (1, 5)}
+        for what, known, logits in (("style", scorer.STYLES, seen.style), ("place", scorer.PLACES, seen.place)):
+            said = [(row, known.index(word)) for row, read in enumerate(readings) if (word := getattr(read, what))]
+            if said:
+                rates[what] = wilson(sum(int(logits[row].argmax()) == number for row, number in said), len(said))
+        found.append(rates)
+        best.append(seen.names.argmax(-1))
+    agreed = wilson(int((best[0] == best[1]).sum()), len(prompts))
+    return {"n": len(prompts), **found[0], "second": found[1], "agreement": agreed}
 
 
-def judged(judge: Scorer, images: Tensor, prompts: Sequence[str]) -> dict[str, Any]:
-    """R@1 and R@5 of the images among all names, and how many show the style and the place that their prompts say."""
-    seen, readings = judge.see(images), [parse(prompt) for prompt in prompts]
-    ranks = judge.retrieval(images, prompts)
-    found: dict[str, Any] = {"n": len(prompts)}
-    for k in (1, 5):
-        found[f"R@{k}"] = wilson(int((ranks <= k).sum()), len(ranks))
-    for what, known, logits in (("style", scorer.STYLES, seen.style), ("place", scorer.PLACES, seen.place)):
-        said = [(row, known.index(word)) for row, reading in enumerate(readings) if (word := getattr(reading, what))]
-        if said:
-            right = sum(int(logits[row].argmax()) == number for row, number in said)
-            found[what] = wilson(right, len(said))
-    return found
-
-
-def by(judge: Scorer, jobs: Sequence[Job], images: Tensor, *fields: str) -> list[dict[str, Any]]:
+def by(judges: Judges, jobs: Sequence[Job], images: Tensor, *fields: str) -> list[dict[str, Any]]:
     """`judged` for each combination of the values of these fields, in the order in which they come."""
     groups: dict[tuple, list[int]] = {}
     for row, job in enumerate(jobs):
         groups.setdefault(tuple(job.said[field] for field in fields), []).append(row)
     return [
-        dict(zip(fields, values, strict=True)) | judged(judge, images[rows], [jobs[row].said["prompt"] for row in rows])
+        dict(zip(fields, values, strict=True))
+        | judged(judges, images[rows], [jobs[row].said["prompt"] for row in rows])
         for values, rows in groups.items()
     ]
 
 
-def alignment(scores: Tensor) -> float:
-    """A = min_i S_ii: the score of the worse reading (Geng et al. 2024, "Visual Anagrams").
-
-    scores: S, (V, V), of view i of an image under prompt j; here log-probabilities, so that 0 is best.
-    """
-    return scores.diagonal().min().item()
-
-
-def concealment(scores: Tensor) -> float:
-    """C = tr(softmax(S)) / V, after the concealment score of Geng et al. 2024.
-
-    1 where each view shows its own prompt and nothing of the others', 1 / V where one cannot tell. That the softmax
-    over the prompts and that over the views are averaged is this project's choice. The paper divides CLIP's cosines by
-    its temperature; these scores are log-probabilities already, at a temperature of 1.
-    """
-    return (scores.softmax(0).trace() + scores.softmax(1).trace()).item() / (2 * len(scores))
-
-
-def rank(scores: Tensor, own: int) -> int:
-    """The rank of the prompt of index `own` among the scores (P,) of one image; 1 is best."""
-    return 1 + int((scores > scores[own]).sum())
+def photos(judges: Judges, jobs: Sequence[Job], images: Tensor) -> list[dict[str, Any]]:
+    """What each judge takes each sample of a prompt without a name for, and how probable that is to it."""
+    seen = [judge.see(images).names.softmax(-1).max(-1) for judge in judges]
+    return [
+        {
+            "k": job.said["k"],
+            "gamma": job.said["gamma"],
+            "names": [scorer.names()[int(best.indices[row])][0] for best in seen],
+            "probabilities": [best.values[row].item() for best in seen],
+        }
+        for row, job in enumerate(jobs)
+    ]
 
 
 View = Callable[[Tensor], Tensor]
@@ -222,80 +144,71 @@ def as_is(image: Tensor) -> Tensor:
     return image
 
 
-def illusions(judge: Scorer, jobs: Sequence[Job], images: Tensor, *views: View) -> list[dict[str, Any]]:
-    """For each image its readings, through each view, against the pair's prompts (in the views' order) and among 20."""
+def illusions(judges: Judges, jobs: Sequence[Job], images: Tensor, *views: View) -> list[dict[str, Any]]:
+    """For each image its readings, through each view, against the pair's prompts (in the views' order) and among 20.
+
+    ranks: of each reading's own prompt, by the first judge; by the second under "second".
+    """
     found = []
     for job, image in zip(jobs, images, strict=True):
         prompts = list(dict.fromkeys((*job.said["pair"], *PROMPTS)))[:AMONG]
-        scores = judge.scores(torch.stack([view(image) for view in views]), prompts)
+        first, second = (judge.scores(torch.stack([view(image) for view in views]), prompts) for judge in judges)
         found.append(
             {
                 "prompts": list(job.said["pair"]),
                 "k": job.said["k"],
-                "alignment": alignment(scores[:, : len(views)]),
-                "concealment": concealment(scores[:, : len(views)]),
-                "scores": scores[:, : len(views)].tolist(),
-                "ranks": [rank(scores[view], view) for view in range(len(views))],
+                "alignment": alignment(first[:, : len(views)]),
+                "concealment": concealment(first[:, : len(views)]),
+                "scores": first[:, : len(views)].tolist(),
+                "ranks": [rank(first[view], view) for view in range(len(views))],
+                "second": [rank(second[view], view) for view in range(len(views))],
             }
         )
     return found
 
 
-def rms(a: Tensor, b: Tensor) -> Tensor:
-    """Root mean square differences (A, B) between images (A, 3, H, W) and (B, 3, H, W) in -1 … 1, as parts of the full
-    range: 0 for the same image, 1 for black against white."""
-    return torch.cdist(a.flatten(1), b.flatten(1)) / a[0].numel() ** 0.5 / 2
+def nearest(judge: Judge, drawn: Tensor, references: dict[str, Tensor], training: Tensor) -> dict[str, Any]:
+    """How near the drawn pictures come to the training drawings, and how near pictures do that no training has seen.
 
-
-def features(judge: Scorer, images: Tensor) -> Tensor:
-    """The scorer's features, (N, 256), of unit length; the distance of two lies in 0 … 2."""
-    return F.normalize(judge.see(images).features, dim=-1)
-
-
-def nearest(judge: Scorer, drawn: Tensor, real: Tensor, training: Tensor) -> dict[str, Any]:
-    """How near the drawn pictures come to the training pictures, and how near held-out real ones do.
-
-    copies: the share of drawn pictures that are nearer to a training picture than nineteen in twenty of the held-out
-    real ones. Quartiles of the distance to the nearest training picture, in pixels (`rms`) and in the scorer's
-    features.
+    Quartiles of the distance to the nearest training drawing, in pixels (`rms`) and between the judge's features of
+    unit length (0 … 2); and the share of copies by each of the references.
     """
-    found: dict[str, Any] = {"n": len(drawn), "held out": len(real), "training pictures": len(training)}
-    views: tuple[tuple[str, Callable[[Tensor], Tensor]], ...] = (
-        ("pixels", lambda x: x.flatten(1) / (2 * x[0].numel() ** 0.5)),
-        ("features", partial(features, judge)),
+    found: dict[str, Any] = {"n": len(drawn), "training drawings": len(training)}
+    views: tuple[tuple[str, View], ...] = (
+        ("pixels", lambda images: images.flatten(1) / (2 * images[0].numel() ** 0.5)),
+        ("features", lambda images: F.normalize(judge.see(images).features, dim=-1)),
     )
     for space, view in views:
         among = view(training)
-        ours, others = (torch.cdist(view(x), among).min(1).values for x in (drawn, real))
+        ours = torch.cdist(view(drawn), among).min(1).values
+        others = {what: torch.cdist(view(images), among).min(1).values for what, images in references.items()}
         found[space] = {
-            "drawn": torch.quantile(ours, torch.tensor([0.25, 0.5, 0.75])).tolist(),
-            "held-out real": torch.quantile(others, torch.tensor([0.25, 0.5, 0.75])).tolist(),
-            "copies": wilson(int((ours < torch.quantile(others, 0.05)).sum()), len(ours)),
+            "drawn": quartiles(ours),
+            "references": {
+                what: {"n": len(far), "quartiles": quartiles(far), "copies": copies(ours, far)}
+                for what, far in others.items()
+            },
         }
     return found
 
 
-def mean_distance(images: Tensor) -> float:
-    """The mean `rms` difference of the pairs of N >= 2 images."""
-    upper = torch.ones(len(images), len(images)).triu(1).bool()
-    return rms(images, images)[upper].mean().item()
-
-
 def diversity(jobs: Sequence[Job], images: Tensor, training: Tensor, captions: Sequence[Sequence[str]]) -> list[dict]:
-    """How far the samples of each prompt lie apart, beside the training pictures that have it among their captions."""
+    """How far the samples of each prompt lie apart, beside the training drawings that have it among their captions.
+
+    share: the first over the second; None where the training has fewer than two such drawings.
+    """
     found = []
     for prompt in dict.fromkeys(job.said["prompt"] for job in jobs):
         rows = [row for row, job in enumerate(jobs) if job.said["prompt"] == prompt]
         same = [row for row, said in enumerate(captions) if prompt in said]
+        drawn = mean_distance(images[rows])
+        trained = mean_distance(training[same]) if len(same) > 1 else None
         found.append(
             {
-                "prompt": prompt,
-                "seeds": len(rows),
-                "drawn": mean_distance(images[rows]),
-                "training pictures": len(same),
-                "training": mean_distance(training[same]) if len(same) > 1 else None,
+                "prompt": prompt, "seeds": len(rows), "drawn": drawn, "training drawings": len(same),
+                "training": trained, "share": drawn / trained if trained else None,
             }
-        )
+        )  # fmt: skip
     return found
 
 
@@ -306,45 +219,78 @@ def sdedit(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
         original = lab.image(job.said["image"]).float().cpu()
         distance = rms(edited[None], original[None]).item()
         found.setdefault(job.said["image"], {})[str(job.said["i_start"])] = distance
-    falls = {image: list(row.values()) == sorted(row.values(), reverse=True) for image, row in found.items()}
-    return {"distance": found, "falls": falls}
+    return {"distance": found, "falls": {image: falls(list(row.values())) for image, row in found.items()}}
+
+
+def inpainting(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
+    """The mean step across the border of each hole, filled and in the original, and the first over the second."""
+    found = {}
+    for job, filled in zip(jobs, images, strict=True):
+        mask = part_1_7_2.hole(job.said["image"])
+        ours, own = (border_step(image, mask) for image in (filled, lab.image(job.said["image"]).float().cpu()))
+        found[job.said["image"]] = {"filled": ours, "original": own, "ratio": ours / own}
+    return found
+
+
+def patch_borders(lab: Lab, jobs: Sequence[Job], images: Tensor, training: Tensor) -> list[dict[str, Any]]:
+    """`seams` of samples at 64 pixels and enlarged to 256, where a patch is four times as wide, and of drawings."""
+    large = torch.stack(
+        [lab.enlarge(image, job.said["prompt"]) for job, image in zip(jobs, images, strict=True)]
+    ).clamp(-1, 1)
+    rows = (("samples", images, 1), ("samples, enlarged by stage 2", large, 4), ("training drawings", training, 1))
+    return [
+        {"what": what, "n": len(some), "pixels": some.shape[-1], "ratio": seams(some, PATCH * scale)}
+        for what, some, scale in rows
+    ]
 
 
 def evaluate() -> dict[str, Any]:
-    """Draw everything, judge it, and return the numbers. Minutes on two cores."""
+    """Draw everything, judge it, and return the numbers. A quarter of an hour on two cores."""
     began = time.monotonic()
-    judge, lab = train_scorer.load(), Lab(models.load("pocket"))
+    judges, lab = Judges(*(train_scorer.load(name) for name in train_scorer.JUDGES)), Lab(models.load("pocket"))
     jobs = plan(lab)
     progress = Progress("drawing", sum(job.evaluations for part in jobs.values() for job in part))
     images = {name: draw(lab, part, progress) for name, part in jobs.items()}
-    rgb, captions, _ = pictures.small()
-    training = as_images(rgb)
-    real = scorer_pictures.pictures()["icons"]
-    plain = [row for row, job in enumerate(jobs["names"]) if job.said["gamma"] == lab.model.gamma]
-    paired = [row for row, job in enumerate(jobs["unseen"]) if len(parse(job.said["prompt"]).phrases) == 2]
-    placed = [row for row in range(len(jobs["unseen"])) if row not in paired]
+    pictures, lots = training_drawings(TRAINING), tests()
+    training = as_images(torch.stack([picture.rgb for picture in pictures]))
+    fresh = labelled(
+        [
+            shown(scorer.names()[scorer.number(job.said["prompt"])], "", np.random.default_rng([COMPARED, row, k]))
+            for row, job in enumerate(jobs["names"])
+            for k in range(FRESH)
+        ]
+    )
+    plain = lots["icons"].at(lots["icons"].style == 0)
+    references = {card.FRESH: fresh, f"icons of {icons.HELD_OUT}": plain}
     return {
-        "model": {"name": lab.model.name, "digest": lab.model.digest},
-        "scorer": {
-            "digest": train_scorer.digest(),
-            "held out": train_scorer.held_out(judge),
+        "model": {
+            "name": lab.model.name,
+            "digest": lab.model.digest,
+            "megabytes": sum(path.stat().st_size for path in models.SHIPPED.rglob("*") if path.is_file()) / 1e6,
+        },
+        "judges": {
             "names": len(scorer.names()),
+            "digests": {name: train_scorer.digest(name) for name in train_scorer.JUDGES},
+            "held out": [train_scorer.held_out(judge, lots) for judge in judges],
         },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "diffusers")}},
         "sampler": {"gamma": lab.model.gamma, "stride": STRIDE, "threshold": lab.schedule.threshold},
-        "names": by(judge, jobs["names"], images["names"], "gamma"),
-        "styles": by(judge, jobs["styles"], images["styles"], "gamma"),
-        "unseen": [
-            {"what": what} | judged(judge, images["unseen"][rows], [jobs["unseen"][row].said["prompt"] for row in rows])
-            for what, rows in (("style and place", placed), ("pair", paired))
-        ],
-        "sweep": by(judge, jobs["sweep"], images["sweep"], "threshold", "gamma", "stride"),
-        "strides": by(judge, jobs["strides"], images["strides"], "stride"),
-        "nearest": nearest(judge, images["names"][plain], as_images(real.at(real.style == 0).rgb), training),
-        "diversity": diversity(jobs["diversity"], images["diversity"], training, captions),
-        "anagrams": illusions(judge, jobs["anagrams"], images["anagrams"], as_is, FLIP.view),
-        "hybrids": illusions(judge, jobs["hybrids"], images["hybrids"], low_pass, as_is),
+        "names": by(judges, jobs["names"], images["names"], "gamma"),
+        "styles": by(judges, jobs["styles"], images["styles"], "gamma"),
+        "places": by(judges, jobs["places"], images["places"], "gamma"),
+        "pairs": by(judges, jobs["pairs"], images["pairs"], "gamma"),
+        "sweep": by(judges, jobs["sweep"], images["sweep"], "threshold", "gamma", "stride"),
+        "strides": by(judges, jobs["strides"], images["strides"], "stride"),
+        "photos": photos(judges, jobs["photos"], images["photos"]),
+        "nearest": nearest(
+            judges.first, images["names"], {what: as_images(some.rgb) for what, some in references.items()}, training
+        ),
+        "diversity": diversity(jobs["diversity"], images["diversity"], training, [p.captions for p in pictures]),
+        "anagrams": illusions(judges, jobs["anagrams"], images["anagrams"], as_is, FLIP),
+        "hybrids": illusions(judges, jobs["hybrids"], images["hybrids"], low_pass, as_is),
         "sdedit": sdedit(lab, jobs["sdedit"], images["sdedit"]),
+        "inpainting": inpainting(lab, jobs["inpainting"], images["inpainting"]),
+        "seams": patch_borders(lab, jobs["names"][:SEAMED], images["names"][:SEAMED], training[:SEAMED]),
         "evaluations": lab.model.evaluations,
         "seconds": time.monotonic() - began,
     }

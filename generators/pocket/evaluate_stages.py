@@ -19,8 +19,9 @@ from torch import Tensor
 
 from .. import models
 from ..models.super_resolution import SCALE
-from .data import Drawing, nouns, staged
-from .icons import HELD_OUT, icon_set
+from .data import NOUNS, Drawing
+from .icons import HELD_OUT, has
+from .scorer_pictures import held_out_icon
 from .styles import FILTERS
 
 EACH = {256: 6, 1024: 2}  # drawings of each style, for stage 2 and stage 3; at 1024 pixels they take long
@@ -28,13 +29,11 @@ EACH = {256: 6, 1024: 2}  # drawings of each style, for stage 2 and stage 3; at 
 
 def held_out(count: int) -> list[Drawing]:
     """So many things in each of the styles, other things for each; every k-th name, so that they are of many kinds."""
-    drawn = [noun for noun, key in nouns().items() if key in icon_set(HELD_OUT)["icons"]]
+    drawn = [noun for noun, key in NOUNS.items() if has(key, HELD_OUT)]
     chosen = drawn[:: len(drawn) // (count * len(FILTERS))]
     rng = np.random.default_rng(0)
     return [
-        staged(chosen[k * len(FILTERS) + j], style, rng, HELD_OUT)
-        for j, style in enumerate(FILTERS)
-        for k in range(count)
+        held_out_icon(chosen[k * len(FILTERS) + j], style, rng) for j, style in enumerate(FILTERS) for k in range(count)
     ]
 
 

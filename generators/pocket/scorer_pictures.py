@@ -1,12 +1,11 @@
-"""What the scorer learns from and is tested on: labelled real pictures at 64 pixels, rendered once and kept."""
+"""What the judges learn from and are tested on: drawings at 64 pixels, with what they show."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
+from functools import partial
+from itertools import count, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import data, icons, scenes, styles
-from .pictures import small
-from .progress import Progress
-from .scorer import PLACES, STYLES, numbers, parse
+from . import data, icons, scenes
+from .pool import as_images
+from .scorer import PLACES, SCENES, STYLES, names, number, parse
+from .styles import GREY
+from .vectors import chance, pick, shadowed
 
-FOLDER = Path(__file__).parents[2] / ".cache" / "pocket" / "scorer"
-VARIANTS = 4  # of each scene, for testing; none is among pocket's own
+USES = 8  # of a lesson, on average
+AGAIN = 4  # lessons that are made of a drawing
+START, POOL = 512, 8192  # lessons at hand at first, and at most
+IGNORED = -100  # cross_entropy's word for a label that does not count
+TESTING = 4  # the sequence of random numbers of all that the judges are tested on
+VARIANTS = 4  # of each scene in each of its styles, for testing
 
 
 class Pictures(NamedTuple):
@@ -32,113 +36,175 @@ class Pictures(NamedTuple):
     style: Tensor
     place: Tensor
 
-    def at(self, index: Tensor) -> Pictures:
+    def at(self, index: Tensor | list[int]) -> Pictures:
         return Pictures(*(column[index] for column in self))
 
 
-def _icons() -> Iterator[tuple[str, data.Drawing]]:
-    """Icons in all styles that pocket does not learn from, each with its lot: "icons" for the held-out package's."""
-    pockets = {("fluent-emoji-flat", ""), *((scenes.EMOJI, style) for style in STYLES[1:])}
-    for index, noun in enumerate(data.nouns()):
-        for package in icons.PACKAGES:
-            rng = np.random.default_rng([index, len(package)])
-            for style in STYLES:
-                if (package, style) not in pockets:
-                    drawing = data.staged(noun, style, rng, package) if style else data.plain(noun, package)
-                    yield "icons" if package == icons.HELD_OUT else "train", drawing
+def lesson(rng: np.random.Generator) -> data.Drawing:
+    """A drawing to learn from: each name as likely, each style as likely, by any hand but `icons.HELD_OUT`."""
+    phrases, style = pick(rng, *names()), pick(rng, *STYLES)
+    if scene := _scene_of(phrases, rng):
+        drawing = _in_style(scene, style, rng)
+    else:
+        noun = phrases[0]
+        match rng.choice(["alone", "placed", "grounded", "paired"], p=[0.68, 0.07, 0.21, 0.04]):
+            case "alone":
+                drawing = data.alone(noun, style, rng)
+            case "placed":
+                drawing = data.placed(noun, style, rng)
+            case "grounded":
+                drawing = data.grounded(noun, style, rng)
+            case _:
+                drawing = data.paired(noun, pick(rng, *data.NOUNS), rng)
+    return replace(drawing, tint=data.tint(rng))
 
 
-def _compositions() -> Iterator[tuple[str, data.Drawing]]:
-    """Landscapes in all styles, and for testing other landscapes, pairs and scenes than pocket's."""
-    nouns = list(data.nouns())
-    for index, noun in enumerate(nouns):
-        rng, style = np.random.default_rng([7, index]), STYLES[index % len(STYLES)]
-        for lot in ("train", "places"):
-            landscape = data.grounded(noun, rng)
-            said = f"{style} {landscape.captions[0]}".strip()
-            if lot == "train" or index % 2:
-                yield lot, replace(landscape, style=style, captions=(said,))
-        if index % 4 == 0:
-            yield "pairs", data.paired(noun, nouns[rng.integers(len(nouns))])
-    for scene, (_, drawn_in) in scenes.SCENES.items():
-        for k in range(VARIANTS):
-            body, noun = scene(np.random.default_rng([1000 + k, len(scene.__name__)]))
-            for style in drawn_in:
-                yield "scenes", data.Drawing(body, style, data.captions(noun, style), 1.0)
+def shown(phrases: Sequence[str], style: str, rng: np.random.Generator) -> data.Drawing:
+    """A drawing of one of the `names` as pocket learns it: its scene, or the thing alone; where it has both, either."""
+    scene = _scene_of(phrases, rng)
+    drawing = _in_style(scene, style, rng) if scene else data.alone(phrases[0], style, rng)
+    return replace(drawing, tint=data.tint(rng))
 
 
-def pictures() -> dict[str, Pictures]:
-    """The lots of real pictures: "train", and for testing "icons", "places", "pairs", "scenes". Kept on disk.
+def _scene_of(phrases: Sequence[str], rng: np.random.Generator) -> Callable | None:
+    scene = next((scene for scene, said in SCENES.items() if set(said) & set(phrases)), None)
+    return scene if phrases[0] not in data.NOUNS or (scene and chance(rng, 0.5)) else None
 
-    Those that pocket learns from belong to "train". Needs the icon packages the first time.
+
+def _in_style(scene: Callable, style: str, rng: np.random.Generator) -> data.Drawing:
+    body, noun = scene(rng)
+    return data.Drawing(body, style, data.captions(noun, style))
+
+
+def held_out_icon(noun: str, style: str, rng: np.random.Generator) -> data.Drawing:
+    """A thing by the held-out hand, staged as `data.alone` stages the others."""
+    x, y = 128 + rng.uniform(-12, 12, 2)
+    thing = icons.icon(data.NOUNS[noun], icons.HELD_OUT, x, y, rng.uniform(172, 236), tilt=rng.normal(0, 5))
+    body = data._ground(style, rng) + shadowed(thing)
+    return data.Drawing(body, style, data.captions(noun, style))
+
+
+def labelled(drawings: Sequence[data.Drawing]) -> Pictures:
+    """The drawings as 2 x 2 averages of 128 pixels, with the numbers of what they show."""
+    rgb = [drawing.render(128).reshape(64, 2, 64, 2, 3).mean((1, 3)).round().astype(np.uint8) for drawing in drawings]
+    labels = torch.tensor([_label(drawing) for drawing in drawings])
+    pixels = torch.from_numpy(np.stack(rgb)).permute(0, 3, 1, 2).contiguous()
+    return Pictures(pixels, labels[:, :2], labels[:, 2], labels[:, 3])
+
+
+def _label(drawing: data.Drawing) -> tuple[int, int, int, int]:
+    """What a drawing shows: two names (the same unless a pair), the style and the place."""
+    reading = parse(drawing.captions[0])
+    found = [number(phrase) for phrase in reading.phrases]
+    return found[0], found[-1], STYLES.index(drawing.style), PLACES.index(reading.place)
+
+
+class Lesson(NamedTuple):
+    """N augmented drawings as a judge is shown them, in half precision; the numbers of their names, (N, 2), of their
+    style and of their place, (N,). The style is IGNORED where the augmentation took it away."""
+
+    shown: Tensor
+    names: Tensor
+    style: Tensor
+    place: Tensor
+
+
+class Lessons:
+    """Lessons from the drawings of one sequence of random numbers, from `first` on; the latest POOL are at hand.
+
+    prepare: what a judge is shown of images. Each drawing makes AGAIN lessons, each augmented by itself, and a lesson
+    is learned several times: to draw, augment and prepare takes longer than to learn.
     """
-    rgb, captions, _ = small()
-    own: tuple[Tensor, list[Sequence[str]], list[str]] = (rgb, [*captions], ["train"] * len(rgb))
-    parts = [own, _kept("icons", _icons), _kept("compositions", _compositions)]
-    labels = torch.tensor([_label(said) for _, captions, _ in parts for said in captions])
-    every = Pictures(torch.cat([rgb for rgb, _, _ in parts]), labels[:, :2], labels[:, 2], labels[:, 3])
-    lots = np.array([lot for *_, lots in parts for lot in lots])
-    return {str(lot): every.at(torch.from_numpy(np.flatnonzero(lots == lot))) for lot in np.unique(lots)}
+
+    def __init__(self, prepare: Callable[[Tensor], Tensor], sequence: int, first: int = 0) -> None:
+        self._prepare, self._count = prepare, 0
+        self._drawn = (lesson(np.random.default_rng([sequence, number])) for number in count(first))
+        some = self._next(START, torch.Generator().manual_seed(sequence))
+        self._kept = Lesson(*(part.new_empty(POOL, *part.shape[1:]) for part in some))
+        self._keep(some)
+
+    def _next(self, size: int, rng: torch.Generator) -> Lesson:
+        """At least so many lessons."""
+        drawings = list(islice(self._drawn, -(-size // AGAIN)))
+        drawn = Pictures(*(part.repeat_interleave(AGAIN, 0) for part in labelled(drawings)))
+        images, styled = augmented(as_images(drawn.rgb), rng)
+        style = torch.where(styled, drawn.style, IGNORED)
+        return Lesson(self._prepare(images).half(), drawn.names, style, drawn.place)
+
+    def _keep(self, some: Lesson) -> None:
+        places = torch.arange(self._count, self._count + len(some.names)) % POOL
+        for kept, part in zip(self._kept, some, strict=True):
+            kept[places] = part
+        self._count += len(places)
+
+    def batch(self, size: int, rng: torch.Generator) -> Lesson:
+        """So many lessons. A share of 1 / USES as many are drawn first, in place of the oldest."""
+        self._keep(self._next(-(-size // USES), rng))
+        index = torch.randint(min(self._count, POOL), (size,), generator=rng)
+        return Lesson(*(part[index] for part in self._kept))
 
 
-def _label(captions: Sequence[str]) -> tuple[int, int, int, int]:
-    """What a picture of these captions shows: two names (the same unless a pair), the style and the place."""
-    readings = [parse(caption) for caption in captions]
-    found = [numbers()[phrase] for phrase in readings[0].phrases]
-    style = max((reading.style for reading in readings), key=len)
-    return found[0], found[-1], STYLES.index(style), PLACES.index(readings[0].place)
+def tests() -> dict[str, Pictures]:
+    """Drawings that no judge has learned from, in lots: "icons" by the held-out hand in all styles; and of the hands
+    that are known, with other random numbers, "scenes", things in "places", and "pairs"."""
+    nouns = list(data.NOUNS)
+    lots: dict[str, list[Callable[[np.random.Generator], data.Drawing]]] = {
+        "icons": [
+            partial(held_out_icon, noun, style)
+            for noun in nouns
+            for style in STYLES
+            if icons.has(data.NOUNS[noun], icons.HELD_OUT)
+        ],
+        "scenes": [
+            partial(_in_style, scene, style)
+            for scene, (_, drawn_in) in scenes.SCENES.items()
+            for style in dict.fromkeys(drawn_in)
+            for _ in range(VARIANTS)
+        ],
+        "places": [partial(data.grounded, noun, STYLES[k % len(STYLES)]) for k, noun in enumerate(nouns)],
+        "pairs": [partial(data.paired, noun, nouns[(k + 29) % len(nouns)]) for k, noun in enumerate(nouns[::2])],
+    }
+    return {
+        lot: labelled([make(np.random.default_rng([TESTING, k, which])) for which, make in enumerate(made)])
+        for k, (lot, made) in enumerate(lots.items())
+    }
 
 
-def _kept(
-    name: str, drawings: Callable[[], Iterable[tuple[str, data.Drawing]]]
-) -> tuple[Tensor, list[Sequence[str]], list[str]]:
-    """The drawings at 64 pixels, uint8 (N, 3, 64, 64), their captions and lots; rendered once, then kept."""
-    lots, drawn = zip(*drawings(), strict=True)
-    content = hashlib.sha256("".join(drawing.style + drawing.body for drawing in drawn).encode()).hexdigest()
-    kept = FOLDER / f"{name}-{content[:12]}.npz"
-    if not kept.exists():
-        progress, rgb = Progress(name, len(drawn)), []
-        raster = lru_cache(maxsize=4)(_raster)  # for neighbours that differ in style alone
-        for drawing in drawn:
-            blocks = styles.FILTERS[drawing.style](raster(drawing.body)).reshape(64, 2, 64, 2, 3)
-            rgb.append((blocks.mean((1, 3)) * 255).round().astype(np.uint8).transpose(2, 0, 1))
-            progress.step()
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        np.savez(kept.with_suffix(".part.npz"), rgb=np.stack(rgb))
-        kept.with_suffix(".part.npz").rename(kept)
-    with np.load(kept) as stored:
-        return torch.from_numpy(stored["rgb"]), [drawing.captions for drawing in drawn], list(lots)
-
-
-def _raster(body: str) -> np.ndarray:
-    """A drawing at 128 pixels: about one grey level from the mean of 256, at a quarter of the time."""
-    return icons.rasterise(body, 128)
-
-
-def as_images(rgb: Tensor) -> Tensor:
-    """uint8 pictures as images in -1 … 1."""
-    return rgb.float() / 127.5 - 1
-
-
-def augmented(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images (N, 3, 64, 64) shifted, scaled, mirrored left to right, tinted, some blurred, with a little noise.
+def augmented(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Images (N, 3, 64, 64) turned, shifted, scaled, mirrored, blurred, recoloured, with a hole and with noise; and
+    whether each is still of its style, (N,): half are recoloured, a third of these in grey, so that shapes are learned.
 
     A fifth are blurred as much as what a hybrid image shows from afar: a box of 7 pixels, whose sigma is 2.
     """
+    n = len(images)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(len(images), *shape, generator=generator)
+        return low + (high - low) * torch.rand(n, *shape, generator=generator)
 
-    zoom = torch.exp(uniform(-0.25, 0.25))
-    theta = torch.zeros(len(images), 2, 3)
-    theta[:, 0, 0] = zoom * torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
-    theta[:, 1, 1] = zoom
+    zoom, stretch, turn = torch.exp(uniform(-0.25, 0.25)), torch.exp(uniform(-0.12, 0.12)), uniform(-0.25, 0.25)
+    mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 1] = mirror * zoom * stretch * turn.cos(), -zoom * turn.sin()
+    theta[:, 1, 0], theta[:, 1, 1] = mirror * zoom * stretch * turn.sin(), zoom * turn.cos()
     theta[:, :, 2] = uniform(-0.15, 0.15, 2)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     x = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
     near, far = (F.avg_pool2d(F.pad(x, (k // 2,) * 4, mode="replicate"), k, stride=1) for k in (3, 7))
     x = torch.lerp(x, near, uniform(-1, 1, 1, 1, 1).clamp(0, 1))
     x = torch.where(uniform(0, 1, 1, 1, 1) < 0.2, far, x)
-    x = x * uniform(0.8, 1.1, 1, 1, 1) * uniform(0.92, 1.08, 3, 1, 1) + uniform(-0.1, 0.1, 1, 1, 1)
+
+    recoloured, grey = uniform(0, 1, 1, 1, 1) < 0.5, uniform(0, 1, 1, 1, 1) < 1 / 3
+    tone = torch.einsum("c,nchw->nhw", torch.from_numpy(GREY), x)[:, None].expand_as(x)
+    matrix = torch.eye(3) + 0.06 * torch.randn(n, 3, 3, generator=generator)
+    other = torch.einsum("ncd,ndhw->nchw", matrix, torch.where(grey, tone, x))
+    other = other * uniform(0.75, 1.15, 1, 1, 1) + uniform(-0.12, 0.12, 1, 1, 1)
+    x = torch.where(recoloured, other, x)
+
+    side, at = uniform(8, 22, 1, 1), uniform(0, 64, 2, 1)
+    pixel = torch.arange(64).expand(n, 2, 64)
+    inside = (pixel - at).abs() < side / 2
+    hole = inside[:, 0, :, None] & inside[:, 1, None, :] & (uniform(0, 1, 1, 1) < 0.3)
+    x = torch.where(hole[:, None], uniform(-1, 1, 3, 1, 1), x)
     noise = torch.randn(x.shape, generator=generator)
-    return (x + uniform(0, 0.1, 1, 1, 1) * noise).clamp(-1, 1)
+    return (x + uniform(0, 0.12, 1, 1, 1) * noise).clamp(-1, 1), ~recoloured.view(n)

@@ -1,0 +1,124 @@
+"""What the evaluation draws: the samples of every part, with the report's own seeds, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from .. import part_1_6, part_1_7, part_1_7_1, part_1_7_2, part_1_8, part_1_9
+from ..diffusion.schedule import strided
+from ..editing import edit
+from ..lab import Lab
+from . import data, scorer
+from .styles import LITHOGRAPH, SKETCH
+
+NAMES, STYLED, PLACED, PAIRED, SWEPT = 64, 15, 32, 12, 12  # how many names each part takes, evenly spread
+STRIDE = 30
+SWEEP_GAMMAS, SWEEP_THRESHOLDS, SWEEP_STRIDE = (1, 3, 5, 7, 10), (1.0, 1.5), 90
+STRIDES = (200, 90)  # beside the report's
+DIVERSE = (
+    "an oil painting of an old man", "an oil painting of people around a campfire", "a photo of the amalfi coast",
+    "a photo of a dog", "a lithograph of a skull", "a lithograph of waterfalls",
+)  # fmt: skip
+SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to draw: the work, the network's evaluations that it takes, and what it is (prompt, gamma, …)."""
+
+    work: Callable[[], Tensor]
+    evaluations: int
+    said: dict[str, Any]
+
+
+def sample(lab: Lab, prompt: str, gamma: float | None = None, k: int = 0, stride: int = STRIDE) -> Job:
+    """Sample k of a prompt. At gamma = 1, guidance is the conditional estimate alone, in half the evaluations."""
+    gamma = lab.model.gamma if gamma is None else gamma
+    estimate = lab.estimate(prompt) if gamma == 1 else lab.guided(prompt, gamma)
+    said = {"prompt": prompt, "gamma": gamma, "stride": stride, "threshold": lab.schedule.threshold, "k": k}
+    return Job(partial(lab.sample, estimate, k, stride), len(strided(stride)) * (1 if gamma == 1 else 2), said)
+
+
+def spread(items: Sequence[str], count: int) -> list[str]:
+    """`count` of the items, evenly spread from the first on."""
+    return [items[k * len(items) // count] for k in range(count)]
+
+
+def placed(count: int) -> list[str]:
+    """Prompts that no training picture has: things in a place, in a style in which `data.draw` draws no landscape."""
+    places = list(data.GROUNDS)
+    return [
+        f"{(LITHOGRAPH, SKETCH)[k % 2]} {noun} {places[k % len(places)]}"
+        for k, noun in enumerate(spread(list(data.NOUNS), count))
+    ]
+
+
+def paired(count: int) -> list[str]:
+    """Prompts for two things."""
+    nouns = list(data.NOUNS)
+    return [f"{noun} and {nouns[(nouns.index(noun) + len(nouns) // 2) % len(nouns)]}" for noun in spread(nouns, count)]
+
+
+def cases(section: Any, *fields: str) -> list[tuple]:
+    """What the cases of a section say in these fields, each once, in their order."""
+    return list(dict.fromkeys(tuple(c[field] for field in fields) for figure in section.figures for c in figure.cases))
+
+
+def plan(lab: Lab) -> dict[str, list[Job]]:
+    """All that is to be drawn, part by part."""
+    known = [phrases[0] for phrases in scorer.names()]
+    swept = spread(known, SWEPT)
+    labs = {threshold: Lab(lab.model) for threshold in SWEEP_THRESHOLDS}
+    for threshold, other in labs.items():
+        other.schedule = replace(lab.schedule, threshold=threshold)
+    steps = len(strided(STRIDE))
+    return {
+        "names": [sample(lab, prompt) for prompt in spread(known, NAMES)],
+        "styles": [
+            sample(lab, f"{style} {noun}")
+            for noun in spread(list(data.NOUNS), STYLED)
+            for style in scorer.STYLES
+            if style
+        ],
+        "places": [sample(lab, prompt) for prompt in placed(PLACED)],
+        "pairs": [sample(lab, prompt) for prompt in paired(PAIRED)],
+        "sweep": [
+            sample(other, prompt, gamma, stride=SWEEP_STRIDE)
+            for other in labs.values()
+            for gamma in SWEEP_GAMMAS
+            for prompt in swept
+        ],
+        "strides": [sample(lab, prompt, stride=stride) for stride in (*STRIDES, STRIDE) for prompt in swept],
+        "diversity": [sample(lab, prompt, k=k) for prompt in DIVERSE for k in range(SEEDS)],
+        "photos": [
+            sample(lab, prompt, gamma, k) for prompt, gamma, k in cases(part_1_6.SECTION, "prompt", "gamma", "k")
+        ],
+        "anagrams": [
+            Job(
+                partial(part_1_8.turning, lab, upright, flipped, k, "upright"),
+                4 * steps,
+                {"pair": (upright, flipped), "k": k},
+            )
+            for upright, flipped, k in cases(part_1_8.SECTION, "upright", "flipped", "k")
+        ],
+        "hybrids": [
+            Job(partial(part_1_9.distant, lab, far, near, k, "near"), 4 * steps, {"pair": (far, near), "k": k})
+            for far, near, k in cases(part_1_9.SECTION, "far", "near", "k")
+        ],
+        "sdedit": [
+            Job(partial(edit, lab, **case), 2 * (steps - case["i_start"]), dict(case))
+            for section in (part_1_7.SECTION, part_1_7_1.SECTION)
+            for figure in section.figures
+            for case in figure.cases
+            if case["i_start"] is not None
+        ],
+        "inpainting": [
+            Job(partial(part_1_7_2.inpaint, lab, image, "inpainted"), 2 * steps, {"image": image})
+            for image in part_1_7_2.HOLES
+        ],
+    }
