@@ -128,14 +128,14 @@ def alone(noun: str, style: str, rng: np.random.Generator) -> Drawing:
     """A thing by itself in a style, large and near the middle."""
     x, y = 128 + rng.uniform(-12, 12, 2)
     thing = any_icon(rng, NOUNS[noun], x, y, rng.uniform(172, 236), tilt=rng.normal(0, 5))
-    return Drawing(_ground(style, rng) + shadowed(thing), style, captions(noun, style))
+    return Drawing(backdrop(style, rng) + shadowed(thing), style, captions(noun, style))
 
 
 def placed(noun: str, style: str, rng: np.random.Generator) -> Drawing:
     """A thing smaller and off the middle; half of the captions say where."""
     where = pick(rng, *PLACES)
     x, y = np.array(PLACES[where]) + rng.uniform(-10, 10, 2)
-    body = _ground(style, rng) + shadowed(any_icon(rng, NOUNS[noun], x, y, rng.uniform(110, 146)))
+    body = backdrop(style, rng) + shadowed(any_icon(rng, NOUNS[noun], x, y, rng.uniform(110, 146)))
     said = captions(noun, style)
     return Drawing(body, style, (*said, *(f"{words} {where}" for words in said)))
 
@@ -152,13 +152,14 @@ def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:
 
 def paired(left: str, right: str, rng: np.random.Generator) -> Drawing:
     """Two things side by side."""
-    body = _ground("", rng)
+    body = backdrop("", rng)
     for noun, x in ((left, 68), (right, 188)):
         body += any_icon(rng, NOUNS[noun], x, rng.uniform(116, 140), rng.uniform(104, 124))
     return Drawing(body, "", (f"{left} and {right}", f"{left} next to {right}"))
 
 
-def _ground(style: str, rng: np.random.Generator) -> str:
+def backdrop(style: str, rng: np.random.Generator) -> str:
+    """What stands behind a thing in that style, by chance."""
     match style:
         case _ if style == OIL:
             return pick(rng, dim, studio)(rng)

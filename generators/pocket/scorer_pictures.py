@@ -80,7 +80,7 @@ def held_out_icon(noun: str, style: str, rng: np.random.Generator) -> data.Drawi
     """A thing by the held-out hand, staged as `data.alone` stages the others."""
     x, y = 128 + rng.uniform(-12, 12, 2)
     thing = icons.icon(data.NOUNS[noun], icons.HELD_OUT, x, y, rng.uniform(172, 236), tilt=rng.normal(0, 5))
-    body = data._ground(style, rng) + shadowed(thing)
+    body = data.backdrop(style, rng) + shadowed(thing)
     return data.Drawing(body, style, data.captions(noun, style))
 
 
