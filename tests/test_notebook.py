@@ -25,6 +25,7 @@ def project(tmp_path, tiny_pocket, monkeypatch):
     for path in (*copy.glob("generators/part_*.py"), *copy.glob("report/part_*.md")):
         if path.stem not in KEPT or (path.suffix == ".md" and path.stem != "part_1_1"):
             path.unlink()
+    (copy / "report" / "intro.md").write_text("An introduction that shows no figure.\n")
     environment = {"MODEL": "pocket", "FOLDER": copy.name, "PYTHONPATH": str(copy), "POCKET_WEIGHTS": str(tiny_pocket)}
     for name, value in {**environment, "COLUMNS": "200", "IPYTHONDIR": str(tmp_path / "ipython")}.items():
         monkeypatch.setenv(name, value)

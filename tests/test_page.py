@@ -126,7 +126,7 @@ def test_it_needs_no_script(visit, address):
     turned = page.locator(".exhibit.flip")
     turned.get_by_role("switch").press("Space")
     assert turned.locator(".reading span").nth(1).is_visible()
-    assert turned.locator("img").nth(1).is_visible()
+    turned.locator("img").nth(1).wait_for(state="visible", timeout=5000)  # it turns for a moment
 
 
 def test_print_leaves_the_tools_out_and_the_figures_in(visit, address):

@@ -136,7 +136,7 @@ def test_a_plan_sends_nothing_and_tells_what_would_go(root, bare):
     assert git(Path(bare), "for-each-ref") == ""
     count = len(files(root / "site"))
     assert told.splitlines()[0] == f"gh-pages of {bare}, its first commit:"
-    assert f"{count} new: .nojekyll, figures/1.2-blur-01-" in told
+    assert f"{count} new: .nojekyll, code.html, figures/1.2-blur-01-" in told
     assert f"and {count - 5} more" in told
 
 

@@ -86,8 +86,7 @@ def fit(
 
     Ctrl-C, and a request to end by the system, save the checkpoint before KeyboardInterrupt goes on.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    stops = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     rates = [group["lr"] for group in groups]
     average = {key: value.clone() for key, value in network.state_dict().items()}
@@ -155,4 +154,6 @@ def fit(
     finally:
         if update > first:
             checkpoint()
+        for number, handler in stops.items():
+            signal.signal(number, handler)
     network.load_state_dict(average)
