@@ -3,6 +3,7 @@
 import functools
 import http.server
 import shutil
+import signal
 import threading
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 
 BUILT = fixture.REPO / "site"
 HERE = ["fixture"] + (["site"] if (BUILT / "index.html").is_file() else [])
+# A shell that starts the tests in the background has Ctrl-C ignored, and so has every process that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
