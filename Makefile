@@ -88,7 +88,7 @@ evaluate: .venv/ready
 
 # The README's picture, of the page as it is built now.
 screenshot: .venv/ready
-	.venv/bin/python -m report.screenshot
+	.venv/bin/python -m report.command.screenshot
 
 # Trains pocket's next weights: many hours on a CPU, over as many runs as it takes; each goes on where the last one ended.
 pocket: .venv/ready

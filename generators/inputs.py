@@ -1,4 +1,4 @@
-"""The input images of the report: files in report/inputs, read as small square arrays.
+"""The input images of the report: files in report/writeup/inputs, read as small square arrays.
 
 An image has a name, the stem of its file. A raster file takes the place of an SVG with the same stem, so that one's own
 photograph `campanile.jpg`, put beside `campanile.svg`, is what the report shows. This module imports no torch.
@@ -16,7 +16,7 @@ import numpy as np
 import resvg_py
 from PIL import Image, ImageCms, ImageOps
 
-INPUTS = Path(__file__).resolve().parents[1] / "report" / "inputs"
+INPUTS = Path(__file__).resolve().parents[1] / "report" / "writeup" / "inputs"
 RASTERS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"})
 
 # The decoders that those suffixes stand for and no others: Pillow would also hand an EPS file to Ghostscript.

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from . import inputs
+from .diffusion.batching import SharedWork, note
 from .diffusion.estimates import Estimate
 from .diffusion.sampling import gaussian, last, sample, sdedit
 from .diffusion.schedule import strided
-from .diffusion.strands import Once, note
 from .models.base import Model
 
 SEED = 42  # of sample 0, everywhere; sample k uses 42 + k
@@ -27,11 +27,11 @@ class Lab:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.schedule = model.schedule
-        self._once = Once()
+        self._shared = SharedWork()
         self._image = lru_cache(self._load)
 
     def image(self, name: str) -> Tensor:
-        """The input image called `name` in report/inputs, (3, 64, 64) in -1 … 1. Raises InputError."""
+        """The input image called `name` in report/writeup/inputs, (3, 64, 64) in -1 … 1. Raises InputError."""
         image, digest = self._image(name)
         note("input", name, digest)
         return image
@@ -84,6 +84,6 @@ class Lab:
         """
         return self.model.second.sample(x, self.generator(k), estimate)
 
-    def once(self, key: Hashable, work: Callable[[], Result]) -> Result:
+    def shared(self, key: Hashable, work: Callable[[], Result]) -> Result:
         """What several panels share, such as a trajectory: computed by the first that asks for this key."""
-        return self._once(key, work)
+        return self._shared(key, work)

@@ -1,5 +1,5 @@
 """`python -m report` is the console command `report`."""
 
-from .cli import main
+from .command.cli import main
 
 main()

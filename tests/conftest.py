@@ -26,9 +26,9 @@ def tiny_pocket(tmp_path_factory):
     """
     import torch
 
-    from generators import staleness
     from generators.models.pocket import Refiner, denoiser, scheduler
     from generators.models.super_resolution import network
+    from generators.running import staleness
 
     folder = tmp_path_factory.mktemp("tiny-pocket")
     with torch.random.fork_rng():
@@ -68,10 +68,10 @@ def browser():
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """The fixture's site, built once for all the tests here. Grids to download have their own test."""
-    from report.builder import build
+    from report.page.builder import build
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("report.grids.compose", lambda *_: b"grid")
+        patch.setattr("report.figures.figure_png.compose", lambda *_: b"grid")
         return build(fixture.report(tmp_path_factory.mktemp("page") / "report")).parent
 
 

@@ -17,8 +17,8 @@ TIMESTEPS = list(range(990, -1, -30))
 
 def folder(root: Path) -> Path:
     """An empty report: templates and a source file to quote."""
-    (root / "report").mkdir(parents=True)
-    (root / "generators").mkdir()
+    (root / "report" / "writeup").mkdir(parents=True)
+    (root / "generators" / "sections").mkdir(parents=True)
     shutil.copy(REPO / "CITATION.cff", root)
     (root / "templates").symlink_to(REPO / "templates")
     (root / "generators" / "schedule.py").write_text(
@@ -78,7 +78,7 @@ def section(
         "format": 1,
         "id": number,
         "title": fields.get("title", f"The section {number}"),
-        "source": f"generators/part_{number.replace('.', '_')}.py",
+        "source": f"generators/sections/part_{number.replace('.', '_')}.py",
         "model": {"name": model, "digest": "ab" * 32, "description": f"{model}, a model for tests"},
         "dtype": "float32",
         "device": "cpu",
@@ -98,7 +98,7 @@ def section(
 
 
 def prose(root: Path, name: str, text: str) -> None:
-    (root / "report" / f"{name}.md").write_text(text)
+    (root / "report" / "writeup" / f"{name}.md").write_text(text)
 
 
 def blurred(**fields: Any) -> list[dict[str, Any]]:

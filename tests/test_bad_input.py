@@ -16,15 +16,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from page_fixture import panel, prose, section
 
-from generators import inputs, staleness
+from generators import inputs
 from generators.figures import DeclarationError, Figure, Section, each
-from generators.run import load_section
-from report import cli, grids
-from report.builder import BuildError, build
-from report.excerpt import excerpt
-from report.mathml import LONGEST, TexError, mathml
-from report.problems import Problems
-from report.records import load
+from generators.running import staleness
+from generators.running.run import load_section
+from report.basics.problems import Problems
+from report.command import cli
+from report.figures import figure_png
+from report.page.builder import BuildError, build
+from report.prose.excerpt import excerpt
+from report.prose.mathml import LONGEST, TexError, mathml
+from report.records.record import load
 
 PLACED = "/// fig | 1.2-blur\n///\n"
 
@@ -32,7 +34,7 @@ PLACED = "/// fig | 1.2-blur\n///\n"
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A report of one section that has been built, with templates of its own; the command works on it."""
-    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
+    monkeypatch.setattr(figure_png, "compose", lambda *_: b"grid")
     root = fixture.folder(tmp_path / "report")
     (root / "templates").unlink()
     for path in (fixture.REPO / "templates").rglob("*"):
@@ -94,18 +96,18 @@ PROSE = {
 @pytest.mark.parametrize("name", PROSE)
 def test_prose(root, name):
     data, message = PROSE[name]
-    (root / "report" / "part_1_2.md").write_bytes(data)
+    (root / "report" / "writeup" / "part_1_2.md").write_bytes(data)
     lines = refused(root, "site")
-    assert any(line.startswith(f"report/part_1_2.md:{message}") for line in lines), lines
+    assert any(line.startswith(f"report/writeup/part_1_2.md:{message}") for line in lines), lines
 
 
 @pytest.mark.parametrize(
     "name", ["part_x.md", "part_1_2_.md", "part_.md", "part_1..2.md", "part_²_1.md", "part_9_9.md"]
 )
 def test_names_of_prose_files(root, name):
-    (root / "report" / name).write_text("Text.\n")
+    (root / "report" / "writeup" / name).write_text("Text.\n")
     (line,) = refused(root, "site")
-    assert line.startswith(f"report/{name}: ")
+    assert line.startswith(f"report/writeup/{name}: ")
 
 
 TEMPLATES = {
@@ -261,10 +263,10 @@ MODULES = {
     "fails": ("x = 1\ny = x / 0\n", "part_1_77.py:2: ZeroDivisionError"),
     "declares nothing": ("x = 1\n", "part_1_77.py: declares no SECTION"),
     "declares another": (
-        'from .figures import Section\n\nSECTION = Section("1.78", "T", [])\n', "part_1_77.py: declares section 1.78"
+        'from ..figures import Section\n\nSECTION = Section("1.78", "T", [])\n', "part_1_77.py: declares section 1.78"
     ),
     "declares wrongly": (
-        'from .figures import Figure, Section\n\nSECTION = Section("1.77", "T", [\n'
+        'from ..figures import Figure, Section\n\nSECTION = Section("1.77", "T", [\n'
         '    Figure("a", "c", "{x}", "alt", ({"k": 1},), print),\n])\n',
         "part_1_77.py:4: figure 'a': label names {x}",
     ),
@@ -277,15 +279,15 @@ def test_modules_of_sections(name, tmp_path, monkeypatch):
     text, message = MODULES[name]
     path = tmp_path / "part_1_77.py"
     path.write_text(text)
-    import generators
+    from generators import sections
 
-    monkeypatch.setattr(generators, "__path__", [*generators.__path__, str(tmp_path)])
+    monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(tmp_path)])
     monkeypatch.setattr(staleness, "sections", lambda: {"1.77": path})
     try:
         with pytest.raises(DeclarationError) as caught:
             load_section("1.77")
     finally:
-        sys.modules.pop("generators.part_1_77", None)
+        sys.modules.pop("generators.sections.part_1_77", None)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -382,12 +384,12 @@ QUIET = settings(max_examples=40, deadline=None, suppress_health_check=list(Heal
 def test_no_prose_breaks_the_builder_or_becomes_markup(tmp_path_factory, text):
     root = fixture.folder(tmp_path_factory.mktemp("prose") / "report")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grids, "compose", lambda *_: b"grid")
+        patch.setattr(figure_png, "compose", lambda *_: b"grid")
         section(root, "1.2", {"blur": fixture.blurred()[:1]})
         prose(root, "part_1_2", PLACED)
         plain = _Markup()
         plain.feed(build(root).read_text())
-        (root / "report/part_1_2.md").write_bytes((PLACED + text).encode("utf-8", "surrogatepass"))
+        (root / "report/writeup/part_1_2.md").write_bytes((PLACED + text).encode("utf-8", "surrogatepass"))
         try:
             html = build(root).read_text()
         except BuildError as error:
@@ -421,7 +423,7 @@ def test_tex_is_mathml_or_an_error(tex):
 def test_no_tex_of_the_length_allowed_ends_the_process(unit):
     """In a process of its own: what recurses too deeply cannot be caught."""
     code = (
-        "from report.mathml import LONGEST, TexError, mathml\n"
+        "from report.prose.mathml import LONGEST, TexError, mathml\n"
         f"unit = {unit!r}\n"
         "for end in ('', 'x'):\n"
         "    try: mathml((unit * LONGEST)[: LONGEST // len(unit) * len(unit) - 1] + end)\n"

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from generators.bench import __main__ as bench
-from generators.bench import machine, ways
-from generators.models import shapes
+from generators.bench import machine, variants
+from generators.models import configurations
 
-TINY = shapes.Shape("tiny", (4, 32), layers=1, head=8, text=16, text_heads=2, groups=4)
+TINY = configurations.Configuration("tiny", (4, 32), layers=1, head=8, text=16, text_heads=2, groups=4)
 CPU = torch.device("cpu")
 
 
@@ -19,20 +19,23 @@ CPU = torch.device("cpu")
     [("I-XL", 4.305e9, 2.88e12), ("I-L", 0.935e9, 0.612e12), ("I-M", 0.372e9, 0.229e12)],
 )
 def test_the_shapes_have_ifs_published_sizes(name, parameters, flops):
-    assert shapes.size(shapes.SHAPES[name]) == (pytest.approx(parameters, rel=0.002), pytest.approx(flops, rel=0.003))
+    assert configurations.size(configurations.CONFIGURATIONS[name]) == (
+        pytest.approx(parameters, rel=0.002),
+        pytest.approx(flops, rel=0.003),
+    )
 
 
 def test_a_thinned_trajectory_keeps_its_ends():
-    assert ways.thinned([990, 960, 930, 900, 0], 2) == [990, 0]
-    assert ways.thinned([990, 960, 930, 900, 0], 3) == [990, 930, 0]
-    assert ways.thinned([990, 960, 0], 34) == [990, 960, 0]
+    assert variants.thinned([990, 960, 930, 900, 0], 2) == [990, 0]
+    assert variants.thinned([990, 960, 930, 900, 0], 3) == [990, 930, 0]
+    assert variants.thinned([990, 960, 0], 34) == [990, 960, 0]
 
 
 @pytest.fixture(scope="module")
 def measured():
     """One visit to each way, over three sections: samples without guidance, SDEdit, and what no pipeline does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ways, "SECTIONS", ("1.5", "1.7", "1.9"))
+        patch.setattr(variants, "SECTIONS", ("1.5", "1.7", "1.9"))
         return bench.compare(TINY, CPU, steps=2, visits=1)
 
 

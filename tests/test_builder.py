@@ -12,14 +12,16 @@ import page_fixture as fixture
 import pytest
 from page_fixture import panel, prose, section
 
-from report import budget, builder, grids, links, values
-from report.builder import BuildError, build
+from report.figures import figure_png
+from report.page import budget, builder, links
+from report.page.builder import BuildError, build
+from report.records import values
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A report of one section, 1.2, with the figure 1.2-blur; grids are not drawn, for matplotlib is slow to load."""
-    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
+    monkeypatch.setattr(figure_png, "compose", lambda *_: b"grid")
     fixture.folder(tmp_path)
     section(tmp_path, "1.2", {"blur": fixture.blurred()})
     return tmp_path
@@ -120,7 +122,7 @@ def test_alt_texts_must_say_something(root, alt, message):
 
 def test_bad_tex_in_a_record_is_named(root):
     section(root, "1.2", {"blur": [panel("$\\foo$"), panel("b")]})
-    with pytest.raises(BuildError, match=r"record\.json: bad TeX in .*; change it in generators/part_1_2\.py"):
+    with pytest.raises(BuildError, match=r"record\.json: bad TeX in .*; change it in generators/sections/part_1_2\.py"):
         html(root, FIGURE)
 
 
@@ -177,8 +179,8 @@ def test_nothing_from_records_or_prose_becomes_markup(root):
 
 def test_web_forms_are_reused(root, monkeypatch):
     html(root, FIGURE)
-    monkeypatch.setattr("report.web_images.encode", lambda *_: pytest.fail("encoded again"))
-    monkeypatch.setattr(grids, "compose", lambda *_: pytest.fail("composed again"))
+    monkeypatch.setattr("report.web.images.encode", lambda *_: pytest.fail("encoded again"))
+    monkeypatch.setattr(figure_png, "compose", lambda *_: pytest.fail("composed again"))
     page = html(root, FIGURE + "More words.\n")
     assert "More words." in page
     shutil.rmtree(root / "site")  # the cache alone is enough
@@ -266,10 +268,10 @@ def test_how_a_figure_was_made(root):
 
 
 def test_the_source_of_a_figure_has_its_lines(root):
-    (root / "generators/part_1_2.py").write_text(
+    (root / "generators/sections/part_1_2.py").write_text(
         'X = 1\nSECTION = Section(\n    [Figure(\n        "blur",\n    )],\n)\n'
     )
-    assert "generators/part_1_2.py, lines 3–5" in html(root)
+    assert "generators/sections/part_1_2.py, lines 3–5" in html(root)
 
 
 def test_two_sides_of_one_run_are_counted_once(root):
@@ -286,7 +288,7 @@ def test_two_sides_of_one_run_are_counted_once(root):
     ],
 )
 def test_a_page_that_is_too_heavy_is_refused_in_one_line(root, monkeypatch, name, told):
-    monkeypatch.setattr(f"report.budget.{name}", 1000)
+    monkeypatch.setattr(f"report.page.budget.{name}", 1000)
     with pytest.raises(BuildError, match=rf"^site/index\.html: the page has .* {told}"):
         build(root)
 
@@ -382,7 +384,7 @@ def test_the_builder_loads_nothing_slow():
     import subprocess
 
     slow = ("torch", "numpy", "matplotlib", "generators")
-    code = f"import sys, report.builder; print([name for name in {slow} if name in sys.modules])"
+    code = f"import sys, report.page.builder; print([name for name in {slow} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=fixture.REPO, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -391,7 +393,7 @@ def test_sources_name_what_the_page_is_made_from(root):
     prose(root, "part_1_2", FIGURE + "/// code | generators/schedule.py::STRIDE\n///\n")
     found = {str(path.relative_to(root)) for path in builder.sources(root)}
     wanted = {
-        "report/part_1_2.md",
+        "report/writeup/part_1_2.md",
         "templates/page.html.j2",
         ".report/pocket/1.2/record.json",
         "generators/schedule.py",
@@ -404,14 +406,14 @@ def test_the_grid_to_download_is_a_picture(tmp_path):
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
-    from report.problems import Problems
-    from report.records import load
+    from report.basics.problems import Problems
+    from report.records.record import load
 
     fixture.folder(tmp_path)
     panels = fixture.blurred()
     section(tmp_path, "1.2", {"blur": panels}, caption="At $\\bar\\alpha_t$, and $\\text{a}$ for \\$5.")
     (record,) = load(tmp_path, "pocket", tmp_path / "site", Problems(tmp_path))
-    data = grids.compose(record.figures[0], [panel["image"] for panel in panels], PngInfo())
+    data = figure_png.compose(record.figures[0], [panel["image"] for panel in panels], PngInfo())
     (tmp_path / "grid.png").write_bytes(data)
     with Image.open(tmp_path / "grid.png") as grid:
         assert grid.format == "PNG"

@@ -71,7 +71,7 @@ def test_a_second_run_draws_nothing(project, tiny_pocket):
 
 
 def test_a_word_of_prose_changes_the_page_and_no_panel(project, tiny_pocket):
-    before, prose = stamps(project), project / "report" / "part_1_1.md"
+    before, prose = stamps(project), project / "report" / "writeup" / "part_1_1.md"
     prose.write_text(prose.read_text() + "\n\nA sentence about quokkas.\n")
     assert run(project, tiny_pocket, "site").returncode == 0
     assert "quokkas" in (project / "site" / "index.html").read_text()
@@ -80,7 +80,7 @@ def test_a_word_of_prose_changes_the_page_and_no_panel(project, tiny_pocket):
 
 def test_the_page_is_built_without_torch(project, tiny_pocket):
     code = (
-        "import sys; from report.cli import main; main(['site'], standalone_mode=False)\n"
+        "import sys; from report.command.cli import main; main(['site'], standalone_mode=False)\n"
         "assert 'torch' not in sys.modules"
     )
     built = subprocess.run(
@@ -103,12 +103,12 @@ def test_one_section_alone_equals_the_full_run(project, tiny_pocket):
 
 
 def test_a_new_section_is_one_new_file(project, tiny_pocket):
-    (project / "generators" / "part_1_10.py").write_text(
-        "from .figures import Figure, Section, each\n\n\ndef draw(lab, k):\n    return lab.noise(k)\n\n\n"
+    (project / "generators" / "sections" / "part_1_10.py").write_text(
+        "from ..figures import Figure, Section, each\n\n\ndef draw(lab, k):\n    return lab.noise(k)\n\n\n"
         'SECTION = Section("1.10", "Noise", [Figure("noise", "Noise.", "{k}", "Noise {k}", each(k=(0, 1)), draw)])\n'
     )
     drawn = run(project, tiny_pocket, "all")
-    (project / "generators" / "part_1_10.py").unlink()
+    (project / "generators" / "sections" / "part_1_10.py").unlink()
     assert drawn.returncode == 0, drawn.stderr
     told = [line.split()[0] for line in drawn.stderr.splitlines() if "evaluations" in line]
     assert told == ["1.10"]
@@ -140,7 +140,7 @@ def test_bad_input_gets_one_line_and_the_page_stays(project, tiny_pocket, argume
 
 def test_help_answers_without_loading_anything(project, tiny_pocket):
     code = (
-        "import sys\nfrom report.cli import main\n"
+        "import sys\nfrom report.command.cli import main\n"
         "try: main(['--help'])\nfinally: assert not {'torch', 'numpy', 'jinja2'} & set(sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True)

@@ -9,8 +9,8 @@ import pytest
 from page_fixture import panel, prose, section
 from PIL import Image
 
-from report.builder import BuildError, build
-from report.controls import edge
+from report.figures.controls import edge
+from report.page.builder import BuildError, build
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ def test_the_copy_button_copies_the_command(visit, built):
 
 
 def test_a_served_page_loads_again_when_it_was_rebuilt(visit, built):
-    from report.serve import Server
+    from report.command.serve import Server
 
     with Server(built, 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -299,7 +299,7 @@ def test_a_control_that_would_not_show_the_truth_is_refused(tmp_path, wish, told
     prose(tmp_path, "part_1_2", f"/// fig | 1.2-blur | {wish}\n///\n")
     with pytest.raises(BuildError) as caught:
         build(tmp_path)
-    assert str(caught.value).startswith("report/part_1_2.md:1: ")
+    assert str(caught.value).startswith("report/writeup/part_1_2.md:1: ")
     assert told in str(caught.value)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from generators import inputs, run, staleness
+from generators import inputs
 from generators.figures import DeclarationError, Figure, Panel, Section, each, section_key, strip
+from generators.running import run, staleness
 
 ROOT = Path(__file__).parents[1]
 SECTIONS = [*staleness.sections()]
@@ -283,7 +284,7 @@ def test_the_images_that_a_section_names_exist(section_id):
 
 
 def test_the_campaniles_mask_is_the_courses():
-    from generators import part_1_7_2
+    from generators.sections import part_1_7_2
 
     mask = part_1_7_2.hole("campanile")
     assert mask.shape == (1, 64, 64)
@@ -342,32 +343,42 @@ def imported(module: str, path: Path, everywhere: bool = True) -> set[str]:
     return names
 
 
-FLOORS = {  # what stands on which floor; a module may import from its own floor where that is one room, and from below
-    "diffusion": 0, "figures": 0, "prompts": 0, "inputs": 0,
-    "models": 1,
-    "lab": 2, "editing": 2, "staleness": 2,
-    "rehearsal": 3,
-    "part": 3,
-    "run": 4,
-    "pocket": 5,  # makes the weights; nothing that draws needs it
-    "bench": 5, "workers": 5,
-}  # fmt: skip
+# The rooms of a package, the lowest first: a module may import from its own room and from those before it. Modules that
+# lie beside the rooms count as rooms of one file.
+ROOMS = {
+    "generators": (
+        *("diffusion", "figures", "prompts", "inputs"),
+        *("models", "lab", "editing", "sections", "running"),
+        *("pocket", "bench"),  # they make the weights and measure; nothing that draws needs them
+    ),
+    "report": ("basics", "records", "web", "prose", "figures", "page", "publishing", "command", "__main__"),
+}
 
 
-def room(module: str) -> str:
-    name = module.split(".")[1]
-    return "part" if name.startswith("part_") else name
+@pytest.mark.parametrize("package", ROOMS)
+def test_imports_point_one_way_between_rooms(package):
+    rooms = ROOMS[package]
+    for module, path in modules().items():
+        if not module.startswith(f"{package}."):
+            continue
+        here = module.split(".")[1]
+        for other in imported(module, path):
+            if other.startswith(f"{package}."):
+                there = other.split(".")[1]
+                assert {here, there} <= set(rooms), f"{module} imports {other}: put their rooms into ROOMS"
+                assert rooms.index(there) <= rooms.index(here), f"{module} imports {other}: that room comes later"
 
 
-def test_imports_point_downward_and_sections_never_import_each_other():
+def test_sections_never_import_each_other():
+    for module, path in modules().items():
+        if module.startswith("generators.sections."):
+            assert not any(name.startswith("generators.sections.") for name in imported(module, path)), module
+
+
+def test_the_generators_know_nothing_of_the_page():
     for module, path in modules().items():
         if module.startswith("generators."):
-            for other in imported(module, path):
-                if other.startswith("generators."):
-                    here, there = room(module), room(other)
-                    assert {here, there} <= set(FLOORS), f"{module} imports {other}: say on which floor they stand"
-                    down = FLOORS[there] < FLOORS[here]
-                    assert down or (here == there and here != "part"), f"{module} imports {other}"
+            assert not any(name.split(".")[0] == "report" for name in imported(module, path)), module
 
 
 def test_the_maths_knows_no_files_no_models_and_no_report():
@@ -386,23 +397,29 @@ def test_diffusers_is_imported_under_models_only():
 
 def test_the_page_is_made_without_torch_and_meets_the_generators_in_records_only():
     """What the builder reaches by import, at any depth; the command line and its progress bars stand above both."""
-    reached, ahead = set(), {"report.builder"}
+    reached, ahead = set(), {"report.page.builder"}
     while ahead:
         module = ahead.pop()
         reached.add(module)
         names = imported(module, modules()[module])
         assert not {name.split(".")[0] for name in names} & {"torch", "diffusers", "transformers", "generators"}, module
         ahead |= {name for name in names if name in modules()} - reached
-    assert {"report.records", "report.links"} <= reached
-    assert not reached & {"report.cli", "report.progress"}
+    assert {"report.records.record", "report.page.links"} <= reached
+    assert not reached & {"report.command.cli", "report.command.progress"}
 
 
-LIGHT = ("generators.figures", "generators.staleness", "generators.inputs", "generators.models", "generators.run")
+LIGHT = (
+    "generators.figures",
+    "generators.running.staleness",
+    "generators.inputs",
+    "generators.models",
+    "generators.running.run",
+)
 
 
 @pytest.mark.parametrize(
     ("names", "absent"),
-    [(LIGHT, ("torch", "diffusers", "transformers")), (("report.builder",), ("torch", "generators"))],
+    [(LIGHT, ("torch", "diffusers", "transformers")), (("report.page.builder",), ("torch", "generators"))],
 )
 def test_what_must_start_fast_leaves_torch_alone(names, absent):
     code = f"import sys, {', '.join(names)}; print([name for name in {absent!r} if name in sys.modules])"

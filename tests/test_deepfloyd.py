@@ -16,14 +16,14 @@ from safetensors.torch import save_file
 from transformers import T5EncoderModel
 
 from generators import models
-from generators.models import ModelError, Work
+from generators.models import ModelError, Workload
 from generators.models.deepfloyd import disk, flops, machine, plan, weights
 from generators.models.deepfloyd.cascade import BY_LAYER, HELD, IN_TURN
 from generators.models.deepfloyd.machine import GB, Machine, placement, text_device, to_read
-from report import cli
+from report.command import cli
 
-SMALL = Work(("", "a dog"), 40, 0, 0)
-ALL = Work(("", "a dog"), 40, 20, 1)
+SMALL = Workload(("", "a dog"), 40, 0, 0)
+ALL = Workload(("", "a dog"), 40, 20, 1)
 FIRST, SECOND, THIRD = (weights.repositories("deepfloyd")[stage] for stage in weights.STAGES)
 H100 = Machine("H100", 80 * GB, 100 * GB, 3e14)
 PROCESSOR = Machine("", 0, 20 * GB, 1e11)
@@ -354,8 +354,8 @@ LATER = {"stage_2": 2.4 * GB, "stage_3": 1.7 * GB}
 XL, L, M = ({"stage_1": size * GB, **LATER} for size in (8.6, 1.9, 0.74))
 
 
-def ways(found):
-    return [spot.way for spot in found.values()]
+def offloading(found):
+    return [spot.offloading for spot in found.values()]
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def ways(found):
 def test_every_machine_has_a_way(vram, ram, stages, expected):
     """The machines on which the assignment is done: a free notebook, a desktop, laptops with small GPUs or none."""
     found = placement(Machine("GPU" if vram else "", vram * GB, ram * GB, 1e12), stages)
-    assert ways(found) == expected
+    assert offloading(found) == expected
     assert {spot.device.type for spot in found.values()} == {"cuda" if vram else "cpu"}
     assert all(spot.chunk >= 1 for spot in found.values())
 
@@ -406,7 +406,7 @@ def test_what_is_read_follows_from_the_calls_and_the_ways():
     assert to_read(calls, XL, found) == pytest.approx((2 * 8.6 + 2.4 + 1.7) * GB)  # at each turn
     held = placement(H100, XL)
     assert to_read(calls, XL, held) == pytest.approx(sum(XL.values()))
-    layered = {stage: spot._replace(way=BY_LAYER, chunk=32) for stage, spot in held.items()}
+    layered = {stage: spot._replace(offloading=BY_LAYER, chunk=32) for stage, spot in held.items()}
     assert to_read(calls, XL, layered) == pytest.approx((5 * 8.6 + 2 * 2.4 + 75 * 1.7) * GB)
 
 

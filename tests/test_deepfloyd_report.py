@@ -14,9 +14,9 @@ import tiny_if
 ROOT = Path(__file__).parents[1]
 KEPT = ("0", "1.1", "1.3", "1.7.2", "1.8")
 CHANGES = {  # fewer prompts, pictures and steps, so that it takes seconds
-    "generators/part_0.py": {"prompt=PROMPTS, steps=(50, 100)": "prompt=PROMPTS[:1], steps=50"},
-    "generators/part_1_7_2.py": {'image=("campanile", "fox", "building")': 'image="fox"'},
-    "generators/part_1_8.py": {
+    "generators/sections/part_0.py": {"prompt=PROMPTS, steps=(50, 100)": "prompt=PROMPTS[:1], steps=50"},
+    "generators/sections/part_1_7_2.py": {'image=("campanile", "fox", "building")': 'image="fox"'},
+    "generators/sections/part_1_8.py": {
         'pair("campfire", OLD_MAN, CAMPFIRE),': "", 'pair("barista", BARISTA, DOG),': "", 'pair("lion", DOG, LION),': ""
     },
     "generators/models/deepfloyd/cascade.py": {"    steps = 50": "    steps = 6"},
@@ -37,10 +37,10 @@ def project(tmp_path_factory, weights):
     shutil.copytree(ROOT / "generators/models", copy / "generators/models", dirs_exist_ok=True)
     shutil.copy(ROOT / "CITATION.cff", copy)
     files = {f"part_{section.replace('.', '_')}" for section in KEPT}
-    for path in (*copy.glob("generators/part_*.py"), *copy.glob("report/part_*.md")):
+    for path in (*copy.glob("generators/sections/part_*.py"), *copy.glob("report/writeup/part_*.md")):
         if path.stem not in files or (path.suffix == ".md" and path.stem != "part_1_1"):
             path.unlink()
-    intro = copy / "report" / "intro.md"  # without what the page opens with: other sections' figures
+    intro = copy / "report" / "writeup" / "intro.md"  # without what the page opens with: other sections' figures
     intro.write_text(re.sub(r"^/// (lead|contents)\n.*?^///\n", "", intro.read_text(), flags=re.M | re.S))
     for file, changes in CHANGES.items():
         text = (copy / file).read_text()
@@ -90,7 +90,7 @@ def test_the_records_of_enlarged_panels_count_both_stages(project):
     assert sizes == [64, 256, 1024]
 
 
-def test_the_rehearsal_counted_what_was_drawn(project):
+def test_the_dry_run_counted_what_was_drawn(project):
     """So the plan's numbers are true."""
     told = (project / "drawn.txt").read_text()
     first, second, third = re.search(

@@ -13,7 +13,7 @@ from diffusers import (
 )
 
 from generators.diffusion import cfg, last, sample, sdedit, strided
-from generators.diffusion.strands import run
+from generators.diffusion.batching import run
 from generators.models.deepfloyd import disk
 from generators.models.deepfloyd.cascade import BY_LAYER, HELD, IN_TURN, DeepFloyd, Place, Spot
 from generators.models.deepfloyd.text import Embeddings, encode
@@ -53,8 +53,8 @@ def aligned(pipeline):
     return pipeline
 
 
-def loaded(folder, embeddings, way=HELD, stages=("stage_1", "stage_2", "stage_3")):
-    place = Place({stage: Spot(CPU, way, 32) for stage in stages})
+def loaded(folder, embeddings, offloading=HELD, stages=("stage_1", "stage_2", "stage_3")):
+    place = Place({stage: Spot(CPU, offloading, 32) for stage in stages})
     return DeepFloyd("deepfloyd", {stage: (folder / stage, None) for stage in stages}, place, embeddings.read)
 
 
@@ -147,22 +147,22 @@ def test_the_two_halves_of_the_answer_are_the_noise_and_the_variance(model, pipe
 
 def test_a_guided_sample_is_diffusers_bit_for_bit(model, sampled):
     """34 steps, gamma 7, seed 42; conditional and unconditional in one call, as diffusers has them."""
-    (strand,) = run([partial(sampling, model)])
-    assert torch.equal(strand.result, sampled)
+    (task,) = run([partial(sampling, model)])
+    assert torch.equal(task.result, sampled)
     assert sampled.abs().max() <= 1
     assert sampled.std() > 0.1
 
 
 @pytest.mark.parametrize("i_start", LEVELS)
 def test_sdedit_is_diffusers_bit_for_bit(model, edited, i_start):
-    (strand,) = run([partial(editing, model, i_start)])
-    assert torch.equal(strand.result, edited[i_start])
+    (task,) = run([partial(editing, model, i_start)])
+    assert torch.equal(task.result, edited[i_start])
 
 
 def test_an_enlargement_is_diffusers_bit_for_bit(model, enlarged):
     """Both stages' draws, the noise on the smaller image, its level, guidance and thresholding included."""
-    (strand,) = run([partial(enlarging, model)])
-    assert torch.equal(strand.result, enlarged)
+    (task,) = run([partial(enlarging, model)])
+    assert torch.equal(task.result, enlarged)
     assert enlarged.shape == (3, 4 * tiny_if.SIZE, 4 * tiny_if.SIZE)
     assert enlarged.std() > 0.1
 
@@ -176,8 +176,8 @@ def test_outside_run_and_beside_others_it_is_diffusers_up_to_rounding(model, sam
     )
     torch.testing.assert_close(first.result, sampled, rtol=0, atol=1e-4)
     torch.testing.assert_close(second.result, enlarged, rtol=0, atol=1e-4)
-    for i, strand in zip(LEVELS, others, strict=True):
-        torch.testing.assert_close(strand.result, edited[i], rtol=0, atol=1e-4)
+    for i, task in zip(LEVELS, others, strict=True):
+        torch.testing.assert_close(task.result, edited[i], rtol=0, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -190,15 +190,15 @@ def upscaled(folder):
     return _shown(third(PROMPT, shown, **told).images) * 2 - 1
 
 
-@pytest.mark.parametrize("way", [HELD, IN_TURN, BY_LAYER])
+@pytest.mark.parametrize("offloading", [HELD, IN_TURN, BY_LAYER])
 def test_however_the_weights_come_all_stages_draw_the_same_to_the_bit(
-    folder, embeddings, sampled, enlarged, upscaled, way
+    folder, embeddings, sampled, enlarged, upscaled, offloading
 ):
     """On the processor, whose memory the weights come to and go from."""
-    one = loaded(folder, embeddings, way)
+    one = loaded(folder, embeddings, offloading)
     for work, expected in ((sampling, sampled), (enlarging, enlarged), (sampling, sampled)):
-        (strand,) = run([partial(work, one)])
-        assert torch.equal(strand.result, expected)
+        (task,) = run([partial(work, one)])
+        assert torch.equal(task.result, expected)
     assert torch.equal(one.enlarge(X0, PROMPT, seeded()), upscaled)
     assert upscaled.std() > 0.01
 

@@ -20,9 +20,12 @@ import page_fixture as fixture
 import pytest
 from click.testing import CliRunner
 
-from generators import models, run, staleness
-from report import builder, cli, grids, links
-from report.builder import build
+from generators import models
+from generators.running import run, staleness
+from report.command import cli
+from report.figures import figure_png
+from report.page import builder, links
+from report.page.builder import build
 
 SECTIONS = ("1.1", "1.5")  # one that asks the network nothing, one that samples
 KILLS = 20
@@ -33,11 +36,11 @@ def older(tiny_pocket, tmp_path_factory):
     """A report whose sections are to be drawn again, for their records are of an older source, and its site."""
     root = fixture.folder(tmp_path_factory.mktemp("older") / "report")
     for section_id in SECTIONS:
-        (root / "generators" / staleness.sections()[section_id].name).touch()
+        (root / "generators" / "sections" / staleness.sections()[section_id].name).touch()
     fixture.prose(root, "intro", "Older words.\n")
     run.draw(root, "pocket", SECTIONS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grids, "compose", lambda *_: b"grid")
+        patch.setattr(figure_png, "compose", lambda *_: b"grid")
         build(root)
     for section_id in SECTIONS:
         path = run.state_folder(root, "pocket") / section_id / "record.json"
@@ -51,7 +54,7 @@ def older(tiny_pocket, tmp_path_factory):
 @pytest.fixture
 def root(older, tmp_path, monkeypatch):
     """A copy of it, to be changed. The network is loaded once, so that forked processes have it."""
-    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
+    monkeypatch.setattr(figure_png, "compose", lambda *_: b"grid")
     loaded = models.load("pocket")
     monkeypatch.setattr(models, "load", lambda name: loaded)
     return fresh(older, tmp_path / "report")
@@ -117,7 +120,7 @@ def work(root: str, moment: int, log: str) -> None:
     report.evaluated = one_more
     report.done = lambda section_id, record: os.write(finished, f"{section_id}\n".encode())
     sys.addaudithook(audit)
-    run.draw(Path(root), "pocket", SECTIONS, report=report)
+    run.draw(Path(root), "pocket", SECTIONS, observer=report)
     build(Path(root))
     os.write(finished, f"{passed}\n".encode())
 
@@ -180,7 +183,7 @@ def interrupted(root: str, end) -> None:
     """Run the command, and do `end` when the network is called for the third time."""
     import torch
 
-    from report.progress import Progress
+    from report.command.progress import Progress
 
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to both

@@ -1,4 +1,4 @@
-"""The rehearsal at full size, in small: what is written is what the real path loads, and what is refused."""
+"""The dry run at full size, in small: what is written is what the real path loads, and what is refused."""
 
 import errno
 import os
@@ -12,17 +12,17 @@ from transformers import T5Config
 
 from generators import models
 from generators.bench import full_size
+from generators.models.configurations import CONFIGURATIONS, Configuration
 from generators.models.deepfloyd import random_weights as weights
 from generators.models.deepfloyd import weights as places
-from generators.models.shapes import SHAPES, Shape
 
-TINY = Shape("I-XL", (32, 32), layers=1, head=8, text=16, text_heads=2, groups=4)
+TINY = Configuration("I-XL", (32, 32), layers=1, head=8, text=16, text_heads=2, groups=4)
 
 
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """The networks in small, under the real ones' names, in many files."""
-    monkeypatch.setitem(SHAPES, "I-XL", TINY)
+    monkeypatch.setitem(CONFIGURATIONS, "I-XL", TINY)
     monkeypatch.setattr(
         weights, "T5_XXL",
         T5Config(d_model=16, d_ff=37, d_kv=8, num_heads=4, num_layers=2, vocab_size=64, feed_forward_proj="gated-gelu"),
@@ -46,7 +46,7 @@ def test_what_is_written_is_what_the_real_path_loads(small, monkeypatch):
     held = sum(path.stat().st_size for path in small.rglob("*.safetensors"))
     assert weights.size("I-XL") <= held <= 2 * weights.size("I-XL")
     monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(small))
-    models.prepare("deepfloyd", lambda steps, guided: models.Work(("", "a dog"), 1, 1, 0), told.append)
+    models.prepare("deepfloyd", lambda steps, guided: models.Workload(("", "a dog"), 1, 1, 0), told.append)
     model = models.load("deepfloyd")
     noise = model.guided("a dog")(torch.randn(3, 64, 64), 500)
     assert torch.isfinite(noise.eps).all()

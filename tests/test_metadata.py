@@ -15,7 +15,7 @@ from page_fixture import panel, section
 from PIL import Image
 from rocrate.rocrate import ROCrate
 
-from report.builder import build
+from report.page.builder import build
 
 EXTENSION = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
 CODES = "http://cv.iptc.org/newscodes/digitalsourcetype/"

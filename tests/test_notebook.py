@@ -22,10 +22,10 @@ def project(tmp_path, tiny_pocket, monkeypatch):
     for name in ("CITATION.cff", "Makefile", "pyproject.toml", "requirements.lock"):
         shutil.copy2(ROOT / name, copy)
     (copy / ".venv").symlink_to(ROOT / ".venv")
-    for path in (*copy.glob("generators/part_*.py"), *copy.glob("report/part_*.md")):
+    for path in (*copy.glob("generators/sections/part_*.py"), *copy.glob("report/writeup/part_*.md")):
         if path.stem not in KEPT or (path.suffix == ".md" and path.stem != "part_1_1"):
             path.unlink()
-    (copy / "report" / "intro.md").write_text("An introduction that shows no figure.\n")
+    (copy / "report" / "writeup" / "intro.md").write_text("An introduction that shows no figure.\n")
     environment = {"MODEL": "pocket", "FOLDER": copy.name, "PYTHONPATH": str(copy), "POCKET_WEIGHTS": str(tiny_pocket)}
     for name, value in {**environment, "COLUMNS": "200", "IPYTHONDIR": str(tmp_path / "ipython")}.items():
         monkeypatch.setenv(name, value)

@@ -10,8 +10,9 @@ import page_fixture as fixture
 import pytest
 from page_fixture import panel, prose, section
 
-from report import grids, links
-from report.builder import BuildError, build
+from report.figures import figure_png
+from report.page import links
+from report.page.builder import BuildError, build
 
 FLIP = "/// fig | 1.8-turning | flip: one, other\n///\n"
 
@@ -19,7 +20,7 @@ FLIP = "/// fig | 1.8-turning | flip: one, other\n///\n"
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A report of one anagram figure with two samples."""
-    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
+    monkeypatch.setattr(figure_png, "compose", lambda *_: b"grid")
     fixture.folder(tmp_path)
     panels = fixture.two_ways("upright", "flipped")
     for number, each in enumerate(panels):
@@ -113,13 +114,13 @@ def test_what_is_wrong_with_the_opening_has_its_line(root, line, told):
     prose(root, "intro", f"Words.\n\n/// lead\n\n{line}\n///\n")
     with pytest.raises(BuildError) as caught:
         build(root)
-    assert str(caught.value).startswith("report/intro.md:5: ")
+    assert str(caught.value).startswith("report/writeup/intro.md:5: ")
     assert told in str(caught.value)
 
 
 def test_a_thumbnail_is_of_a_section_that_is_there(root):
     prose(root, "intro", "/// contents\n1.9 | 1.8-turning[row=upright,label=sample 0]\n///\n")
-    with pytest.raises(BuildError, match=r"^report/intro\.md:2: there is no section '1\.9' on the page"):
+    with pytest.raises(BuildError, match=r"^report/writeup/intro\.md:2: there is no section '1\.9' on the page"):
         build(root)
 
 
@@ -154,13 +155,13 @@ def test_the_page_leads_to_its_code_its_records_and_its_card(root):
     card.parent.mkdir(exist_ok=True)
     card.write_text("# pocket\n\n<!-- made -->\n\n![Samples](sheet.webp)\n\n## The judge\n\n| a |\n|--:|\n| <b> |\n")
     fixture.picture().save(card.with_name("sheet.webp"))
-    (root / "generators/part_1_8.py").write_text('x = "<b>"\n')
+    (root / "generators/sections/part_1_8.py").write_text('x = "<b>"\n')
     site = build(root).parent
     page = (site / "index.html").read_text()
     for address in ("code.html", "model-card.html", "#records", "#cite", "records/1.8.json"):
         assert f'href="{address}"' in page
     code = (site / "code.html").read_text()
-    assert 'id="generators-part_1_8-1"' in code
+    assert 'id="generators-sections-part_1_8-1"' in code
     assert "&lt;b&gt;" in code
     read = (site / "model-card.html").read_text()
     assert 'id="the-judge"' in read

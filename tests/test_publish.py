@@ -11,11 +11,13 @@ from pathlib import Path
 import page_fixture as fixture
 import pytest
 
-from generators import staleness
-from report import check, grids, publish, verdicts
-from report.builder import build
-from report.problems import PublishError
-from report.verdicts import DIFFERS, IDENTICAL, Verdict
+from generators.running import staleness
+from report.basics.problems import PublishError
+from report.figures import figure_png
+from report.page.builder import build
+from report.publishing import check, publish
+from report.records import verification
+from report.records.verification import DIFFERS, IDENTICAL, PanelResult
 
 WHO = ("user.name=A Reader", "user.email=reader@example.org", "commit.gpgsign=false")
 
@@ -27,23 +29,23 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def verified(root: Path, section_id: str, verdict: Verdict = Verdict(IDENTICAL)) -> None:  # noqa: B008
-    """Note in the site that every panel of a section has this verdict."""
+def verified(root: Path, section_id: str, result: PanelResult = PanelResult(IDENTICAL)) -> None:  # noqa: B008
+    """Note in the site that every panel of a section has this result."""
     record = json.loads((root / f"site/records/{section_id}.json").read_text())
-    verdicts.write(root / "site", section_id, {
+    verification.write(root / "site", section_id, {
         "format": 1,
         "id": section_id,
-        "subject": verdicts.subject(record),
+        "subject": verification.subject(record),
         "when": "2026-11-23T00:00:00+00:00",
         "where": {"system": "Linux", "machine": "x86_64", "device": "cpu", "dtype": "float32", "threads": 2},
-        "figures": {figure["name"]: [asdict(verdict)] * len(figure["panels"]) for figure in record["figures"]},
+        "figures": {figure["name"]: [asdict(result)] * len(figure["panels"]) for figure in record["figures"]},
     })  # fmt: skip
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A committed report of two sections, verified and fresh, in a git repository."""
-    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
+    monkeypatch.setattr(figure_png, "compose", lambda *_: b"grid")
     monkeypatch.setattr(staleness, "why_outdated", lambda record, section_id, model: None)
     for setting, value in zip(("NAME", "EMAIL"), ("A Reader", "reader@example.org"), strict=True):
         monkeypatch.setenv(f"GIT_AUTHOR_{setting}", value)
@@ -128,11 +130,11 @@ def test_the_same_site_again_is_nothing_to_publish(root, bare):
     publish.push(root, publish.plan(root, bare, "gh-pages"))
     planned = publish.plan(root, bare, "gh-pages")
     assert planned.changes == []
-    assert planned.told() == f"nothing to publish: gh-pages of {bare} has this site already"
+    assert planned.summary() == f"nothing to publish: gh-pages of {bare} has this site already"
 
 
 def test_a_plan_sends_nothing_and_tells_what_would_go(root, bare):
-    told = publish.plan(root, bare, "gh-pages").told()
+    told = publish.plan(root, bare, "gh-pages").summary()
     assert git(Path(bare), "for-each-ref") == ""
     count = len(files(root / "site"))
     assert told.splitlines()[0] == f"gh-pages of {bare}, its first commit:"
@@ -176,7 +178,9 @@ REFUSED = {
         r"^site: not what the records and the prose give now \(.*notes\.txt\); run `report site`$",
     ),
     "prose that is newer than the page": (
-        lambda root: (root / "report/intro.md").write_text("Hello.\n") and git(root, "add", ".") + str(commit(root)),
+        lambda root: (
+            (root / "report/writeup/intro.md").write_text("Hello.\n") and git(root, "add", ".") + str(commit(root))
+        ),
         r"^site: not what the records and the prose give now \(index\.html.*\); run `report site`$",
     ),
     "a verification that is missing": (
@@ -184,7 +188,7 @@ REFUSED = {
         r"^site/records/1\.8\.json: unverified: .* run `report verify --section 1\.8`$",
     ),
     "a verification that failed": (
-        lambda root: verified(root, "1.8", Verdict(DIFFERS, 200, 9.0)) or commit(root),
+        lambda root: verified(root, "1.8", PanelResult(DIFFERS, 200, 9.0)) or commit(root),
         r"^site/records/1\.8\.json: unverified: 1 panels of 1\.8-flip differ; run",
     ),
     "pixels of another panel": (
@@ -256,7 +260,7 @@ def test_a_password_in_an_address_is_not_shown(root):
         publish.plan(root, "file://reader:hunter2@/nowhere", "gh-pages")
     assert "hunter2" not in str(caught.value)
     planned = publish.Plan("https://reader:hunter2@example.org/x.git", "gh-pages", "", "", [("A", "index.html")])
-    assert "hunter2" not in planned.told()
+    assert "hunter2" not in planned.summary()
 
 
 def test_outside_of_a_repository_it_says_so(tmp_path):

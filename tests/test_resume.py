@@ -10,11 +10,11 @@ import pytest
 import tiny_if
 import torch
 
-from generators import run
 from generators.figures import Figure, Section, each
-from generators.models.answers import Answers
 from generators.models.deepfloyd.cascade import HELD, DeepFloyd, Place, SecondStage, Spot, ThirdStage
 from generators.models.deepfloyd.text import Embeddings, encode
+from generators.models.forward_cache import ForwardCache
+from generators.running import run
 
 CPU = torch.device("cpu")
 KILLS = 4
@@ -22,10 +22,10 @@ KILLS = 4
 
 def stages(lab, pixels, k):
     """A guided sample, and from it the next stages'."""
-    small = lab.once(("small", k), lambda: lab.sample(lab.guided("a dog"), k, stride=200))
+    small = lab.shared(("small", k), lambda: lab.sample(lab.guided("a dog"), k, stride=200))
     if pixels == 64:
         return small
-    middle = lab.once(("middle", k), lambda: lab.enlarge(small, "a dog", k))
+    middle = lab.shared(("middle", k), lambda: lab.enlarge(small, "a dog", k))
     return middle if pixels == 256 else lab.enlarge(middle, "a dog", k)
 
 
@@ -56,9 +56,9 @@ def model(tmp_path_factory):
 @contextmanager
 def counted():
     """A list that grows with every answer that is kept."""
-    kept, usual = [], Answers.keep
+    kept, usual = [], ForwardCache.keep
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Answers, "keep", lambda self, *told: kept.append(1) or usual(self, *told))
+        patch.setattr(ForwardCache, "keep", lambda self, *told: kept.append(1) or usual(self, *told))
         yield kept
 
 
@@ -74,7 +74,7 @@ def whole(model, tmp_path_factory):
 
 def drawn_and_killed(model, folder, moment):
     """Draw, and be killed when the n-th answer is to be kept: before it is written for odd n, half-way for even."""
-    passed, usual = 0, Answers.keep
+    passed, usual = 0, ForwardCache.keep
     torch.set_num_threads(1)
 
     def keep(self, *told):
@@ -86,7 +86,7 @@ def drawn_and_killed(model, folder, moment):
             os.kill(os.getpid(), signal.SIGKILL)
         usual(self, *told)
 
-    Answers.keep = keep
+    ForwardCache.keep = keep
     run.draw_section(SECTION, model, folder)
 
 
@@ -127,9 +127,9 @@ def test_killed_again_and_again_it_ends(model, whole, tmp_path):
 
 
 def test_an_answer_comes_with_the_seconds_that_it_took(tmp_path):
-    kept = Answers(tmp_path / "answers", "about")
+    kept = ForwardCache(tmp_path / "answers", "about")
     kept.keep({"eps": torch.ones(3)}, 12.5, "a question", 500, torch.zeros(2), None)
-    again = Answers(tmp_path / "answers", "about")
+    again = ForwardCache(tmp_path / "answers", "about")
     answer, seconds = again.find("a question", 500, torch.zeros(2), None)
     assert (answer["eps"].tolist(), seconds) == ([1, 1, 1], 12.5)
 
@@ -140,14 +140,14 @@ def test_an_answer_comes_with_the_seconds_that_it_took(tmp_path):
      ("a question", 500, torch.zeros(1, 2)), ("a question", 500, torch.zeros(2).double())],
 )  # fmt: skip
 def test_another_question_finds_nothing(tmp_path, question):
-    kept = Answers(tmp_path / "answers", "about")
+    kept = ForwardCache(tmp_path / "answers", "about")
     kept.keep({"eps": torch.ones(3)}, 1.0, "a question", 500, torch.zeros(2))
     assert kept.find(*question) is None
-    assert Answers(tmp_path / "answers", "other weights").find("a question", 500, torch.zeros(2)) is None
+    assert ForwardCache(tmp_path / "answers", "other weights").find("a question", 500, torch.zeros(2)) is None
 
 
 def test_a_damaged_answer_is_computed_again(tmp_path):
-    kept = Answers(tmp_path / "answers", "about")
+    kept = ForwardCache(tmp_path / "answers", "about")
     kept.keep({"eps": torch.ones(3)}, 1.0, "a question")
     for path in kept.folder.iterdir():
         path.write_bytes(path.read_bytes()[:-5])

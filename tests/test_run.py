@@ -19,14 +19,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generators import inputs, models, run, staleness
+from generators import inputs, models
 from generators.figures import Figure
+from generators.running import run, staleness
 
 ROOT = Path(__file__).parents[1]
 CHEAP = ("1.1", "1.2")  # they ask the network nothing
 
 
-class Told(run.Report):
+class Told(run.Observer):
     """Keeps what a run tells."""
 
     def __init__(self) -> None:
@@ -51,7 +52,7 @@ def drawn(tiny_pocket, tmp_path_factory):
     """A root in which the cheap sections have been drawn; not to be changed."""
     root = tmp_path_factory.mktemp("drawn")
     told = Told()
-    assert run.draw(root, "pocket", CHEAP, report=told) == 2
+    assert run.draw(root, "pocket", CHEAP, observer=told) == 2
     assert told.why == dict.fromkeys(CHEAP, "not drawn yet")
     assert told.drawn == [*CHEAP]
     return root
@@ -147,7 +148,7 @@ def sampled(drawn, tmp_path_factory):
     root = tmp_path_factory.mktemp("sampled")
     shutil.copytree(drawn / ".report", root / ".report")
     told = Told()
-    assert run.draw(root, "pocket", ["1.5"], report=told) == 1
+    assert run.draw(root, "pocket", ["1.5"], observer=told) == 1
     assert told.evaluations == 5 * 34
     return root
 
@@ -157,7 +158,7 @@ def sampled(drawn, tmp_path_factory):
 
 def test_a_second_run_draws_nothing_and_touches_nothing(root):
     before, told = {section_id: everything(root, section_id) for section_id in CHEAP}, Told()
-    assert run.draw(root, "pocket", CHEAP, report=told) == 0
+    assert run.draw(root, "pocket", CHEAP, observer=told) == 0
     assert (told.why, told.drawn) == ({}, [])
     assert {section_id: everything(root, section_id) for section_id in CHEAP} == before
 
@@ -169,7 +170,7 @@ def test_a_run_with_nothing_to_do_loads_no_model(root, monkeypatch):
 
 def test_again_draws_what_holds(root):
     before, told = pixels(root, "1.1"), Told()
-    assert run.draw(root, "pocket", ["1.1"], again=True, report=told) == 1
+    assert run.draw(root, "pocket", ["1.1"], again=True, observer=told) == 1
     assert told.why == {"1.1": "asked for"}
     assert pixels(root, "1.1") == before
 
@@ -208,7 +209,7 @@ def test_a_damaged_section_is_drawn_again_and_no_other(root, name):
     before, other = pixels(root, "1.1"), everything(root, "1.2")
     do(state(root) / "1.1")
     told = Told()
-    assert run.draw(root, "pocket", CHEAP, report=told) == 1
+    assert run.draw(root, "pocket", CHEAP, observer=told) == 1
     assert told.why == {"1.1": says}
     assert pixels(root, "1.1") == before
     assert everything(root, "1.2") == other
@@ -240,13 +241,13 @@ def test_changed_weights_make_everything_stale(root, tiny_pocket, tmp_path, monk
 def copy_of_the_project(folder: Path) -> Path:
     """The sources and the input images, in a folder of their own; its root is where the sections were drawn."""
     shutil.copytree(ROOT / "generators", folder / "generators", ignore=shutil.ignore_patterns("__pycache__", "weights"))
-    shutil.copytree(ROOT / "report" / "inputs", folder / "report" / "inputs")
+    shutil.copytree(ROOT / "report" / "writeup" / "inputs", folder / "report" / "writeup" / "inputs")
     return folder
 
 
 def in_another_process(folder: Path, code: str) -> str:
     """Run this in a new Python whose `generators` are those of the folder; its `root` is the folder."""
-    preface = "from pathlib import Path; from generators import run, staleness; root = Path.cwd()\n"
+    preface = "from pathlib import Path; from generators.running import run, staleness; root = Path.cwd()\n"
     environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", preface + code], cwd=folder, env=environment, capture_output=True, text=True
@@ -261,23 +262,25 @@ print({section_id: staleness.why_stale(state / section_id, section_id, "pocket")
 """
 
 EDITS = {  # file: (old text, new text, which of the cheap sections are stale then)
-    "the section's own equation": ("part_1_1.py", "schedule.forward(x0, t,", "schedule.forward(2 * x0, t,", ["1.1"]),
-    "the section's cases": ("part_1_1.py", "(250, 500, 750)", "(250, 500, 751)", ["1.1"]),
+    "the section's own equation": (
+        "sections/part_1_1.py", "schedule.forward(x0, t,", "schedule.forward(2 * x0, t,", ["1.1"]
+    ),
+    "the section's cases": ("sections/part_1_1.py", "(250, 500, 750)", "(250, 500, 751)", ["1.1"]),
     "what only 1.2 imports": ("diffusion/filters.py", "-0.5 * (", "-0.6 * (", ["1.2"]),
     "the maths that both reach": ("diffusion/schedule.py", "abar_t**0.5 * x0", "abar_t**0.4 * x0", ["1.1", "1.2"]),
     "the lab": ("lab.py", "SEED = 42", "SEED = 43", ["1.1", "1.2"]),
     "the reading of input images": ("inputs.py", "_SVG_OVERSAMPLING = 4", "_SVG_OVERSAMPLING = 8", ["1.1", "1.2"]),
     "the model in use": ("models/pocket.py", "PATCH = 8", "PATCH = 16", ["1.1", "1.2"]),
-    "another model": ("models/quick.py", "(v + 1) / 2", "(v + 2) / 2", []),
-    "another section": ("part_1_5.py", "(0, 1, 2, 3, 4)", "(0, 1, 2, 3)", []),
+    "another model": ("models/text_projections.py", "(v + 1) / 2", "(v + 2) / 2", []),
+    "another section": ("sections/part_1_5.py", "(0, 1, 2, 3, 4)", "(0, 1, 2, 3)", []),
     "a helper of other sections": ("editing.py", "(1, 3, 5", "(1, 2, 5", []),
-    "a section's docstring": ("part_1_1.py", '"""1.1: the', '"""New words for 1.1: the', []),
+    "a section's docstring": ("sections/part_1_1.py", '"""1.1: the', '"""New words for 1.1: the', []),
     "a docstring and a comment of the maths": (
         "diffusion/schedule.py", "import torch\n", '"""Another docstring."""\nimport torch  # a comment\n', []
     ),
-    "the layout of a line": ("part_1_1.py", "lab.noise())", "\n        lab.noise(),\n    )", []),
-    "a label": ("part_1_1.py", 'label="{show}"', 'label="level {show}"', []),
-    "a title": ("part_1_1.py", "Implementing the forward", "Writing the forward", []),
+    "the layout of a line": ("sections/part_1_1.py", "lab.noise())", "\n        lab.noise(),\n    )", []),
+    "a label": ("sections/part_1_1.py", 'label="{show}"', 'label="level {show}"', []),
+    "a title": ("sections/part_1_1.py", "Implementing the forward", "Writing the forward", []),
 }  # fmt: skip
 
 
@@ -292,14 +295,26 @@ def test_edits_of_the_source_make_stale_what_they_reach_and_no_words_do(root, na
     assert in_another_process(root, WHY) == str(expected)
 
 
+def test_moved_files_make_nothing_stale(root):
+    """What the sections import lies elsewhere, and every import says so; the panels are the same."""
+    copied = copy_of_the_project(root) / "generators"
+    (copied / "diffusion" / "filters.py").rename(copied / "blurs.py")
+    (copied / "prompts.py").rename(copied / "sections" / "texts.py")
+    for path in copied.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        text = text.replace("from .filters import", "from ..blurs import").replace("from ..prompts", "from .texts")
+        path.write_text(text.replace("..diffusion.filters import", "..blurs import"), encoding="utf-8")
+    assert in_another_process(root, WHY) == str({"1.1": None, "1.2": None})
+
+
 def test_a_changed_file_in_the_folder_of_inputs_is_seen(root):
-    svg = copy_of_the_project(root) / "report" / "inputs" / "campanile.svg"
+    svg = copy_of_the_project(root) / "report" / "writeup" / "inputs" / "campanile.svg"
     svg.write_text(svg.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert in_another_process(root, WHY) == str(dict.fromkeys(CHEAP, "the input image campanile changed"))
 
 
 def test_changed_words_are_put_into_the_record_without_drawing(root):
-    path = copy_of_the_project(root) / "generators" / "part_1_1.py"
+    path = copy_of_the_project(root) / "generators" / "sections" / "part_1_1.py"
     source = path.read_text(encoding="utf-8")
     for old, new in (
         ("Implementing the forward process", "Adding noise"),
@@ -333,7 +348,7 @@ def test_changed_words_are_put_into_the_record_without_drawing(root):
 
 
 def test_a_new_section_is_a_new_file(root):
-    copied = copy_of_the_project(root) / "generators"
+    copied = copy_of_the_project(root) / "generators" / "sections"
     text = (copied / "part_1_1.py").read_text(encoding="utf-8")
     (copied / "part_1_10.py").write_text(text.replace('"1.1"', '"1.10"'), encoding="utf-8")
     assert in_another_process(root, "print(*staleness.sections())").split()[-2:] == ["1.9", "1.10"]
@@ -378,7 +393,7 @@ def killed(root: str, section_id: str, moment: int, what: str) -> None:
         sys.addaudithook(audit)
     else:
         report.evaluated = lambda count: one_more()
-    run.draw(Path(root), "pocket", [section_id], again=True, report=report)
+    run.draw(Path(root), "pocket", [section_id], again=True, observer=report)
 
 
 def start(*arguments) -> int:
@@ -486,7 +501,7 @@ def test_a_second_run_waits_for_the_first(root):
     told, counts = Told(), []
     with FileLock(state(root) / "lock"):
         second = threading.Thread(
-            target=lambda: counts.append(run.draw(root, "pocket", ["1.1"], again=True, report=told))
+            target=lambda: counts.append(run.draw(root, "pocket", ["1.1"], again=True, observer=told))
         )
         second.start()
         assert told.waited.wait(30)
@@ -499,7 +514,7 @@ def test_a_second_run_waits_for_the_first(root):
 
 def test_a_run_that_finds_no_other_does_not_wait(root):
     told = Told()
-    run.draw(root, "pocket", ["1.1"], report=told)
+    run.draw(root, "pocket", ["1.1"], observer=told)
     assert not told.waited.is_set()
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from generators.diffusion import Schedule, iterative_denoise, keep_known, last, sample, sdedit, strided
+from generators.diffusion.batching import run
 from generators.diffusion.sampling import gaussian
-from generators.diffusion.strands import run
 
 ABAR = oracles.cosine().float()
 SCHEDULE, UNCLIPPED = Schedule(ABAR), oracles.Unclipped(ABAR)
@@ -198,7 +198,7 @@ def test_an_image_does_not_depend_on_those_that_are_drawn_with_it():
         )
 
     alone = [work(k)() for k in range(3)]
-    beside = [strand.result for strand in run([work(2), work(9, 20), work(0), work(1)])]
+    beside = [task.result for task in run([work(2), work(9, 20), work(0), work(1)])]
     assert all(torch.equal(alone[k], beside[place]) for k, place in ((0, 2), (1, 3), (2, 0)))
 
 

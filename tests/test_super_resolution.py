@@ -10,7 +10,7 @@ from generators.models import super_resolution
 from generators.models.base import schedule_of
 from generators.models.pocket import scheduler
 from generators.models.super_resolution import RESIDUAL, SCALE, Enlarger, condition, network, predicted, timesteps
-from generators.rehearsal import StandIn
+from generators.running.dry_run import DryRunModel
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def noised(schedule, t, seed=0):
 def enlarge(net, schedule, low, tokens, generator):
     """What a stage of this network makes of the smaller image; tokens: of whatever prompt, None for a stage without."""
     encode = None if tokens is None else lambda prompt: tokens
-    return Enlarger(net, schedule, encode, 8, StandIn(1, False)).enlarge(low, "", generator)
+    return Enlarger(net, schedule, encode, 8, DryRunModel(1, False)).enlarge(low, "", generator)
 
 
 @pytest.mark.parametrize("t", [1, 40, 200, 480])

@@ -1,4 +1,4 @@
-"""Drawing again and comparing: what is identical, what is close, what differs, and when a verdict is void."""
+"""Drawing again and comparing: what is identical, what is close, what differs, and when a result is void."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ import pytest
 import torch
 from PIL import Image
 
-from generators import models, run, staleness
-from report import grids, records, verdicts, verify
-from report.builder import build
-from report.problems import Problems, VerifyError
-from report.verdicts import CLOSE, DIFFERS, IDENTICAL, Verdict
+from generators import models
+from generators.running import run, staleness
+from report.basics.problems import Problems, VerifyError
+from report.figures import figure_png
+from report.page.builder import build
+from report.publishing import verify
+from report.records import verification
+from report.records.record import load
+from report.records.verification import CLOSE, DIFFERS, IDENTICAL, PanelResult
 
 SECTIONS = ("1.1", "1.5", "1.7.2")  # noise, samples, and edits of an input with guidance
 
@@ -27,10 +31,10 @@ def published(tiny_pocket, tmp_path_factory):
     """A report whose page has these sections, drawn by the tiny network; not to be changed."""
     root = fixture.folder(tmp_path_factory.mktemp("published") / "report")
     for section_id in SECTIONS:
-        (root / "generators" / staleness.sections()[section_id].name).touch()
+        (root / "generators" / "sections" / staleness.sections()[section_id].name).touch()
     run.draw(root, "pocket", SECTIONS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grids, "compose", lambda *_: b"grid")
+        patch.setattr(figure_png, "compose", lambda *_: b"grid")
         build(root)
     return root
 
@@ -39,12 +43,12 @@ def published(tiny_pocket, tmp_path_factory):
 def root(published, tmp_path, monkeypatch):
     """A copy of it, to be changed."""
     shutil.copytree(published, tmp_path / "report", symlinks=True)
-    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
+    monkeypatch.setattr(figure_png, "compose", lambda *_: b"grid")
     return tmp_path / "report"
 
 
-def kinds(found: dict[str, list[Verdict]]) -> set[str]:
-    return {verdict.kind for of_section in found.values() for verdict in of_section}
+def kinds(found: dict[str, list[PanelResult]]) -> set[str]:
+    return {result.kind for of_section in found.values() for result in of_section}
 
 
 def change(path: Path, edit) -> None:
@@ -71,15 +75,15 @@ def test_threads_chunks_and_the_order_of_sections_stay_within_tolerance(publishe
     """Drawn in one process in the opposite order, by other batches and thread counts than what was published."""
     loaded, before = models.load("pocket"), torch.get_num_threads()
     loaded.chunk = chunk
-    pages = {record.id: record for record in records.load(published, "pocket", published / "site", Problems(published))}
+    pages = {record.id: record for record in load(published, "pocket", published / "site", Problems(published))}
     torch.set_num_threads(threads)
     try:
         for section_id in reversed(SECTIONS):
             folder = tmp_path / section_id
             again = run.draw_section(run.load_section(section_id), loaded, folder)
             for figure in pages[section_id].figures:
-                for verdict in verify.compare(pages[section_id], figure, again, folder, published, "pocket"):
-                    assert verdict.kind in (IDENTICAL, CLOSE), (figure.id, verdict)
+                for result in verify.compare(pages[section_id], figure, again, folder, published, "pocket"):
+                    assert result.kind in (IDENTICAL, CLOSE), (figure.id, result)
     finally:
         torch.set_num_threads(before)
 
@@ -118,9 +122,9 @@ def test_the_page_marks_the_figures_that_were_verified(root):
 def test_a_verdict_is_void_when_its_record_changes(root, edit):
     verify.verify(root, "pocket", ["1.1"])
     record = root / "site/records/1.1.json"
-    assert verdicts.read(root / "site", record)
+    assert verification.read(root / "site", record)
     change(record, edit)
-    assert verdicts.read(root / "site", record) is None
+    assert verification.read(root / "site", record) is None
 
 
 def test_a_void_verdict_leaves_the_site_with_the_next_build(root):
@@ -139,14 +143,14 @@ def test_new_words_and_other_durations_leave_a_verdict_as_it_is(root):
         record["figures"][0]["panels"][0].update(label="New", alt="New", seconds=9.0)
 
     change(root / "site/records/1.1.json", reword)
-    assert verdicts.read(root / "site", root / "site/records/1.1.json")
+    assert verification.read(root / "site", root / "site/records/1.1.json")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"format": 2}', "{" * 9])
 def test_a_damaged_verification_is_no_verification(root, text):
     verify.verify(root, "pocket", ["1.1"])
     (root / "site/verified/1.1.json").write_text(text)
-    assert verdicts.read(root / "site", root / "site/records/1.1.json") is None
+    assert verification.read(root / "site", root / "site/records/1.1.json") is None
     assert 'class="mark' not in build(root).read_text()
 
 
@@ -174,7 +178,7 @@ def test_other_pixels_are_measured(root, off, kind, largest, drawn_here):
     if not drawn_here:
         shutil.rmtree(root / ".report")
     (found,) = verify.verify(root, "pocket", ["1.1"]).values()
-    assert [verdict.kind for verdict in found] == [IDENTICAL, kind, IDENTICAL, IDENTICAL]
+    assert [result.kind for result in found] == [IDENTICAL, kind, IDENTICAL, IDENTICAL]
     assert (found[1].largest or 0) <= largest
     assert (found[1].psnr >= 48.1) == (kind == CLOSE)
     page = build(root).read_text()
@@ -182,12 +186,12 @@ def test_other_pixels_are_measured(root, off, kind, largest, drawn_here):
 
 
 def test_a_large_panel_is_compared_as_it_is_shown_where_only_its_page_is_here(tmp_path, monkeypatch):
-    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
+    monkeypatch.setattr(figure_png, "compose", lambda *_: b"grid")
     root = fixture.folder(tmp_path)
     fixture.section(root, "0", {"stages": [fixture.panel("large", size=256)]})
     build(root)
     shutil.rmtree(root / ".report")
-    (record,) = records.load(root, "pocket", root / "site", Problems(root))
+    (record,) = load(root, "pocket", root / "site", Problems(root))
     picture = np.asarray(fixture.picture(0, 256))
     for name, image, kinds in (
         ("same", picture, {IDENTICAL}),
@@ -199,15 +203,15 @@ def test_a_large_panel_is_compared_as_it_is_shown_where_only_its_page_is_here(tm
         again = {"figures": [{"name": "stages", "panels": [
             {"file": f"{name}.webp", "width": 256, "height": 256, "pixels": pixels}]}]}  # fmt: skip
         found = verify.compare(record, record.figures[0], again, tmp_path, root, "pocket")
-        assert {verdict.kind for verdict in found} == kinds, (name, found)
+        assert {result.kind for result in found} == kinds, (name, found)
 
 
 def test_a_panel_that_is_gone_or_of_another_size_differs(root):
-    (record, *_) = records.load(root, "pocket", root / "site", Problems(root))
+    (record, *_) = load(root, "pocket", root / "site", Problems(root))
     for panels in ([], [{"width": 1, "height": 1, "pixels": "", "file": ""}]):
         again = {"figures": [{"name": "noisy", "panels": panels}]}
         found = verify.compare(record, record.figures[0], again, root, root, "pocket")
-        assert found == [Verdict(DIFFERS, None)] * 4
+        assert found == [PanelResult(DIFFERS, None)] * 4
 
 
 def test_a_sample_is_of_so_many_sections(root):
@@ -227,7 +231,12 @@ def test_what_is_not_published_or_is_stale_is_refused_in_one_line(root):
 
 
 def test_verdicts_are_summed_up_with_the_worst_of_each_kind():
-    found = [Verdict(IDENTICAL), Verdict(CLOSE, 1, 62.04), Verdict(CLOSE, 2, 55.0), Verdict(DIFFERS, None)]
-    assert verdicts.summary(found) == (
+    found = [
+        PanelResult(IDENTICAL),
+        PanelResult(CLOSE, 1, 62.04),
+        PanelResult(CLOSE, 2, 55.0),
+        PanelResult(DIFFERS, None),
+    ]
+    assert verification.summary(found) == (
         "1 identical, 2 within tolerance (at most 2 of 255 off, PSNR at least 55.0 dB), 1 differs"
     )

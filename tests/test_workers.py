@@ -16,14 +16,15 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from generators import models, run, staleness, workers
-from report import cli
+from generators import models
+from generators.running import run, staleness, workers
+from report.command import cli
 
 SECTIONS = ("1.1", "1.2", "1.5")  # two that ask the network nothing, and one that samples
 ROOT = Path(__file__).parents[1]
 
 
-class Told(run.Report):
+class Told(run.Observer):
     def __init__(self) -> None:
         self.said, self.evaluations = [], 0
 
@@ -106,15 +107,15 @@ def check_drawn(root: Path, told: Told, alone: dict) -> None:
 
 def test_two_workers_leave_the_records_and_the_pixels_of_a_single_process(alone, tmp_path):
     told = Told()
-    assert run.draw(tmp_path, "pocket", SECTIONS, report=told, way=workers.side_by_side(2)) == 3
+    assert run.draw(tmp_path, "pocket", SECTIONS, observer=told, backend=workers.in_workers(2)) == 3
     check_drawn(tmp_path, told, alone)
-    assert run.draw(tmp_path, "pocket", SECTIONS, way=workers.side_by_side(2)) == 0
+    assert run.draw(tmp_path, "pocket", SECTIONS, backend=workers.in_workers(2)) == 0
 
 
 def test_parsls_workers_do_too(alone, tmp_path):
     told, config = Told(), tmp_path / "two_here.py"
     config.write_text(PARSL.format(folder=str(tmp_path / "parsl")))
-    assert run.draw(tmp_path, "pocket", SECTIONS, report=told, way=workers.by_parsl(config)) == 3
+    assert run.draw(tmp_path, "pocket", SECTIONS, observer=told, backend=workers.in_parsl(config)) == 3
     check_drawn(tmp_path, told, alone)
 
 
@@ -129,7 +130,7 @@ def test_parsls_workers_do_too(alone, tmp_path):
 def test_a_file_that_declares_no_workers_is_refused_in_one_line(tiny_pocket, tmp_path, text, says):
     (tmp_path / "none.py").write_text(text)
     with pytest.raises(workers.WorkerError, match=re.escape(says)) as caught:
-        run.draw(tmp_path, "pocket", ["1.1"], way=workers.by_parsl(tmp_path / "none.py"))
+        run.draw(tmp_path, "pocket", ["1.1"], backend=workers.in_parsl(tmp_path / "none.py"))
     assert "\n" not in str(caught.value)
 
 
@@ -142,7 +143,7 @@ def test_an_error_in_a_worker_is_its_one_line_and_what_was_drawn_stays(tiny_pock
     for path in (tmp_path / "weights").rglob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(models.ModelError, match=r"^pocket: the weights in \S+ cannot be loaded") as caught:
-        run.draw(tmp_path, "pocket", SECTIONS, again=True, way=workers.side_by_side(2))
+        run.draw(tmp_path, "pocket", SECTIONS, again=True, backend=workers.in_workers(2))
     assert "\n" not in str(caught.value)
     assert sorted((run.state_folder(tmp_path, "pocket") / "1.1").iterdir()) == before
     assert {path.name for path in run.state_folder(tmp_path, "pocket").iterdir()} == {"1.1", "lock"}
@@ -167,7 +168,7 @@ def test_a_worker_that_is_killed_is_one_line(tiny_pocket, tmp_path):
     killer = threading.Thread(target=lambda: workers_of(os.getpid())[0].kill())
     killer.start()
     with pytest.raises(workers.WorkerError, match=r"^a worker process ended in the middle of its work") as caught:
-        run.draw(tmp_path, "pocket", SECTIONS, way=workers.side_by_side(2))
+        run.draw(tmp_path, "pocket", SECTIONS, backend=workers.in_workers(2))
     killer.join()
     assert "\n" not in str(caught.value)
 
@@ -175,7 +176,7 @@ def test_a_worker_that_is_killed_is_one_line(tiny_pocket, tmp_path):
 def test_ctrl_c_ends_the_workers_too(tiny_pocket, tmp_path):
     code = f"""
 from pathlib import Path
-from report import cli
+from report.command import cli
 cli.ROOT = Path({str(tmp_path)!r})
 cli.main(["section", "1.1", "1.5", "--workers", "2"])
 """

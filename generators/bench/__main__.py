@@ -11,10 +11,21 @@ import click
 import torch
 from torch import Tensor
 
-from ..models.shapes import SHAPES, RandomIF, Shape, size
-from . import machine, ways
+from ..models.configurations import CONFIGURATIONS, Configuration, RandomIF, size
+from . import machine, variants
 
-COLUMNS = "way", "dtype", "evaluations", "calls", "seconds", "× pipelines", "TFLOP/s", "of products", "GB", "differs"
+COLUMNS = (
+    "variant",
+    "dtype",
+    "evaluations",
+    "calls",
+    "seconds",
+    "× pipelines",
+    "TFLOP/s",
+    "of products",
+    "GB",
+    "differs",
+)
 
 
 @dataclass
@@ -23,9 +34,9 @@ class Row:
     differs: the root mean square difference of the pixels, in -1 … 1, from the first row's."""
 
     name: str
-    way: ways.Way
+    variant: variants.Variant
     dtype: torch.dtype
-    quick: bool = False
+    cached: bool = False
     compiled: bool = False
     seconds: float = field(default=float("inf"), init=False)
     first: float = field(default=0.0, init=False)
@@ -41,23 +52,23 @@ def rows(device: torch.device) -> list[Row]:
     if device.type == "cuda":
         half = torch.float16
         return [
-            Row("notebook loop", ways.notebook, half),
-            Row("diffusers' pipelines", ways.pipelines, half),
-            Row("this report", ways.report, half, quick=True),
-            Row("this report, compiled", ways.report, half, quick=True, compiled=True),
+            Row("notebook loop", variants.notebook, half),
+            Row("diffusers' pipelines", variants.pipelines, half),
+            Row("this report", variants.report, half, cached=True),
+            Row("this report, compiled", variants.report, half, cached=True, compiled=True),
         ]
     return [
-        Row("notebook loop", ways.notebook, torch.float32),
-        Row("diffusers' pipelines", ways.pipelines, torch.float32),
-        Row("this report", ways.report, torch.float32, quick=True),
-        Row("this report", ways.report, torch.bfloat16, quick=True),
+        Row("notebook loop", variants.notebook, torch.float32),
+        Row("diffusers' pipelines", variants.pipelines, torch.float32),
+        Row("this report", variants.report, torch.float32, cached=True),
+        Row("this report", variants.report, torch.bfloat16, cached=True),
     ]
 
 
-def visit(row: Row, shape: Shape, device: torch.device, steps: int) -> list[Tensor]:
+def visit(row: Row, configuration: Configuration, device: torch.device, steps: int) -> list[Tensor]:
     """Measure a way once more, with a network made for it, and keep the better time. Returns the panels' images."""
     row.rate = max(row.rate, machine.matmul_rate(device, row.dtype))
-    model = RandomIF(shape, device.type, row.dtype, row.quick, row.compiled)
+    model = RandomIF(configuration, device.type, row.dtype, row.cached, row.compiled)
     began = machine.finished(device)
     with torch.inference_mode():
         for images in (1, 4):
@@ -66,25 +77,25 @@ def visit(row: Row, shape: Shape, device: torch.device, steps: int) -> list[Tens
     row.first = max(row.first, machine.finished(device) - began)
     machine.forget_peak(device)
     began = machine.finished(device)
-    panels = row.way(model, steps)
+    panels = row.variant(model, steps)
     row.seconds = min(row.seconds, machine.finished(device) - began)
     row.peak, row.evaluations, row.calls = machine.peak_memory(device), model.evaluations, model.calls
     return [panel.float().cpu() for panel in panels]
 
 
-def compare(shape: Shape, device: torch.device, steps: int, visits: int) -> list[Row]:
+def compare(configuration: Configuration, device: torch.device, steps: int, visits: int) -> list[Row]:
     """Measure all the ways, taking turns, so that what else the machine does meets them alike."""
     measured = rows(device)
     for turn in range(visits):
         first: list[Tensor] = []
         for row in measured:
             print(
-                f"{shape.name}, turn {turn + 1} of {visits}: {row.name}, {row.dtype} …",
+                f"{configuration.name}, turn {turn + 1} of {visits}: {row.name}, {row.dtype} …",
                 end=" ",
                 file=sys.stderr,
                 flush=True,
             )
-            panels = visit(row, shape, device, steps)
+            panels = visit(row, configuration, device, steps)
             first = first or panels
             row.differs = float((torch.stack(panels) - torch.stack(first)).square().mean().sqrt())
             print(f"{row.seconds:.1f} s", file=sys.stderr)
@@ -94,13 +105,13 @@ def compare(shape: Shape, device: torch.device, steps: int, visits: int) -> list
     return measured
 
 
-def table(shape: Shape, device: torch.device, steps: int, measured: list[Row]) -> str:
+def table(configuration: Configuration, device: torch.device, steps: int, measured: list[Row]) -> str:
     """The measurements in markdown."""
-    parameters, flops = size(shape)
-    pipelines = next(row for row in measured if row.way is ways.pipelines)
+    parameters, flops = size(configuration)
+    pipelines = next(row for row in measured if row.variant is variants.pipelines)
     lines = [
-        f"{shape.name} ({parameters / 1e6:,.0f} million parameters, {flops / 1e9:,.0f} GFLOP an evaluation) on "
-        f"{machine.description(device)}; sections {', '.join(ways.SECTIONS)}, {steps} steps a trajectory; "
+        f"{configuration.name} ({parameters / 1e6:,.0f} million parameters, {flops / 1e9:,.0f} GFLOP an evaluation) on "
+        f"{machine.description(device)}; sections {', '.join(variants.SECTIONS)}, {steps} steps a trajectory; "
         f"torch {torch.__version__}.",
         "",
         f"| {' | '.join(COLUMNS)} |",
@@ -137,18 +148,18 @@ def put(page: Path, name: str, text: str) -> None:
 
 @click.command()
 @click.option(
-    "--shape", "names", multiple=True, type=click.Choice([*SHAPES]), help="Else small, on a GPU I-M and I-XL."
+    "--shape", "names", multiple=True, type=click.Choice([*CONFIGURATIONS]), help="Else small, on a GPU I-M and I-XL."
 )
 @click.option("--steps", type=click.IntRange(2, 34), help="Of each trajectory; else 2, on a GPU 8.", metavar="N")
 @click.option("--visits", default=2, type=click.IntRange(min=1), show_default=True, help="Measure each way so often.")
 @click.option("--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the tables in here.")
 def main(names: tuple[str, ...], steps: int | None, visits: int, write: Path | None) -> None:
-    """Time the report's stage-1 work in several ways and print a table for each shape."""
+    """Time the report's stage-1 work in several ways and print a table for each configuration."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     on_gpu = device.type == "cuda"
     for name in names or (("I-M", "I-XL") if on_gpu else ("small",)):
         thin = steps or (8 if on_gpu else 2)
-        text = table(SHAPES[name], device, thin, compare(SHAPES[name], device, thin, visits))
+        text = table(CONFIGURATIONS[name], device, thin, compare(CONFIGURATIONS[name], device, thin, visits))
         print(text, flush=True)
         if write:
             put(write, name, text)

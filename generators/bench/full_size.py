@@ -21,13 +21,13 @@ from typing import Any
 import click
 import torch
 
-from .. import run, staleness
 from ..models import NAMES, ModelError, load, variable
 from ..models.deepfloyd import random_weights
 from ..models.deepfloyd import weights as places
 from ..models.deepfloyd.machine import CPU, GB, disk
 from ..models.deepfloyd.plan import Layers
 from ..models.deepfloyd.text import Embeddings, encode
+from ..running import run, staleness
 from . import machine
 from .__main__ import put
 
@@ -55,7 +55,7 @@ class Watch:
         return {"wall": seconds, "cores": cores, "peak": self.peak}
 
 
-class Told(run.Report):
+class Progress(run.Observer):
     """Says how far a section is, and how long it still takes."""
 
     def __init__(self, expected: int) -> None:
@@ -84,7 +84,7 @@ def stage_1(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     model = load(name)
     loaded = loading.stop()["wall"]
     watch, expected = Watch(), run.asked_of(sections).first
-    model.on_answer = Told(expected).evaluated
+    model.on_evaluated = Progress(expected).evaluated
     records = [run.draw_section(run.load_section(key), model, folder / "drawn" / key) for key in sections]
     found = watch.stop()
     rate = max(rate, machine.core_rate())

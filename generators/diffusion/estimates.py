@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .strands import together
+from .batching import gather
 from .views import View
 
 
@@ -33,7 +33,7 @@ Estimate = Callable[[Tensor, int], Noise]
 
 
 def _evaluate(estimates: tuple[Estimate, ...], x: Tensor, t: int) -> list[Noise]:
-    return together([partial(estimate, x, t) for estimate in estimates])
+    return gather([partial(estimate, x, t) for estimate in estimates])
 
 
 def cfg(cond: Estimate, uncond: Estimate, gamma: float) -> Estimate:

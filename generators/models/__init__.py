@@ -25,7 +25,7 @@ SHIPPED = Path(__file__).parents[1] / "pocket" / "weights"
 PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 
 
-class Work(NamedTuple):
+class Workload(NamedTuple):
     """What a run will ask of a model: the prompts, and how many evaluations of stages 1 and 2 and images of stage 3.
 
     calls: in order, which stage is asked (1, 2 or 3), and about how many images at once.
@@ -38,7 +38,7 @@ class Work(NamedTuple):
     calls: tuple[tuple[int, int], ...] = ()
 
 
-Rehearse = Callable[[int, bool], Work]  # told how many steps a second stage takes, and whether it is guided
+DryRun = Callable[[int, bool], Workload]  # given how many steps a second stage takes, and whether it is guided
 
 
 class ModelError(RuntimeError):
@@ -91,22 +91,22 @@ def module_of(name: str) -> str:
     return f"{__name__}.{'pocket' if family(name) == 'pocket' else 'deepfloyd.cascade'}"
 
 
-def plan(name: str, rehearse: Rehearse) -> tuple[list[str], list[str]]:
+def plan(name: str, dry_run: DryRun) -> tuple[list[str], list[str]]:
     """What drawing takes, what is there and what will be done, in lines; and why it cannot be done, none where it can.
 
     Fetches nothing. Raises ModelError where there is no such model or no weights.
     """
     place = folder(name)
     if family(name) == "deepfloyd":
-        return _guarded(name, place, lambda: import_module(f"{__name__}.deepfloyd.plan").doctor(name, place, rehearse))
+        return _guarded(name, place, lambda: import_module(f"{__name__}.deepfloyd.plan").doctor(name, place, dry_run))
     assert place
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-    work = rehearse(import_module(f"{__name__}.super_resolution").STEPS_2, False)
+    work = dry_run(import_module(f"{__name__}.super_resolution").STEPS_2, False)
     asked = f"{work.first:,} evaluations of stage 1, {work.second:,} of stage 2, {work.third} images of stage 3"
     return [f"{name}: {size / 1e6:.0f} MB of weights, here; nothing is fetched", f"{name}: {asked}, on the CPU"], []
 
 
-def prepare(name: str, rehearse: Rehearse, tell: Callable[[str], None]) -> None:
+def prepare(name: str, dry_run: DryRun, tell: Callable[[str], None]) -> None:
     """Make a model ready for the work: plan it, tell the plan, fetch what is missing, encode the prompts.
 
     Raises ModelError, one line, where it cannot work here. A model that ships with the report is always ready.
@@ -114,7 +114,7 @@ def prepare(name: str, rehearse: Rehearse, tell: Callable[[str], None]) -> None:
     place = folder(name)  # first, for it refuses unknown names
     if family(name) == "deepfloyd":
         plan = import_module(f"{__name__}.deepfloyd.plan")
-        _guarded(name, place, lambda: plan.prepare(name, place, rehearse, tell))
+        _guarded(name, place, lambda: plan.prepare(name, place, dry_run, tell))
 
 
 def load(name: str) -> Model:
@@ -151,7 +151,7 @@ def _advice(name: str) -> str:
 __all__ = [
     "NAMES",
     "ModelError",
-    "Work",
+    "Workload",
     "digest",
     "family",
     "folder",

@@ -1,4 +1,4 @@
-"""What every model offers, and how the questions of many strands become few calls of its network."""
+"""What every model offers, and how the questions of many tasks become few calls of its network."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..diffusion.batching import ask, note
 from ..diffusion.estimates import Estimate, Noise, cfg
 from ..diffusion.sampling import iterative_denoise, last
 from ..diffusion.schedule import Schedule
-from ..diffusion.strands import ask, note
 from . import ModelError
-from .answers import Answers
+from .forward_cache import ForwardCache
 
 
 def schedule_of(scheduler: Any) -> Schedule:
@@ -38,8 +38,8 @@ class Query(NamedTuple):
     given: Tensor | None = None
 
 
-class Lap:
-    """How long a call took, for each of its images: `float(lap)`, in seconds.
+class Stopwatch:
+    """How long a call took, for each of its images: `float(stopwatch)`, in seconds.
 
     A GPU takes its calls long before it has answered them. There the moments are marks among its work, and nobody waits
     for them before the seconds are asked for.
@@ -91,8 +91,8 @@ class Stage(ABC):
         """The network's estimate of the noise, given the prompt; "" is the unconditional one."""
 
         def estimate(x: Tensor, t: int) -> Noise:
-            noise, lap = ask(Query(prompt, x, t, given), self.answer)
-            note("evaluation" if given is None else "later evaluation", prompt, t, lap)
+            noise, stopwatch = ask(Query(prompt, x, t, given), self.answer)
+            note("evaluation" if given is None else "later evaluation", prompt, t, stopwatch)
             return noise
 
         return estimate
@@ -108,9 +108,9 @@ class Stage(ABC):
             torch.cuda.synchronize(self.device)
 
     @torch.inference_mode()
-    def answer(self, queries: list[Query]) -> list[tuple[Noise, Lap | float]]:
+    def answer(self, queries: list[Query]) -> list[tuple[Noise, Stopwatch | float]]:
         """Answer all the queries, `chunk` at a time, and tell each how long its call took. Does not wait for a GPU."""
-        answers: list[tuple[Noise, Lap | float]] = []
+        answers: list[tuple[Noise, Stopwatch | float]] = []
         while len(answers) < len(queries):
             some = queries[len(answers) : len(answers) + self.chunk]
             try:
@@ -122,39 +122,39 @@ class Stage(ABC):
                 torch.cuda.empty_cache()
         return answers
 
-    def _computed(self, queries: list[Query]) -> list[tuple[Noise, Lap | float]]:
+    def _computed(self, queries: list[Query]) -> list[tuple[Noise, Stopwatch | float]]:
         """One forward; where answers are kept, they are on disk when it returns."""
-        lap, gpu = Lap(self.device, len(queries)), self.device.type == "cuda"
+        stopwatch, gpu = Stopwatch(self.device, len(queries)), self.device.type == "cuda"
         # Pinned: from other memory the GPU copies only when it has finished what it is at.
         t = torch.tensor([query.t for query in queries], pin_memory=gpu).to(self.device, non_blocking=True)
         noise = self.forward(torch.stack([query.x for query in queries]), t, queries)
-        lap.stop()
+        stopwatch.stop()
         parts = [_part(noise, k) for k in range(len(queries))]
-        if self.model.answers:
+        if self.model.forward_cache:
             for query, part in zip(queries, parts, strict=True):
-                told = {"eps": part.eps} if part.frac is None else {"eps": part.eps, "frac": part.frac}
-                self.model.answers.keep(told, float(lap), type(self).__name__, *query)
+                tensors = {"eps": part.eps} if part.frac is None else {"eps": part.eps, "frac": part.frac}
+                self.model.forward_cache.keep(tensors, float(stopwatch), type(self).__name__, *query)
         self.model.count(len(queries))
-        return [(part, lap) for part in parts]
+        return [(part, stopwatch) for part in parts]
 
-    def _found(self, queries: list[Query]) -> list[tuple[Noise, Lap | float]]:
+    def _found(self, queries: list[Query]) -> list[tuple[Noise, Stopwatch | float]]:
         """The answers that a run which was killed has left; none where one is missing, for batches round as a whole."""
-        found: list[tuple[Noise, Lap | float]] = []
-        answers = self.model.answers
+        found: list[tuple[Noise, Stopwatch | float]] = []
+        answers = self.model.forward_cache
         if answers is None:
             return found
         for query in queries:
             kept = answers.find(type(self).__name__, *query)
             if kept is None:
                 return []
-            told, seconds = kept
-            found.append((Noise(told["eps"], told.get("frac")).map(lambda part: part.to(self.device)), seconds))
+            tensors, seconds = kept
+            found.append((Noise(tensors["eps"], tensors.get("frac")).map(lambda part: part.to(self.device)), seconds))
         self.model.count(len(found))
         answers.seconds += sum(float(seconds) for _, seconds in found)
         return found
 
 
-class Later(Stage):
+class LaterStage(Stage):
     """A stage that enlarges: it denoises an image of `scale` times as many pixels a side, given the smaller one.
 
     timesteps: those that it visits, falling.
@@ -208,12 +208,14 @@ class Model(Stage):
     dtype: torch.dtype = torch.float32
     gamma: float = 7.0  # the course's
     chunk: int = 32
-    second: Later
+    second: LaterStage
     resumes: bool = False  # whether its sections take so long that answers are kept while one is drawn
-    answers: Answers | None = None  # those of the section that is being drawn
+    forward_cache: ForwardCache | None = None  # those of the section that is being drawn
     calls: int = 0  # forwards of the networks so far
     evaluations: int = 0  # images in them
-    on_answer: Callable[[int], None] = staticmethod(lambda evaluations: None)  # told how many evaluations a call made
+    on_evaluated: Callable[[int], None] = staticmethod(
+        lambda evaluations: None
+    )  # called with how many evaluations a call made
 
     @property
     def model(self) -> Model:
@@ -229,7 +231,7 @@ class Model(Stage):
     def count(self, evaluations: int) -> None:
         """Note one forward of a network, of so many images."""
         self.calls, self.evaluations = self.calls + 1, self.evaluations + evaluations
-        self.on_answer(evaluations)
+        self.on_evaluated(evaluations)
 
     @abstractmethod
     def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:

@@ -27,7 +27,7 @@ from ..diffusion.estimates import Estimate, Noise
 from ..diffusion.sampling import gaussian
 from ..diffusion.schedule import Schedule
 from . import minilm
-from .base import Later, Model
+from .base import LaterStage, Model
 
 SCALE = 4
 RESIDUAL = 0.1  # s
@@ -112,7 +112,7 @@ def timesteps(steps: int) -> list[int]:
     return [round(FIRST * ((steps - k) / steps) ** 2) for k in range(steps)]
 
 
-class Enlarger(Later):
+class Enlarger(LaterStage):
     """A later stage of pocket, as SDEdit of the bicubic enlargement.
 
     `given` is the smaller image and the noise on it, (6, H, W). Guidance would have to be learned: there is none.

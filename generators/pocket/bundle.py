@@ -47,9 +47,9 @@ def pack(folder: Path, pictures: int = PICTURES) -> None:
     lengths = (tokens != 0).any(-1).sum(-1)
     save_file({"tokens": tokens[(tokens != 0).any(-1)], "lengths": lengths}, folder / "tokens.safetensors")
     np.savez_compressed(folder / "pictures.npz", rgb=torch.stack([picture.rgb for picture in some]).numpy())
-    told = {"update": state["update"], "core_seconds": state["core_seconds"], "vocabulary": vocabulary}
-    told["captions"] = [picture.captions for picture in some]
-    (folder / "bundle.json").write_text(json.dumps(told), encoding="utf-8")
+    manifest = {"update": state["update"], "core_seconds": state["core_seconds"], "vocabulary": vocabulary}
+    manifest["captions"] = [picture.captions for picture in some]
+    (folder / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def encoder(folder: Path, vocabulary: list[str]) -> Callable[[list[str]], Tensor]:
@@ -65,19 +65,19 @@ def encoder(folder: Path, vocabulary: list[str]) -> Callable[[list[str]], Tensor
 def train(folder: Path, minutes: float) -> None:
     """Go on with the bundle's training for so many minutes, and write into the folder what has become of it."""
     until = time.monotonic() + 60 * minutes
-    told = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    manifest = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     network = trainable()
     average = {key: value.float() for key, value in load_file(folder / "average.safetensors").items()}
     weights = {"network": average, "average": average}
-    made = {key: told[key] for key in ("update", "core_seconds")}
+    made = {key: manifest[key] for key in ("update", "core_seconds")}
     save("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(network)], **made})
     if find_spec("resvg_py"):
-        pool = Pool(small, 16_384, uses=SCALE, first=1_000_000 + told["update"], workers=cpu_count() or 1)
+        pool = Pool(small, 16_384, uses=SCALE, first=1_000_000 + manifest["update"], workers=cpu_count() or 1)
     else:
         rgb = torch.from_numpy(np.load(folder / "pictures.npz")["rgb"])
-        said = [tuple(captions) for captions in told["captions"]]
+        said = [tuple(captions) for captions in manifest["captions"]]
         pool = Pool(lambda number: [Picture(rgb[number % len(rgb)], said[number % len(rgb)])], len(rgb), 1, workers=0)
-    draw = objective(pool, encoder(folder, told["vocabulary"]), scheduler().alphas_cumprod, SCALE)
+    draw = objective(pool, encoder(folder, manifest["vocabulary"]), scheduler().alphas_cumprod, SCALE)
 
     def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
         if time.monotonic() > until:
@@ -94,16 +94,16 @@ def train(folder: Path, minutes: float) -> None:
         network.load_state_dict(state[part])
         network.half().save_pretrained(folder / "trained" / part, max_shard_size="16MB")
         network.float()
-    told = {key: state[key] for key in ("update", "core_seconds")}
-    (folder / "trained" / "trained.json").write_text(json.dumps(told), encoding="utf-8")
+    manifest = {key: state[key] for key in ("update", "core_seconds")}
+    (folder / "trained" / "trained.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def unpack(folder: Path) -> None:
     """Make what was trained elsewhere the checkpoint of stage 1; the last one stays as the one before."""
     trained = folder / "trained"
-    told = json.loads((trained / "trained.json").read_text(encoding="utf-8"))
+    manifest = json.loads((trained / "trained.json").read_text(encoding="utf-8"))
     weights = {part: patches.load(trained / part).state_dict() for part in ("network", "average")}
-    save("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(trainable())], **told})
+    save("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(trainable())], **manifest})
 
 
 def main() -> None:

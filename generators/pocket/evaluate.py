@@ -25,11 +25,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from .. import models, part_1_7_2
-from ..diffusion import strands
+from .. import models
+from ..diffusion import batching
 from ..diffusion.filters import low_pass
 from ..diffusion.views import FLIP
 from ..lab import Lab
+from ..sections import part_1_7_2
 from . import card, icons, scorer, train_scorer
 from .measures import (
     alignment,
@@ -77,11 +78,11 @@ class Judges(NamedTuple):
 
 def draw(lab: Lab, jobs: Iterable[Job], progress: Progress) -> Tensor:
     """The pictures of the jobs, all sampled together: (N, 3, 64, 64) in -1 … 1."""
-    lab.model.on_answer = lambda count: progress.step(count=count)
+    lab.model.on_evaluated = lambda count: progress.step(count=count)
     with torch.inference_mode():
-        drawn = strands.run([job.work for job in jobs])
-    del lab.model.on_answer  # what follows is no part of the plan
-    return torch.stack([strand.result for strand in drawn]).float().cpu().clamp(-1, 1)
+        drawn = batching.run([job.work for job in jobs])
+    del lab.model.on_evaluated  # what follows is no part of the plan
+    return torch.stack([task.result for task in drawn]).float().cpu().clamp(-1, 1)
 
 
 def training_drawings(count: int) -> list[Picture]:

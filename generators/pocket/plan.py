@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
-from .. import part_1_6, part_1_7, part_1_7_1, part_1_7_2, part_1_8, part_1_9
 from ..diffusion.schedule import strided
 from ..editing import edit
 from ..lab import Lab
+from ..sections import part_1_6, part_1_7, part_1_7_1, part_1_7_2, part_1_8, part_1_9
 from . import data, scorer
 from .styles import LITHOGRAPH, SKETCH
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from .. import models
-from ..diffusion import strands
+from ..diffusion import batching
 from ..lab import Lab
 from .progress import Progress
 
@@ -93,9 +93,9 @@ def draw(lab: Lab) -> dict[str, list[Image.Image]]:
     """Sample 0 of every prompt, guided as in the report."""
     prompts = [prompt for group in GROUPS.values() for prompt in group]
     progress = Progress("samples", len(prompts) * 68)
-    lab.model.on_answer = lambda count: progress.step(count=count)
+    lab.model.on_evaluated = lambda count: progress.step(count=count)
     with torch.inference_mode():
-        drawn = strands.run([partial(lab.sample, lab.guided(prompt)) for prompt in prompts])
+        drawn = batching.run([partial(lab.sample, lab.guided(prompt)) for prompt in prompts])
     pixels = [((s.result.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy() for s in drawn]
     pictures = iter(Image.fromarray(array) for array in pixels)
     return {heading: [next(pictures) for _ in group] for heading, group in GROUPS.items()}

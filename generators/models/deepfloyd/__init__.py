@@ -6,7 +6,7 @@
     hub       fetching them from the Hugging Face Hub, and what can go wrong with that
     disk      networks whose weights wait on disk, and come when their turn does
     machine   what this machine has, and how the stages share it
-    handed_out  embeddings made elsewhere, in T5's place
+    course_embeddings  embeddings made elsewhere, in T5's place
     random_weights  the cascade in its real sizes with random weights, for `make full-size`
     plan      what is needed, what there is, what will be done, and how long it takes; refuses what cannot work
 

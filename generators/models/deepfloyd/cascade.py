@@ -25,8 +25,8 @@ from transformers.utils import logging as transformers_logging
 from ...diffusion.estimates import Noise
 from ...diffusion.sampling import gaussian
 from .. import ModelError
-from ..base import Later, Model, schedule_of
-from ..quick import Quick, noise_of
+from ..base import LaterStage, Model, schedule_of
+from ..text_projections import CachedTextUNet, noise_of
 from . import disk
 
 HELD, IN_TURN, BY_LAYER = "held", "in turn", "layer by layer"
@@ -36,12 +36,12 @@ UNCHECKED = {"safety checker": "not loaded", "watermarker": "not applied"}
 class Spot(NamedTuple):
     """Where a stage runs, and how its weights come there from their files.
 
-    way: HELD, read once and kept; IN_TURN, read whole when the stage is asked after another one, which gives its memory
-    back; BY_LAYER, each layer read at every forward. chunk: the most images in one forward.
+    offloading: HELD, read once and kept; IN_TURN, read whole when the stage is asked after another one, which gives its
+    memory back; BY_LAYER, each layer read at every forward. chunk: the most images in one forward.
     """
 
     device: torch.device
-    way: str
+    offloading: str
     chunk: int
 
     @property
@@ -64,9 +64,9 @@ class Place:
         tensors = disk.Tensors(folder / "unet", variant, spot.dtype)
         config = UNet2DConditionModel.load_config(folder / "unet")
         net = disk.empty(lambda: UNet2DConditionModel.from_config(config), tensors)
-        if spot.way == HELD:
+        if spot.offloading == HELD:
             disk.bring(net, tensors, spot.device)
-        elif spot.way == BY_LAYER:
+        elif spot.offloading == BY_LAYER:
             disk.by_layer(net, tensors, spot.device)
         else:
             self._waiting[stage] = net, tensors
@@ -85,7 +85,7 @@ class Place:
         self._here = stage
 
 
-class SecondStage(Later):
+class SecondStage(LaterStage):
     """IF-II: 64 to 256 pixels. It sees the bilinear enlargement, noised at level 250, beside x in every step."""
 
     gamma = 4.0  # this and the next two are the defaults of diffusers' pipeline
@@ -181,13 +181,13 @@ class ThirdStage:
     def _kept(self, forward: Callable[..., tuple[Tensor]]) -> Callable[..., tuple[Tensor]]:
         """The UNet's forward; an answer that a run which was killed has left is not computed again."""
 
-        def asked(x: Tensor, t: Tensor, **told: Any) -> tuple[Tensor]:
-            answers, question = self.model.answers, ("stage 3", x, t, told["encoder_hidden_states"])
+        def asked(x: Tensor, t: Tensor, **arguments: Any) -> tuple[Tensor]:
+            answers, question = self.model.forward_cache, ("stage 3", x, t, arguments["encoder_hidden_states"])
             if answers and (kept := answers.find(*question)):
                 answers.seconds += kept[1]
                 return (kept[0]["noise"].to(x.device),)
             began = time.perf_counter()
-            (noise,) = forward(x, t, **told)
+            (noise,) = forward(x, t, **arguments)
             if answers:
                 answers.keep({"noise": noise}, time.perf_counter() - began, *question)
             return (noise,)
@@ -227,7 +227,7 @@ class DeepFloyd(Model):
         self.encode = cache(lambda prompt: read(prompt).to(self.device, self.dtype))
         folder, variant = stages["stage_1"]
         unet = place.unet("stage_1", folder, variant)
-        self._quick = Quick(unet, self.encode)
+        self._stage_1 = CachedTextUNet(unet, self.encode)
         self.schedule = schedule_of(DDPMScheduler.from_pretrained(folder / "scheduler"))
         self.settings = {**(settings or {}), **UNCHECKED}
         size = sum(parameter.numel() for parameter in unet.parameters())
@@ -235,7 +235,7 @@ class DeepFloyd(Model):
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         self.place.enter("stage_1")
-        return self._quick(x, t, prompts)
+        return self._stage_1(x, t, prompts)
 
     @property
     def second(self) -> SecondStage:  # type: ignore[override]  # loaded on first use

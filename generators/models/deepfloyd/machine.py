@@ -97,15 +97,15 @@ def to_read(calls: Iterable[tuple[int, int]], sizes: Mapping[str, float], spots:
 
     sizes: by stage, of the files.
     """
-    total = sum(size for stage, size in sizes.items() if spots[stage].way == HELD)
+    total = sum(size for stage, size in sizes.items() if spots[stage].offloading == HELD)
     here = ""
     for number, images in calls:
         stage = f"stage_{number}"
-        way, chunk = spots[stage].way, spots[stage].chunk
-        if way == BY_LAYER:
+        offloading, chunk = spots[stage].offloading, spots[stage].chunk
+        if offloading == BY_LAYER:
             forwards = 75 if number == 3 else -(-images // chunk)
             total += sizes[stage] * forwards
-        elif way == IN_TURN and stage != here:
+        elif offloading == IN_TURN and stage != here:
             total += sizes[stage]
         here = stage
     return total
@@ -115,11 +115,11 @@ def _alone(stage: str, size: float, device: torch.device, room: float) -> Spot |
     """How a stage runs that shares its device with no other: whole if a fair batch fits beside it, else by layer."""
     double = 2 if device.type == "cpu" else 1
     fair = -(-CHUNK[stage] // 4)
-    for way, weights, least in ((IN_TURN, double * size, fair), (BY_LAYER, LAYER * double * size, 1)):
+    for offloading, weights, least in ((IN_TURN, double * size, fair), (BY_LAYER, LAYER * double * size, 1)):
         chunk = CHUNK[stage]
         while chunk >= least:
             if weights + _workspace(stage, size, chunk, device) <= room:
-                return Spot(device, way, chunk)
+                return Spot(device, offloading, chunk)
             chunk //= 2
     return None
 

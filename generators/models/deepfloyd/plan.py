@@ -16,17 +16,21 @@ from pathlib import Path
 import torch
 from huggingface_hub import constants
 
-from .. import ModelError, Rehearse, Work
-from . import flops, handed_out, hub, weights
+from .. import DryRun, ModelError, Workload
+from . import course_embeddings, flops, hub, weights
 from .cascade import BY_LAYER, HELD, IN_TURN, DeepFloyd, Place, SecondStage, Spot, ThirdStage
+from .course_embeddings import HandedOut
 from .disk import frugal
-from .handed_out import HandedOut
 from .machine import GB, Machine, disk, placement, present, text_device, to_read
 from .text import CLEAN_CAPTION, FORM, Embeddings, encode
 
 PATIENCE = 12 * 3600  # seconds: a processor that needs longer than this is refused
 TEXT = ("text_encoder", "tokenizer")
-WAYS = {HELD: "read once", IN_TURN: "read whole when its turn comes", BY_LAYER: "read layer by layer at every forward"}
+OFFLOADING = {
+    HELD: "read once",
+    IN_TURN: "read whole when its turn comes",
+    BY_LAYER: "read layer by layer at every forward",
+}
 ANSWER = {"stage_1": 6 * 64**2 * 4, "stage_2": 6 * 256**2 * 4, "stage_3": ThirdStage.steps * 8 * 256**2 * 4}  # bytes
 
 
@@ -40,7 +44,7 @@ class Plan:
 
     name: str
     own: Path | None
-    work: Work
+    work: Workload
     machine: Machine
     lines: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
@@ -56,15 +60,15 @@ class Plan:
         self.refusals.append(f"{self.name}: {why}")
 
 
-def doctor(name: str, own: Path | None, rehearse: Rehearse) -> tuple[list[str], list[str]]:
+def doctor(name: str, own: Path | None, dry_run: DryRun) -> tuple[list[str], list[str]]:
     """What a run would print first, and all the reasons for which it would not begin. Fetches and encodes nothing."""
-    plan = _planned(name, own, rehearse)
+    plan = _planned(name, own, dry_run)
     return plan.lines, plan.refusals
 
 
-def prepare(name: str, own: Path | None, rehearse: Rehearse, tell: Callable[[str], None]) -> None:
+def prepare(name: str, own: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
     """Tell the plan; then fetch what is missing, and encode the prompts that are not encoded yet. Raises ModelError."""
-    plan = _planned(name, own, rehearse)
+    plan = _planned(name, own, dry_run)
     for line in plan.lines:
         tell(line)
     if plan.refusals:
@@ -92,14 +96,14 @@ class Layers:
 
     def __init__(self, name: str, tell: Callable[[str], None]) -> None:
         self.name, self.tell = name, tell
-        self.began = self.told = time.monotonic()
+        self.began = self.last_shown = time.monotonic()
 
     def passed(self, layer: int, layers: int) -> None:
         now = time.monotonic()
-        if layer > 1 and now - self.told >= 10:
+        if layer > 1 and now - self.last_shown >= 10:
             left = (now - self.began) / (layer - 1) * (layers - layer + 1)
             self.tell(f"{self.name}: encoding  layer {layer} of {layers}, about {_span(left)} left")
-            self.told = now
+            self.last_shown = now
 
 
 def load(name: str, own: Path | None) -> DeepFloyd:
@@ -115,7 +119,7 @@ def load(name: str, own: Path | None) -> DeepFloyd:
     if isinstance(spots, str):
         raise ModelError(f"{name}: {spots}; `report doctor --model {name}` says what is needed")
     kept: HandedOut | Embeddings
-    if file := handed_out.chosen():
+    if file := course_embeddings.chosen():
         kept = HandedOut(file, _width(here))
         text = kept.called
     else:
@@ -128,11 +132,11 @@ def load(name: str, own: Path | None) -> DeepFloyd:
     return DeepFloyd(name, stages, Place(spots), kept.read, weights.digest(name, own), settings)
 
 
-def _planned(name: str, own: Path | None, rehearse: Rehearse) -> Plan:
+def _planned(name: str, own: Path | None, dry_run: DryRun) -> Plan:
     if own is not None:
         weights.check(name, own)
-    frugal()  # before the rehearsal fills a heap
-    work = rehearse(SecondStage.steps, SecondStage.gamma != 1)
+    frugal()  # before the dry run fills a heap
+    work = dry_run(SecondStage.steps, SecondStage.gamma != 1)
     plan = Plan(name, own, work, present(weights.largest(weights.stages(name, own))))
     _plan_text(plan)
     _plan_memory(plan)
@@ -143,12 +147,12 @@ def _planned(name: str, own: Path | None, rehearse: Rehearse) -> Plan:
 
 def _plan_text(plan: Plan) -> None:
     name, own, work = plan.name, plan.own, plan.work
-    if file := handed_out.chosen():
+    if file := course_embeddings.chosen():
         lacks = HandedOut(file, _width(weights.stages(name, own))).missing(work.prompts)
         plan.say("prompts", f"{len(work.prompts)}, their embeddings from {file}")
         if lacks:
             named = ", ".join(f"“{prompt}”" for prompt in lacks)
-            plan.refuse(f"{file} lacks {named}; add them, or unset {handed_out.VARIABLE}: T5 then encodes all")
+            plan.refuse(f"{file} lacks {named}; add them, or unset {course_embeddings.VARIABLE}: T5 then encodes all")
         return
     plan.missing = _embeddings(name, own).missing(work.prompts)
     if not plan.missing:
@@ -209,7 +213,7 @@ def _plan_memory(plan: Plan) -> None:
     plan.spots = found
     for stage, spot in found.items():
         where = "on the GPU, in float16" if spot.device.type == "cuda" else "on the processor, in float32"
-        plan.say(stage, f"{where}, {WAYS[spot.way]}, {spot.chunk} images a forward at most")
+        plan.say(stage, f"{where}, {OFFLOADING[spot.offloading]}, {spot.chunk} images a forward at most")
 
 
 def _plan_time(plan: Plan) -> None:

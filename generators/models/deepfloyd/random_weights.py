@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedModel, T5Config, T5EncoderModel
 
 from .. import ModelError
-from ..shapes import SHAPES, network
+from ..configurations import CONFIGURATIONS, network
 
 SHARD = 10**9  # bytes of a file; so much is in memory while it is written
 
@@ -99,31 +99,31 @@ def third() -> dict[str, Any]:
     }
 
 
-def parts(shape: str) -> dict[str, Any]:
-    """The networks of the cascade whose first UNet has this shape, without memory, by their folders."""
+def parts(configuration: str) -> dict[str, Any]:
+    """The networks of the cascade whose first UNet has this configuration, without memory, by their folders."""
     with torch.device("meta"):
         return {
-            "stage_1/unet": network(SHAPES[shape], "meta", torch.float16),
+            "stage_1/unet": network(CONFIGURATIONS[configuration], "meta", torch.float16),
             "stage_1/text_encoder": T5EncoderModel(T5_XXL),
             "stage_2/unet": second(),
             **{f"stage_3/{name}": part for name, part in third().items()},
         }
 
 
-def size(shape: str) -> int:
+def size(configuration: str) -> int:
     """The bytes of all the files."""
-    return sum(2 * tensor.numel() for net in parts(shape).values() for tensor in _state(net).values())
+    return sum(2 * tensor.numel() for net in parts(configuration).values() for tensor in _state(net).values())
 
 
-def write(folder: Path, shape: str, tell: Callable[[str, float], None]) -> None:
-    """Write stage_1/ with the UNet of this shape and T5-XXL, stage_2/ and stage_3/ into the folder.
+def write(folder: Path, configuration: str, tell: Callable[[str, float], None]) -> None:
+    """Write stage_1/ with the UNet of this configuration and T5-XXL, stage_2/ and stage_3/ into the folder.
 
     tell: hears of each file that is written, and which part of all bytes there is. Raises ModelError where the disk is
     full.
     """
-    done, whole = 0, size(shape)
+    done, whole = 0, size(configuration)
     try:
-        for name, net in parts(shape).items():
+        for name, net in parts(configuration).items():
             for file, written in _write_part(folder / name, net):
                 done += written
                 tell(f"{name}/{file}", done / whole)

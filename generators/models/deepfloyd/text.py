@@ -29,7 +29,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
-from ...diffusion.strands import ask, run
+from ...diffusion.batching import ask, run
 from .. import ModelError
 from . import disk
 
@@ -65,8 +65,8 @@ class Embeddings(NamedTuple):
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.path(prompt)
         part = path.with_suffix(f".{os.getpid()}.part")
-        told = {"prompt": prompt, "encoder": self.encoder, "form": FORM, "clean_caption": str(CLEAN_CAPTION)}
-        save_file({"embedding": embedding.cpu().contiguous()}, part, told)
+        metadata = {"prompt": prompt, "encoder": self.encoder, "form": FORM, "clean_caption": str(CLEAN_CAPTION)}
+        save_file({"embedding": embedding.cpu().contiguous()}, part, metadata)
         part.replace(path)
 
 
@@ -107,14 +107,14 @@ def encode(
         pipeline.encode_prompt, do_classifier_free_guidance=False, device=device, clean_caption=CLEAN_CAPTION
     )
     with torch.inference_mode():
-        for prompt, strand in zip(prompts, run([partial(work, prompt) for prompt in prompts]), strict=True):
-            embedding, _ = strand.result
+        for prompt, task in zip(prompts, run([partial(work, prompt) for prompt in prompts]), strict=True):
+            embedding, _ = task.result
             kept.write(prompt, embedding)
     torch.cuda.empty_cache()
 
 
 def _in_step(layer: nn.Module, present: Callable[[], AbstractContextManager[None]], tell: Callable[[], None]) -> None:
-    """Let all strands that call this layer wait for each other; then each is answered alone, by weights read once."""
+    """Let all tasks that call this layer wait for each other; then each is answered alone, by weights read once."""
     forward = layer.forward
 
     def answer(calls: list[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[Any]:

@@ -20,7 +20,7 @@ from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
 from .. import ModelError
-from . import handed_out
+from . import course_embeddings
 
 CACHE = Path(__file__).parents[3] / ".cache" / "deepfloyd"  # embeddings, digests and resolved revisions
 STAGES = {  # the parts of each stage that are loaded; the first is its UNet
@@ -96,7 +96,7 @@ def digest(name: str, own: Path | None) -> str:
     Embeddings that were handed out count as well.
     """
     total = hashlib.sha256()
-    if file := handed_out.chosen():
+    if file := course_embeddings.chosen():
         total.update(f"{_of_files([file], file.parent)}\n".encode())
     if own is not None:
         total.update(_of_files([path for path in own.rglob("*") if path.is_file()], own).encode())

@@ -1,0 +1,142 @@
+"""Many trajectories at once, each written as if it were alone.
+
+A task is a thread of control that pauses wherever it needs an answer from the network. `run` lets every task go on
+until all of them wait, has all their questions answered in one call, and so on: tasks that start later or take more
+steps simply join or leave the batch. Outside `run` a question is answered at once and alone, so the same code works in
+a notebook. The switching is greenlet's; nothing runs in parallel, and the order is always the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import greenlet
+
+Work = Callable[[], Any]
+Answer = Callable[[list[Any]], list[Any]]
+
+
+class Task(greenlet.greenlet):
+    """One thread of control. `log` holds what it noted; `result` is what its work returned, once it is `dead`."""
+
+    def __init__(self, work: Work, hub: greenlet.greenlet, log: list[tuple] | None = None) -> None:
+        super().__init__(lambda _: work(), hub)
+        self.log: list[tuple] = [] if log is None else log
+        self.queued = False
+        self.result: Any = None
+        self.done = False  # dead, and not by an error
+
+
+@dataclass(frozen=True)
+class _Question:
+    content: Any
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class _Join:
+    others: Sequence[Task]
+
+
+def _here() -> Task | None:
+    current = greenlet.getcurrent()
+    return current if isinstance(current, Task) else None
+
+
+def ask(question: Any, answer: Answer) -> Any:
+    """The answer to `question`: in one call with the questions of the other tasks that have the same `answer`."""
+    task = _here()
+    return answer([question])[0] if task is None else task.parent.switch(_Question(question, answer))
+
+
+def note(*event: Any) -> None:
+    """Keep an event, such as ("seed", 42), in the log of the task that runs. Outside `run` it is dropped."""
+    if task := _here():
+        task.log.append(event)
+
+
+def gather(works: Sequence[Work]) -> list[Any]:
+    """The results of all the works; inside `run`, their questions stand in the same call, in this order."""
+    task = _here()
+    if task is None:
+        return [work() for work in works]
+    return task.parent.switch(_Join([Task(work, task.parent, task.log) for work in works]))
+
+
+class SharedWork:
+    """Work that several tasks need and that is done once: the first to ask starts it, the others wait for it.
+
+    What the work notes goes to the log of every task that asks.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[Hashable, Task] = {}
+
+    def __call__(self, key: Hashable, work: Work) -> Any:
+        task = _here()
+        if task is None:
+            if key not in self._tasks or not self._tasks[key].done:
+                self._tasks[key] = run([work])[0]
+            return self._tasks[key].result
+        shared = self._tasks.get(key)
+        if shared is None or (shared.dead and not shared.done):  # not begun yet, or ended by an error
+            shared = self._tasks[key] = Task(work, task.parent)
+        task.parent.switch(_Join([shared]))
+        if ("shared", key) not in task.log:
+            task.log += [("shared", key), *shared.log]
+        return shared.result
+
+
+def run(works: Iterable[Work]) -> list[Task]:
+    """Run all the works to their ends, their questions answered together. Returns their tasks, in order.
+
+    An error in any of them, or in an answer, ends all and is raised here.
+    """
+    hub = greenlet.getcurrent()
+    tasks = [Task(work, hub) for work in works]
+    begun = list(tasks)
+    try:
+        _run(tasks, begun)
+    finally:
+        for task in begun:  # after an error, those that still wait: they clean up, and their memory is freed
+            if not task.dead:
+                task.throw()
+    return tasks
+
+
+def _run(tasks: list[Task], begun: list[Task]) -> None:
+    ready: deque[tuple[Task, Any]] = deque((task, None) for task in tasks)
+    asking: list[tuple[Task, _Question]] = []
+    joining: list[tuple[Task, _Join]] = []
+    current: Answer | None = None
+    while ready or asking:
+        while ready:
+            task, value = ready.popleft()
+            event = task.switch(value)
+            if task.dead:
+                task.result, task.done = event, True
+            elif isinstance(event, _Question):
+                asking.append((task, event))
+            else:
+                joining.append((task, event))
+                for other in event.others:
+                    if not (other.queued or other.dead):
+                        other.queued = True
+                        begun.append(other)
+                        ready.append((other, None))
+            for waiter in [w for w in joining if all(other.dead for other in w[1].others)]:
+                joining.remove(waiter)
+                ready.append((waiter[0], [other.result for other in waiter[1].others]))
+        # One network at a time, for as long as somebody asks it: another's weights may have to come from disk.
+        if asking and not any(question.answer == current for _, question in asking):
+            current = asking[0][1].answer
+        batch = [(task, question.content) for task, question in asking if question.answer == current]
+        asking = [(task, question) for task, question in asking if question.answer != current]
+        if current and batch:
+            answers = current([content for _, content in batch])
+            ready.extend(zip((task for task, _ in batch), answers, strict=True))
+    if joining:
+        raise RuntimeError("shared work waits for itself")

@@ -1,0 +1,24 @@
+"""1.7: SDEdit. An image, noised and denoised again, comes back the more changed the more noise it was given."""
+
+from ..editing import edit, strips
+from ..figures import Figure, Section, each
+from ..prompts import PHOTO
+
+SECTION = Section(
+    "1.7",
+    "Image-to-image translation",
+    [
+        Figure(
+            "sdedit",
+            caption="SDEdit of three images, guided by “{prompt}”.",
+            row="{image}",
+            label="{show}",
+            alt={
+                "original": "The {image} before any noise",
+                "*": "The {image}, noised to {show} and led back by the prompt “{prompt}”",
+            },
+            cases=strips(each(prompt=PHOTO, image=("campanile", "fox", "building"))),
+            draw=edit,
+        )
+    ],
+)

@@ -1,0 +1,61 @@
+"""1.7.2: inpainting. The loop of 1.4 with one more line: after each step, what is known is put back."""
+
+import torch
+
+from ..diffusion.sampling import gaussian, iterative_denoise, keep_known, last
+from ..diffusion.schedule import strided
+from ..figures import Figure, Section, each
+from ..prompts import PHOTO
+
+HOLES = {  # image: (first row, last row, first column, last column) of the new content; the Campanile's is the course's
+    "campanile": (2, 19, 24, 41),
+    "fox": (20, 39, 18, 45),
+    "building": (12, 29, 17, 46),
+}
+
+
+def hole(image):
+    """The mask, (1, 64, 64): 1 where new content goes."""
+    top, bottom, left, right = HOLES[image]
+    mask = torch.zeros(1, 64, 64)
+    mask[:, top : bottom + 1, left : right + 1] = 1
+    return mask
+
+
+def inpainted(lab, x0, mask):
+    generator = lab.generator()
+    x = gaussian(generator, x0)
+    project = keep_known(lab.schedule, x0, mask, generator)
+    return last(iterative_denoise(lab.schedule, lab.guided(PHOTO), x, strided(), generator, project))
+
+
+def inpaint(lab, image, show):
+    x0, mask = lab.image(image), hole(image).to(lab.model.device)
+    return {
+        "original": lambda: x0,
+        "mask": lambda: (2 * mask - 1).expand_as(x0),
+        "to be filled": lambda: mask * x0 + (1 - mask),
+        "inpainted": lambda: inpainted(lab, x0, mask),
+    }[show]()
+
+
+SECTION = Section(
+    "1.7.2",
+    "Inpainting",
+    [
+        Figure(
+            "inpaint",
+            caption="New content inside the mask (white), the image as it was outside.",
+            row="{image}",
+            label="{show}",
+            alt={
+                "original": "The {image} before it is changed",
+                "mask": "The mask of the {image}: white where new content goes",
+                "to be filled": "What of the {image} lies under the mask and will be replaced",
+                "inpainted": "The {image} with what the model put in the place of the masked part",
+            },
+            cases=each(image=("campanile", "fox", "building"), show=("original", "mask", "to be filled", "inpainted")),
+            draw=inpaint,
+        )
+    ],
+)

@@ -1,0 +1,27 @@
+"""1.7.3: SDEdit led by a prompt other than "a high quality photo"."""
+
+from ..editing import edit, strips
+from ..figures import Figure, Section
+from ..prompts import PENCIL, ROCKET
+
+PAIRS = ((ROCKET, "campanile"), (PENCIL, "campanile"), (ROCKET, "fox"), (PENCIL, "building"))
+
+
+SECTION = Section(
+    "1.7.3",
+    "Text-conditional image-to-image translation",
+    [
+        Figure(
+            "sdedit",
+            caption="SDEdit guided by a prompt: from the prompt on the left to the image on the right.",
+            row="“{prompt}” on the {image}",
+            label="{show}",
+            alt={
+                "original": "The {image} before any noise",
+                "*": "The {image}, noised to {show} and led back by the prompt “{prompt}”",
+            },
+            cases=strips([{"prompt": prompt, "image": image} for prompt, image in PAIRS]),
+            draw=edit,
+        )
+    ],
+)

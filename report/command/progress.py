@@ -1,0 +1,72 @@
+"""What a run shows while it draws: a bar with the time left on a terminal, a line a section elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from generators.running.run import Observer
+
+
+class Progress(Observer):
+    """Counts evaluations of the network; how many to expect is known from the last time that a section was drawn."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.began, self.evaluations = time.monotonic(), 0
+        self.expected: dict[str, int] = {}
+
+    def __enter__(self) -> Progress:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def waiting(self) -> None:
+        self.console.print("another run is drawing; waiting for it to end …")
+
+    def begin(self, todo: dict[str, tuple[str, int]]) -> None:
+        self.began = time.monotonic()
+        self.expected = {section_id: count for section_id, (_, count) in todo.items()}
+        for section_id, (why, _) in todo.items():
+            self.console.print(f"{section_id:6} {why}")
+        self.all = self.bars.add_task("all sections", total=sum(self.expected.values()) or None)
+
+    def planned(self, line: str) -> None:
+        self.console.print(line, markup=False)
+
+    def section(self, section_id: str, title: str) -> None:
+        self.current = self.bars.add_task(f"{section_id:6} {title}", total=self.expected[section_id] or None)
+
+    def evaluated(self, count: int) -> None:
+        self.evaluations += count
+        self.bars.advance(self.all, count)
+        self.bars.advance(self.current, count)
+
+    def done(self, section_id: str, record: dict[str, Any]) -> None:
+        self.bars.remove_task(self.current)
+        self.console.print(
+            f"{section_id:6} {record['title']}: {record['evaluations']} evaluations of the network in "
+            f"{record['network_calls']} calls, {record['seconds']:.1f} s{self._time_left()}"
+        )
+
+    def _time_left(self) -> str:
+        """How long the rest takes at the rate so far, where there are no bars to say it."""
+        rest = sum(self.expected.values()) - self.evaluations
+        if self.console.is_terminal or rest <= 0 or not self.evaluations:
+            return ""
+        return f"; about {rest * (time.monotonic() - self.began) / self.evaluations:.0f} s left"

@@ -1,0 +1,27 @@
+"""`make screenshot`: the README's picture, taken of the built page by the system's Chromium."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[2]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def main() -> None:
+    browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser_path is None:
+        raise SystemExit(f"screenshot: none of {', '.join(BROWSERS)} is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1120, "height": 1280})
+        page.goto((ROOT / "site" / "index.html").as_uri())
+        page.wait_for_function("document.fonts.ready")
+        page.screenshot(path=ROOT / "report" / "page.png")
+
+
+if __name__ == "__main__":
+    main()

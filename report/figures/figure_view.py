@@ -1,0 +1,274 @@
+"""What the templates are given: figures, their panels and how they were made, as plain values ready to print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from markupsafe import Markup
+
+from report.figures import figure_png
+from report.figures.controls import Control
+from report.figures.judgement import Judgement
+from report.prose.mathml import plain, rich
+from report.records.record import Figure, Panel, Record
+from report.records.values import compact, duration, ranges, shown, title, vary, walks
+from report.web.images import forms, pixelated, thumbnail
+
+ORIGINS = {
+    "sample": "sampled from noise",
+    "edit": "an image, noised and denoised",
+    "noised": "an image with noise added",
+    "photograph": "an input image",
+}
+CAPTION_BESIDE = 680  # CSS pixels: beside pictures that are wider together there is no room for a caption
+
+
+@dataclass(frozen=True)
+class Source:
+    """One <source> of a picture."""
+
+    type: str
+    srcset: str
+
+
+@dataclass(frozen=True)
+class PanelView:
+    """One panel: the fallback file, better forms in `sources`, and the full-size file where that is larger.
+
+    values: what was measured on it, as text. over, outline: the picture that a wipe lays over it, and a mask's edge.
+    """
+
+    src: str
+    sources: list[Source]
+    full: str
+    width: int
+    height: int
+    alt: str
+    label: Markup
+    pixelated: bool
+    values: list[str] = field(default_factory=list)
+    over: PanelView | None = None
+    outline: str = ""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The header of a row or column; `spoken` says its formulas in words, where it has any (axe reads no MathML)."""
+
+    text: Markup
+    spoken: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of "How this was made": a term, and (which panels, text) pairs."""
+
+    term: str
+    items: list[tuple[str, str]]
+    code: bool = False
+    copy: bool = False
+
+
+@dataclass(frozen=True)
+class ControlView:
+    """A figure's control: its kind, the names of its ends or stops, where it begins, the readings of its two rows."""
+
+    kind: str
+    names: list[str]
+    start: tuple[int, int]
+    readings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """A figure as the template draws it. `layout` is the class names that choose its columns and its scale.
+
+    singles: rows that hold one picture several times, to be shown once. came: what a judge says came of what was asked.
+    """
+
+    id: str
+    number: int
+    caption: Markup
+    note: Markup
+    layout: str
+    sizes: str
+    is_grid: bool
+    headers: list[Heading]
+    singles: list[tuple[Heading, PanelView]]
+    rows: list[tuple[Heading, list[PanelView]]]
+    grid: str
+    record: str
+    control: ControlView | None
+    came: list[tuple[str, int, str]]
+    made: list[Fact]
+
+
+def figure_view(
+    record: Record,
+    figure: Figure,
+    number: int,
+    note: Markup,
+    lines: tuple[int, int] | None = None,
+    control: Control | None = None,
+    measured: Sequence[str] = (),
+    judgement: Judgement | None = None,
+) -> FigureView:
+    """Everything the figure's template prints. lines: where its source declares it. measured: the values to show.
+
+    Raises TexError on bad TeX in a caption or a label.
+    """
+    kind = control.kind if control else ""
+    scale, rows = _scale(figure), []
+    singles = []
+    for name, panels in figure.rows:
+        once = figure.is_grid and len(panels) > 1 and len({panel.pixels for panel in panels}) == 1
+        shows = [_cell(figure, panel, control, measured, judgement) for panel in (panels[:1] if once else panels)]
+        if once:
+            singles.append((heading(name), shows[0]))
+        else:
+            rows.append((heading(name), shows))
+    fine = any(not pixelated(panel) for panel in figure.panels)
+    wide = 64 * scale * figure.columns > CAPTION_BESIDE or kind in ("slide", "loupe")
+    layout = f"columns-{min(figure.columns, 8)} scale-{scale}"
+    layout += "".join(f" {name}" for name, so in (("fine", fine), ("aside", not wide), (kind, kind)) if so)
+    return FigureView(
+        id=figure.id,
+        number=number,
+        caption=rich(figure.caption),
+        note=note,
+        layout=layout,
+        sizes="128px" if kind == "loupe" else f"{64 * scale}px",
+        is_grid=figure.is_grid,
+        headers=[heading(panel.label) for panel in figure.rows[0][1]] if figure.is_grid else [],
+        singles=singles,
+        rows=rows,
+        grid=figure_png.path(figure),
+        record=f"records/{record.id}.json",
+        control=ControlView(kind, [plain(name) for name in control.names], control.start, control.readings)
+        if control
+        else None,
+        came=judgement.came if judgement else [],
+        made=how_made(record, figure, lines),
+    )
+
+
+def _cell(
+    figure: Figure, panel: Panel, control: Control | None, measured: Sequence[str], judgement: Judgement | None
+) -> PanelView:
+    """A panel of a figure, with all that is shown in its cell."""
+    view = panel_view(figure, panel)
+    alt = view.alt
+    if judgement and panel.number in judgement.ranks:
+        alt += f"; the judge ranks this reading number {judgement.ranks[panel.number]}"
+    texts = [f"{title(name)} {shown(name, panel.found[name])}" for name in measured if name in panel.found]
+    over = control.over.get(panel.number) if control else None
+    return replace(
+        view,
+        alt=alt,
+        values=texts,
+        over=panel_view(over.figure, over.panel) if over else None,
+        outline=over.outline if over else "",
+    )
+
+
+def heading(text: str) -> Heading:
+    """A header of a row or a column. Raises TexError."""
+    html = rich(text)
+    return Heading(html, plain(text) if "<math" in html else "")
+
+
+def panel_view(figure: Figure, panel: Panel) -> PanelView:
+    files = forms(figure, panel)
+    kinds = list(dict.fromkeys(form.format for form in files))
+    sources = []
+    for kind in kinds if len(files) > 1 else []:
+        of_kind = [form for form in files if form.format == kind]
+        srcset = ", ".join(f"{form.path} {form.width}w" for form in of_kind) if len(of_kind) > 1 else of_kind[0].path
+        sources.append(Source(of_kind[0].type, srcset))
+    return PanelView(
+        src=next(form.path for form in files if form.format == kinds[-1]),
+        sources=sources,
+        full=files[-1].path,
+        width=panel.width,
+        height=panel.height,
+        alt=plain(panel.alt),
+        label=rich(panel.label),
+        pixelated=pixelated(panel),
+    )
+
+
+def thumbnail_view(figure: Figure, panel: Panel) -> PanelView:
+    """A panel at 64 pixels, in a table of contents."""
+    view, form = panel_view(figure, panel), thumbnail(figure, panel)
+    return replace(view, sources=[Source(form.type, form.path), Source("", view.src)], pixelated=False)
+
+
+def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> list[Fact]:
+    """The facts behind a figure; where its panels differ, each value says whose it is."""
+    facts = []
+
+    def add(term: str, text: Callable[[Panel], str], code: bool = False) -> None:
+        items = [(plain(which), found) for which, found in vary(figure.panels, text) if found]
+        if items:
+            facts.append(Fact(term, items, code))
+
+    def prompts(panel: Panel) -> str:
+        return ", ".join(f"“{prompt}”" if prompt else "“” (the empty prompt)" for prompt in panel.prompts)
+
+    add("Prompt", prompts)
+    add("Seed", lambda panel: ranges(panel.seeds))
+    add("Guidance γ", lambda panel: "" if panel.gamma is None else shown("gamma", panel.gamma))
+    add("Timesteps", lambda panel: compact(panel.timesteps))
+    add("Enlarging", lambda panel: walks(panel.later_timesteps))
+    add("Kind", lambda panel: ORIGINS.get(panel.origin, panel.origin))
+    add("Size", lambda panel: f"{panel.width} × {panel.height}")
+    # Panels that show one run, such as both sides of an anagram, each record all of it: it is counted once.
+    runs = {(panel.seeds, panel.prompts, panel.gamma, panel.timesteps, panel.inputs): panel for panel in figure.panels}
+    evaluations = sum(panel.evaluations for panel in runs.values())
+
+    def fact(term: str, text: str, code: bool = False) -> None:
+        facts.append(Fact(term, [("", text)], code))
+
+    fact("Model", f"{record.model}, weights SHA-256 {record.digest[:12]}")
+    for term, text in record.settings.items():
+        fact(term[0].upper() + term[1:], text)
+    fact("Device", f"{record.device}, {record.dtype}")
+    if record.evaluations:
+        whole = f"{count(record.evaluations, 'evaluation')} in {count(record.network_calls, 'call')}"
+        fact("Network", f"{count(evaluations, 'evaluation')} here; the whole section: {whole}")
+        seconds = sum(panel.seconds for panel in runs.values())
+        fact("Time", f"{duration(seconds)} of network here; {duration(record.seconds)} for the whole section")
+    else:
+        fact("Time", f"{duration(record.seconds)} for the whole section")
+    fact("Source", record.source + (f", {place(*lines)}" if lines else ""))
+    fact("Versions", versions(record))
+    facts.append(Fact("Draw it again", [("", redraw(record))], code=True, copy=True))
+    return facts
+
+
+def place(first: int, last: int) -> str:
+    """Lines of a file: line 7, lines 7–12."""
+    return f"line {first}" if first == last else f"lines {first}–{last}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def versions(record: Record) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items()))
+
+
+def redraw(record: Record) -> str:
+    """The command that draws a section once more; pocket is what `make` draws with unless told otherwise."""
+    model = "" if record.model == "pocket" else f" MODEL={record.model}"
+    return f"make section S={record.id}{model}"
+
+
+def _scale(figure: Figure) -> int:
+    """CSS pixels a sample's pixel, an integer: large where there are few."""
+    columns = figure.columns
+    if columns <= 2:
+        return 4
+    return 3 if columns == 3 or (columns == 4 and len(figure.rows) == 1) else 2

@@ -1,0 +1,57 @@
+"""Two pages beside the report: the source files that it quotes or draws from, and the card of its model.
+
+With them the report leads to its code and its model wherever it lies, on a server or on a disk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from markdown import Markdown
+from markupsafe import Markup
+
+from report.prose.excerpt import highlighted
+
+CODE, CARD = "code.html", "model-card.html"
+_IMAGE = re.compile(r"!\[[^\]]*\]\(([\w.-]+)\)")
+
+
+def code_address(path: str, line: int) -> str:
+    """Where the code page has a line of a source file."""
+    return f"{CODE}#{_id(path)}-{line}"
+
+
+def _id(path: str) -> str:
+    return re.sub(r"[^\w-]", "_", path.removesuffix(".py").replace("/", "-"))
+
+
+def listing(root: Path, paths: Iterable[str]) -> list[tuple[str, str, list[tuple[str, Markup]]]]:
+    """For each source file: its path, its id, and (id, code) of its lines."""
+    found = []
+    for path in sorted(set(paths)):
+        lines = highlighted((root / path).read_text(encoding="utf-8")).split("\n")
+        numbered = [(f"{_id(path)}-{number}", Markup(line)) for number, line in enumerate(lines, 1)]
+        found.append((path, _id(path), numbered))
+    return found
+
+
+def model_card(root: Path, model: str) -> Path | None:
+    """The card that ships with a model, if any."""
+    path = root / "generators" / model / "MODEL_CARD.md"
+    return path if path.is_file() else None
+
+
+def card_html(card: Path) -> tuple[Markup, list[Path]]:
+    """A model card as HTML, and the images that it shows, which lie beside it."""
+    text = re.sub(r"<!--.*?-->", "", card.read_text(encoding="utf-8"))
+    md = Markdown(extensions=["tables", "toc", "sane_lists", "smarty"], output_format="html")
+    md.preprocessors.deregister("html_block")  # as in the report's prose, HTML is text
+    md.inlinePatterns.deregister("html")
+    html = re.sub(
+        r"<table>", '<div class="scroll" role="group" aria-label="Table" tabindex="0"><table>', md.convert(text)
+    )
+    html = re.sub(r"</table>", "</table></div>", re.sub(r' style="text-align: \w+;"', "", html))
+    html = html.replace("<pre>", '<pre role="group" aria-label="Code" tabindex="0">')
+    return Markup(html), [card.parent / name for name in _IMAGE.findall(text)]

@@ -1,0 +1,160 @@
+"""What prose may ask of the page: figures, tables, code excerpts, references and values, all from the records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from markupsafe import Markup
+
+from report.basics.problems import Problems
+from report.figures import figure_view
+from report.figures.controls import Control, control
+from report.figures.judgement import EVALUATION, JudgeError, judgement
+from report.page import links
+from report.page.companions import code_address
+from report.page.templates import render
+from report.prose.excerpt import declared, excerpt, highlighted
+from report.prose.markup import FIGURE
+from report.prose.mathml import TexError
+from report.records import values, verification
+from report.records.record import Figure, Panel, Record
+from report.web.images import PanelError, open_panel
+
+SECTION_VALUES = ("seconds", "evaluations", "network_calls")
+
+
+class Directives:
+    """Directives from the records of one build (`markup.Page`).
+
+    by_id: the sections drawn. figures: by id, each with its section's record. numbers: the figures' on the page.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        site: Path,
+        problems: Problems,
+        by_id: Mapping[str, Record],
+        figures: Mapping[str, tuple[Record, Figure]],
+        numbers: Mapping[str, int],
+    ) -> None:
+        self.root, self.site, self.problems = root, site, problems
+        self.by_id, self.figures, self.numbers = by_id, figures, numbers
+
+    def figure(self, name: str, note: Markup, options: Sequence[str] = ()) -> Markup:
+        if name not in self.figures:
+            return Markup("")  # reported when the figures were numbered
+        record, figure = self.figures[name]
+        measured, controls = _measured(options)
+        for key in measured:
+            if not any(key in panel.found for panel in figure.panels):
+                known = ", ".join(sorted({key for panel in figure.panels for key in panel.found})) or "none"
+                raise LookupError(f"no panel of {name} found {key!r}; found there: {known}")
+        try:
+            does = self.control(record, figure, controls[0]) if controls else None
+            lines = declared(self.root, record.source, figure.name)
+            judged = judgement(self.root / "generators" / record.model, record, figure, does) if does else None
+            view = figure_view.figure_view(record, figure, self.numbers[name], note, lines, does, measured, judged)
+        except PanelError as error:
+            self.problems.add(record.path, None, str(error))
+            return Markup("")
+        except JudgeError as error:
+            self.problems.add(self.root / "generators" / record.model / EVALUATION, None, str(error))
+            return Markup("")
+        except TexError:
+            return Markup("")  # reported when the records were scanned
+        mark = verification.mark(verification.read(self.site, record.path), figure.name)
+        code = code_address(record.source, lines[0] if lines else 1)
+        return render(self.root, "figure.html.j2", figure=view, mark=mark, code=code)
+
+    def control(self, record: Record, figure: Figure, option: str) -> Control:
+        """Raises LookupError where the control would not show the truth, PanelError where a picture is missing."""
+        return control(
+            figure,
+            option,
+            lambda panel: open_panel(record, figure, panel, self.site),
+            lambda name: self._figure(name)[1],
+        )
+
+    def panel(self, target: str) -> tuple[Record, Figure, Panel]:
+        """The one panel that `1.8-large[show=upright,pixels=256]` names. Raises LookupError."""
+        match = re.fullmatch(rf"({FIGURE})(?:\[(.*)\])?", target)
+        if not match:
+            raise LookupError(f"{target!r} names no panel; write 1.8-large[show=upright,pixels=256]")
+        record, figure = self._figure(match[1])
+        found = values.select(figure.panels, match[2] or "")
+        if len(found) != 1:
+            raise LookupError(f"{target} names {len(found)} panels; choose one in [ ]")
+        return record, figure, found[0]
+
+    def code(self, target: str, note: Markup, folded: bool = False) -> Markup:
+        found = excerpt(self.root, target)
+        address = code_address(found.path, found.first)
+        return render(
+            self.root,
+            "code.html.j2",
+            excerpt=found,
+            address=address,
+            code=highlighted(found.code),
+            note=note,
+            folded=folded,
+        )
+
+    def reference(self, kind: str, target: str) -> Markup:
+        if kind == "sec":
+            if target not in self.by_id:
+                raise LookupError(f"@sec:{target}: there is no section {target} on the page")
+            return Markup('<a href="#sec-{}">Section\u00a0{}</a>').format(links.anchor(target), target)
+        if kind == "fig":
+            self._figure(target)
+            number = self.numbers.get(target, "?")
+            return Markup('<a href="#fig-{}">Figure\u00a0{}</a>').format(links.anchor(target), number)
+        return Markup('<span class="value">{}</span>').format(self._value(target))
+
+    def _value(self, target: str) -> str:
+        """The text of `1.2-blur[t=250].psnr`, or of `1.4.seconds`. Raises LookupError."""
+        where, _, name = target.rpartition(".")
+        if re.fullmatch(r"\d+(\.\d+)*", where):
+            if where not in self.by_id or name not in SECTION_VALUES:
+                raise LookupError(f"@val:{target}: a section that is drawn has {', '.join(SECTION_VALUES)}")
+            return values.shown(name, getattr(self.by_id[where], name))
+        match = re.fullmatch(rf"({FIGURE})(?:\[(.*)\])?", where)
+        assert match, target
+        try:
+            _, figure = self._figure(match[1])
+            panels = values.select(figure.panels, match[2] or "")
+            if not panels:
+                raise LookupError(f"no panel of {match[1]} has {match[2]}")
+            found = list(dict.fromkeys(values.shown(name, values.field(panel, name)) for panel in panels))
+            if len(found) > 1:
+                raise LookupError(f"{len(panels)} panels with different values; choose one in [ ]")
+        except LookupError as error:
+            raise LookupError(f"@val:{target}: {error.args[0]}") from None
+        return found[0]
+
+    def _figure(self, name: str) -> tuple[Record, Figure]:
+        if name not in self.figures:
+            raise LookupError(f"there is no figure {name}; {known_figures(self.by_id, name)}")
+        return self.figures[name]
+
+
+def _measured(options: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What a figure's directive asks for: values to show, and at most one control. Raises LookupError."""
+    measured = [option for option in options if option.partition(":")[0].strip() == "values"]
+    controls = [option for option in options if option not in measured]
+    if len(measured) > 1 or len(controls) > 1:
+        raise LookupError("a figure has one control and one `values: …`")
+    return [
+        name.strip() for option in measured for name in option.partition(":")[2].split(",") if name.strip()
+    ], controls
+
+
+def known_figures(by_id: Mapping[str, Record], figure: str) -> str:
+    """Which figures there are where `figure` was looked for, for a message."""
+    section = figure.split("-")[0]
+    if section in by_id:
+        there = ", ".join(found.id for found in by_id[section].figures) or "none"
+        return f"section {section} has: {there}"
+    return f"no section {section} has been drawn; run `report section {section}`"

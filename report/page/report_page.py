@@ -1,0 +1,231 @@
+"""The page of one build: it gathers records and prose, numbers the figures, and renders. It writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from report.basics.problems import Problems
+from report.figures import figure_view
+from report.page import opening, structured_data
+from report.page.citation import CitationError, cited
+from report.page.companions import CARD, CODE, card_html, listing, model_card
+from report.page.directives import Directives, known_figures
+from report.page.social_card import Card, card_of
+from report.page.templates import render
+from report.prose.markup import OPENING, PLACEHOLDER, Directive, Prose
+from report.prose.mathml import TexError, rich, rich_or_plain
+from report.records import values, verification
+from report.records.record import Figure, Record, load, section_key
+
+TITLE = "The Power of Diffusion Models"
+
+
+def prose_files(root: Path) -> dict[str, Path]:
+    """Name -> prose file, in page order: intro, the sections by their ids, credits."""
+    found = {path.stem.removeprefix("part_").replace("_", "."): path for path in root.glob("report/writeup/part_*.md")}
+    ordered = sorted(found, key=lambda name: section_key(name) if re.fullmatch(r"\d+(\.\d+)*", name) else (-1,))
+    named = {"intro": root / "report" / "writeup" / "intro.md"} | {name: found[name] for name in ordered}
+    named["credits"] = root / "report" / "writeup" / "credits.md"
+    return {name: path for name, path in named.items() if path.is_file()}
+
+
+class ReportPage:
+    """One build's state: the records, the prose, the figures' numbers. `directives` is what the prose asks."""
+
+    def __init__(self, root: Path, model: str, site: Path, problems: Problems) -> None:
+        self.root, self.model, self.site, self.problems = root, model, site, problems
+        self.records = load(root, model, site, problems)
+        self.by_id = {record.id: record for record in self.records}
+        self.figures = {figure.id: (record, figure) for record in self.records for figure in record.figures}
+        self.prose: dict[str, Prose] = {}
+        for name, path in prose_files(root).items():
+            if name in self.by_id or name in ("intro", "credits"):
+                self.prose[name] = Prose(path, model, problems)
+            elif re.fullmatch(r"\d+(\.\d+)*", name):
+                problems.add(path, None, f"section {name} has not been drawn by {model}; run `report section {name}`")
+            else:
+                problems.add(path, None, "the name is part_ and the section's number, as in part_1_7_2.md")
+        if not self.records and not self.prose:
+            problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; run `report`")
+        self.numbers = self._number()
+        self.directives = Directives(self.root, self.site, problems, self.by_id, self.figures, self.numbers)
+        self.exhibits = opening.exhibits(self.prose.get("intro"), self.directives)
+        self.thumbnails = opening.thumbnails(self.prose.get("intro"), self.directives)
+        self.card: Card | None = card_of(TITLE, self.exhibits)
+        self.model_card = model_card(root, model)
+        self.citation = None
+        try:
+            self.citation = cited(root / "CITATION.cff")
+        except CitationError as error:
+            problems.add(root / "CITATION.cff", None, str(error))
+        self._scan_records()
+        for name, prose in self.prose.items():
+            for found in prose.directives:
+                if found.kind in OPENING and name != "intro":
+                    prose.problem(found.line, f"`/// {found.kind}` belongs into intro.md: the page opens with it")
+
+    # -- gathering ----------------------------------------------------------------------------------------------------
+
+    def _number(self) -> dict[str, int]:
+        """Figure id -> its number: the order on the page is the order in which the prose places them."""
+        placed: dict[str, tuple[Path, int]] = {}
+        order: list[str] = []
+        for name in ("intro", *self.by_id, "credits"):
+            prose = self.prose.get(name)
+            if prose:
+                for line, figure in prose.figures:
+                    if figure not in self.figures:
+                        wrong = f"unknown figure {figure!r}; {known_figures(self.by_id, figure)}"
+                        prose.problem(line, wrong)
+                    elif figure in placed:
+                        path, first = placed[figure]
+                        prose.problem(
+                            line, f"figure {figure} is placed twice; it stands in {path.name}:{first} already"
+                        )
+                    else:
+                        placed[figure] = prose.path, line
+                        order.append(figure)
+            elif name in self.by_id:
+                order += [figure.id for figure in self.by_id[name].figures if self._is_left(figure)]
+        for name, (record, _) in self.figures.items():
+            if name not in order:
+                prose = self.prose[record.id]
+                prose.problem(None, f"figure {name} is drawn but never placed; add `/// fig | {name}` and `///`")
+        return {name: number for number, name in enumerate(order, 1)}
+
+    def _scan_records(self) -> None:
+        """Texts of the records are printed too: no placeholder and no bad TeX may hide there."""
+        for record in self.records:
+            texts = [record.title]
+            for figure in record.figures:
+                texts += [figure.caption]
+                texts += [text for panel in figure.panels for text in (panel.row, panel.label, panel.alt)]
+                for panel in figure.panels:
+                    if not panel.alt.strip() or panel.alt.strip().lower() in ("image", "figure", "picture", "photo"):
+                        wrong = f"figure {figure.id}, panel {panel.number}: alt {panel.alt!r} says nothing; describe it"
+                        self.problems.add(record.path, None, wrong)
+            for text in dict.fromkeys(texts):
+                if match := PLACEHOLDER.search(text):
+                    wrong = f"placeholder {match[0]!r} in {text!r}; change it in {record.source}"
+                    self.problems.add(record.path, None, wrong)
+                try:
+                    rich(text)
+                except TexError as error:
+                    self.problems.add(record.path, None, f"{error}; change it in {record.source}")
+
+    def find(self, text: str) -> tuple[Path, int | None]:
+        """Where the prose says `text`, for problems that only the finished page shows."""
+        for prose in self.prose.values():
+            for line, written in enumerate(prose.text.splitlines(), 1):
+                if text in written:
+                    return prose.path, line
+        return self.site / "index.html", None
+
+    # -- rendering ----------------------------------------------------------------------------------------------------
+
+    def render(self) -> str:
+        """The whole page as HTML; problems in the prose are noted on the way, and then the text is of no use."""
+        if self.problems.lines and not self.records:
+            self.problems.check()
+        sections = []
+        for record in self.records:
+            # A section inside another one, such as 1.7.2, stands one level lower, as its number says.
+            level = 2 + (record.id.rpartition(".")[0] in self.by_id)
+            prose = self.prose.get(record.id)
+            if prose:
+                html = prose.html(self.directives, level + 1)
+            else:
+                mine = [figure.id for figure in record.figures if self._is_left(figure)]
+                html = Markup("").join(self.directives.figure(name, Markup()) for name in mine)
+            sections.append({"id": record.id, "title": rich_or_plain(record.title), "level": level, "html": html})
+        thumbnails = {name: figure_view.thumbnail_view(*found[1:]) for name, found in self.thumbnails.items()}
+        texts = {name: Markup("") for name in ("intro", "credits")}
+        texts |= {name: self.prose[name].html(self.directives, 2) for name in texts if name in self.prose}
+        self.problems.check()
+        return render(
+            self.root,
+            "page.html.j2",
+            title=TITLE,
+            model=self.records[0].model,
+            description=_named(self.records[0]),
+            texts=texts,
+            sections=sections,
+            exhibits=self.exhibits,
+            thumbnails=thumbnails,
+            static=self._static(),
+            citation=self.citation,
+            code=CODE,
+            model_card=CARD if self.model_card else "",
+            linked=structured_data.page(TITLE, self.citation, self.records) if self.citation else "",
+            card=self.card,
+            provenance=self._provenance(),
+        )
+
+    def companions(self) -> dict[str, str]:
+        """The pages beside this one, by their names. The card's images must be put into the site too."""
+        quoted = (each.arguments[0].partition("::")[0].strip() for each in self._directives("code"))
+        files = listing(self.root, [*quoted, *(record.source for record in self.records)])
+        shared = {"title": TITLE, "static": self._static()}
+        pages = {CODE: render(self.root, "code_page.html.j2", files=files, **shared)}
+        if self.model_card:
+            html, _ = card_html(self.model_card)
+            pages[CARD] = render(self.root, "card_page.html.j2", html=html, model=self.records[0].model, **shared)
+        return dict(pages)
+
+    def _directives(self, kind: str) -> list[Directive]:
+        return [each for prose in self.prose.values() for each in prose.directives if each.kind == kind]
+
+    def _static(self) -> dict[str, str]:
+        return {name: _digest(self.root / "templates" / "static" / name) for name in ("style.css", "page.js")}
+
+    def _is_left(self, figure: Figure) -> bool:
+        """Whether no prose places the figure, not even another section's."""
+        return not any(figure.id == name for prose in self.prose.values() for _, name in prose.figures)
+
+    def _provenance(self) -> dict[str, Any]:
+        """The footer's facts. Sections may have been drawn by different weights: then each digest names its own."""
+
+        def by(text: Any) -> list[tuple[str, str]]:
+            groups: dict[str, list[str]] = {}
+            for record in self.records:
+                groups.setdefault(text(record), []).append(record.id)
+            return [(found, ", ".join(ids) if len(groups) > 1 else "") for found, ids in groups.items()]
+
+        return {
+            "digests": by(lambda record: record.digest),
+            "runs": by(lambda record: f"{record.device}, {record.dtype}"),
+            "versions": by(figure_view.versions),
+            "figures": len(self.figures),
+            "panels": sum(len(figure.panels) for _, figure in self.figures.values()),
+            "evaluations": sum(record.evaluations for record in self.records),
+            "duration": values.duration(sum(record.seconds for record in self.records)),
+            "verified": self._verified(),
+            "records": [(record.id, f"records/{record.id}.json") for record in self.records],
+        }
+
+    def _verified(self) -> list[tuple[str, str]]:
+        """(what a verification says, of which figures) over the whole page; nothing where no figure was verified."""
+        said: dict[str, list[int]] = {}
+        for name, number in sorted(self.numbers.items(), key=lambda pair: pair[1]):
+            record, figure = self.figures[name]
+            mark = verification.mark(verification.read(self.site, record.path), figure.name)
+            said.setdefault(mark.sentence if mark else "", []).append(number)
+        silent = said.pop("", [])
+        if silent and said:
+            said["Not verified."] = silent
+        return [(sentence, values.ranges(numbers) if len(said) > 1 else "") for sentence, numbers in said.items()]
+
+
+def _named(record: Record) -> str:
+    """The model's description, which the reader must be able to tell by its name."""
+    named = record.description.startswith(record.model)
+    return record.description if named else f"{record.model}, {record.description}"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]

@@ -1,0 +1,96 @@
+"""The report for machines: schema.org JSON-LD in the page, and the RO-Crate file of the site."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mimetypes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from report.figures import figure_png
+from report.page.citation import Citation
+from report.prose.mathml import plain
+from report.records.record import Record
+from report.web.metadata import COMPOSITE, TRAINED, source_type
+
+CRATE = "ro-crate-metadata.json"
+_CONTEXT = "https://w3id.org/ro/crate/1.1/context"
+_SOURCES = {
+    TRAINED: "https://schema.org/TrainedAlgorithmicMediaDigitalSource",
+    COMPOSITE: "https://schema.org/CompositeWithTrainedAlgorithmicMediaDigitalSource",
+}
+
+
+def page(title: str, citation: Citation, records: Sequence[Record]) -> Markup:
+    """The page and its figures as schema.org JSON-LD, to stand in a data block: it can neither close it nor run.
+
+    Raises TexError on bad TeX in a caption.
+    """
+    images = []
+    for record in records:
+        for figure in record.figures:
+            image = {"@type": "ImageObject", "contentUrl": figure_png.path(figure), "caption": plain(figure.caption)}
+            if code := source_type(figure.panels):
+                image["digitalSourceType"] = _SOURCES[code]
+                image["creditText"] = f"{record.model}, {record.description}"
+            images.append(image)
+    content = {"@context": "https://schema.org", "@type": "Report", "name": title, **_common(citation), "image": images}
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+    # "<" cannot stand in a script element as it is: "</script" would end it.
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def crate(site: Path, title: str, citation: Citation, records: Sequence[Record]) -> str:
+    """The RO-Crate 1.1 metadata of the files in the folder `site`, as sorted text."""
+    files = sorted(path for path in site.rglob("*") if path.is_file() and path.name != CRATE)
+    names = [path.relative_to(site).as_posix() for path in files]
+    common = _common(citation)
+    authors = [{"@id": f"#author-{number}", **author} for number, author in enumerate(common["author"], 1)]
+    graph: list[dict[str, Any]] = [
+        {
+            "@id": CRATE,
+            "@type": "CreativeWork",
+            "about": {"@id": "./"},
+            "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+        },
+        {
+            "@id": "./",
+            "@type": "Dataset",
+            **common,
+            "name": title,
+            "description": f"Figures of the sections {', '.join(record.id for record in records)}, how each was made, "
+            "and the page that shows them.",
+            "author": [{"@id": author["@id"]} for author in authors],
+            "license": {"@id": common["license"]},
+            "hasPart": [{"@id": name} for name in names],
+        },
+        {"@id": common["license"], "@type": "CreativeWork", "name": citation.license},
+        *authors,
+    ]
+    for path, name in zip(files, names, strict=True):
+        data = path.read_bytes()
+        graph.append(
+            {
+                "@id": name,
+                "@type": "File",
+                "name": path.name,
+                "contentSize": str(len(data)),
+                "encodingFormat": mimetypes.guess_type(name)[0] or "application/octet-stream",
+                "sha256": hashlib.sha256(data).hexdigest(),
+            }
+        )
+    return json.dumps({"@context": _CONTEXT, "@graph": graph}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def _common(citation: Citation) -> dict[str, Any]:
+    found = {
+        "author": [{"@type": kind, "name": name} for kind, name in citation.authors],
+        "datePublished": citation.released,
+        "license": f"https://spdx.org/licenses/{citation.license}",
+        "version": citation.version,
+    }
+    return {**found, "url": citation.url} if citation.url else found

@@ -1,0 +1,318 @@
+"""Prose to HTML: Markdown, with what this report adds to it.
+
+    /// fig | 1.2-blur            a figure; text up to the closing `///` becomes a note below it
+    /// fig | 1.4-trajectory | slide    … with a control; report/figures/controls.py lists them
+    /// fig | 1.2-blur | values: psnr   … with values from the record below its panels; both, in any order
+    /// code | path.py::Name      a definition, pulled from the source
+    /// code | path.py::Name | folded   … which the reader unfolds
+    /// only | pocket             prose for the page of that model alone
+    /// lead, /// contents        in intro.md: what the page opens with (report/page/opening.py)
+    @fig:1.2-blur  @sec:1.7.2  @val:1.2-blur[t=250].psnr  $x_0$  $$x_t$$
+
+Directives, formulas and references are lifted out before Markdown sees the text, and put back afterwards as finished
+HTML. So underscores in TeX survive, a problem has its line, and HTML written in prose is shown as text.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as etree
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from markdown import Markdown
+from markdown.treeprocessors import Treeprocessor
+from markupsafe import Markup
+
+from report.basics.problems import Problems
+from report.prose.excerpt import highlighted
+from report.prose.mathml import INLINE, TexError, mathml
+
+FIGURE = r"\d+(?:\.\d+)*-[a-z0-9]+(?:-[a-z0-9]+)*"
+SECTION = r"\d+(?:\.\d+)*"
+VALUE = rf"(?:{FIGURE}(?:\[[^\]\n]*\])?|{SECTION})\.[A-Za-z_]\w*"
+FOLDED = ["folded"]
+OPENING = ("lead", "contents")
+PLACEHOLDER = re.compile(
+    r"\b[A-Z]+_HERE\b|\bTODO\b|\bFIXME\b|\bXXX+\b|\bTBD\b|(?i:\blorem ipsum\b)"
+    r"|\[(?i:your|my|insert|add)\b[^\]]*\](?![(\[])"
+)
+DIRECTIVES = ("fig", "code", "only", *OPENING)
+
+_CONTROL = re.compile("(?![\n\r\t])[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[ \t]*$")
+_LIFT = re.compile(
+    r"(?P<code>(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=ticks)(?!`))"
+    r"|(?P<dollar>\\\$)"
+    r"|\$\$(?P<display>.+?)\$\$"
+    rf"|(?P<inline>{INLINE.pattern})"
+    rf"|(?<![\w.])@(?:fig:(?P<fig>{FIGURE})?|sec:(?P<sec>{SECTION})?|val:(?P<val>{VALUE})?)",
+    re.DOTALL,
+)
+_MARK = "\ue000{}\ue001"
+_MARKS = re.compile("\ue000(\\d+)\ue001")
+
+
+class Page(Protocol):
+    """What prose may ask of the page. Each raises LookupError, with the words for the reader of the message."""
+
+    def figure(self, name: str, note: Markup, options: list[str]) -> Markup: ...
+
+    def code(self, target: str, note: Markup, folded: bool) -> Markup: ...
+
+    def reference(self, kind: str, target: str) -> Markup: ...
+
+
+@dataclass
+class Directive:
+    """One block directive (or fenced code, of kind "fence") and the lines inside it."""
+
+    kind: str
+    line: int
+    arguments: list[str]
+    body: list[str] = field(default_factory=list)
+
+
+class Prose:
+    """One prose file, scanned for `model`; problems go to `problems` with their lines."""
+
+    def __init__(self, path: Path, model: str, problems: Problems) -> None:
+        self.path = path
+        self.problems = problems
+        data = path.read_bytes()
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            problems.add(path, data.count(b"\n", 0, error.start) + 1, "not UTF-8; save the file again as UTF-8")
+            text = ""  # nothing else can be said of it
+        for match in _CONTROL.finditer(text):
+            wrong = f"the control character U+{ord(match[0]):04X} in the prose; remove it"
+            problems.add(path, text.count("\n", 0, match.start()) + 1, wrong)
+        self.text = _CONTROL.sub("", text).replace("\ue000", "").replace("\ue001", "")
+        self.directives: list[Directive] = []
+        self._lines = self._scan(model)
+
+    @property
+    def figures(self) -> list[tuple[int, str]]:
+        """(line, figure id) of each figure placed, in order."""
+        return [(found.line, found.arguments[0]) for found in self.directives if found.kind == "fig"]
+
+    def html(self, page: Page, level: int) -> Markup:
+        """The prose as HTML; its uppermost headings get `level`."""
+        return self._convert("\n".join(self._lines), 1, page, level)
+
+    def problem(self, line: int | None, text: str) -> None:
+        self.problems.add(self.path, line, text)
+
+    def _scan(self, model: str) -> list[str]:
+        """The lines with each directive as a mark on its first line and blank lines after, so that lines count."""
+        lines: list[str] = []
+        opened: list[tuple[str, int, bool]] = []  # (directive, line, whether what it holds is shown)
+        current: Directive | None = None
+        fence = ""
+        for number, line in enumerate(self.text.splitlines(), 1):
+            if match := PLACEHOLDER.search(line):
+                self.problem(number, f"placeholder {match[0]!r} in the prose; write what belongs there")
+            shown = all(visible for _, _, visible in opened)
+            kept = ""
+            if fence:  # inside fenced code, nothing has a meaning but its end
+                assert current
+                if line.strip() == fence or (set(line.strip()) == {fence[0]} and len(line.strip()) >= len(fence)):
+                    fence = ""
+                    current = None
+                else:
+                    current.body.append(line)
+            elif line.startswith("///"):
+                words = [word.strip() for word in line.strip("/ \t").split("|")]
+                if not words[0]:
+                    if not opened:
+                        self.problem(number, "`///` closes nothing; remove it, or open a directive above")
+                    else:
+                        opened.pop()
+                    current = None
+                elif current:
+                    self.problem(
+                        number, f"`/// {words[0]}` inside `/// {current.kind}`; close that one first with `///`"
+                    )
+                else:
+                    current, visible = self._open(number, words, model)
+                    opened.append((words[0], number, visible))
+                    if current and shown:
+                        self.directives.append(current)
+                        kept = _MARK.format(f"{len(self.directives) - 1}0")
+            elif current:
+                current.body.append(line)
+            elif match := _FENCE.match(line):
+                fence, current = match[1], Directive("fence", number, [match[2]])
+                if shown:
+                    self.directives.append(current)
+                    kept = _MARK.format(f"{len(self.directives) - 1}0")
+            elif shown:
+                kept = line
+            lines.append(kept)
+        if fence and current:
+            self.problem(current.line, "this fenced code is never closed")
+        for name, opening, _ in opened:
+            self.problem(opening, f"`/// {name}` is never closed; end it with a line `///`")
+        return lines
+
+    def _open(self, number: int, words: list[str], model: str) -> tuple[Directive | None, bool]:
+        name, *arguments = words
+        if name not in DIRECTIVES:
+            self.problem(number, f"unknown directive {name!r}; there are: {', '.join(DIRECTIVES)}")
+            return None, True
+        wanted = {"fig": (1, 2, 3), "code": (1, 2)}.get(name, (0,) if name in OPENING else (1,))
+        if len(arguments) not in wanted or not all(arguments) or (name == "code" and arguments[1:] not in ([], FOLDED)):
+            form = {
+                "fig": "/// fig | 1.2-blur` or `/// fig | 1.2-blur | control",
+                "code": "/// code | path/to/file.py::name` or `/// code | path/to/file.py::name | folded",
+                **{name: f"/// {name}" for name in OPENING},
+            }
+            self.problem(number, f"`/// {name}` wants the form `{form.get(name, f'/// {name} | name')}`")
+            return Directive("broken", number, arguments), True
+        if name == "only":
+            return None, model in arguments[0].split()
+        return Directive(name, number, arguments), True
+
+    def _convert(self, text: str, first: int, page: Page, level: int) -> Markup:
+        """Markdown to HTML. first: the file's line on which `text` begins."""
+        pieces: list[Markup] = []
+
+        def mark(html: Markup) -> str:
+            pieces.append(html)
+            return _MARK.format(f"{len(pieces) - 1}1")
+
+        def lift(match: re.Match[str]) -> str:
+            line = first + text.count("\n", 0, match.start())
+            if match["dollar"]:
+                return "$"
+            if match["display"] is not None:
+                formula = self._formula(match["display"], True, line)
+                box = '<div class="formula" role="group" aria-label="Formula" tabindex="0">{}</div>'
+                return _apart(mark(Markup(box).format(formula)), text, match.start())
+            if match["inline"]:
+                return mark(self._formula(match["inline"][1:-1], False, line))
+            for kind in ("fig", "sec", "val"):
+                if match[kind]:
+                    return mark(self._reference(kind, match[kind], line, page))
+            if match[0].startswith("@"):
+                word = text[match.start() :].split(maxsplit=1)[0]
+                self.problem(line, f"{word!r} is no reference; see the forms at the top of report/prose/markup.py")
+            return match[0]
+
+        lifted = _LIFT.sub(lift, text)
+        if "$$" in re.sub(r"`[^`]*`", "", lifted):
+            self.problem(first + text[: text.rfind("$$")].count("\n"), "`$$` without its other half")
+
+        ready = _MARKS.sub(lambda found: _apart(found[0], "", 0) if found[1].endswith("0") else found[0], lifted)
+        html = self._markdown(ready, level)
+        for tag in re.findall("<[^>]*\ue000[^>]*>", html):
+            self.problem(None, f"a formula or a reference cannot stand inside a link's address or title: {tag[:60]}")
+        html = re.sub("<p>\\s*(\ue000\\d+0\ue001)\\s*</p>", r"\1", html)
+        html = re.sub(
+            "<p>\\s*\ue000(\\d+)1\ue001\\s*</p>",
+            lambda found: found[0] if not pieces[int(found[1])].startswith("<div") else found[0].strip()[3:-4],
+            html,
+        )
+
+        def fill(found: re.Match[str]) -> str:
+            index, kind = int(found[1][:-1]), found[1][-1]
+            return pieces[index] if kind == "1" else self._block(self.directives[index], page, level)
+
+        return Markup(_MARKS.sub(fill, html))
+
+    def _reference(self, kind: str, target: str, line: int, page: Page) -> Markup:
+        try:
+            return page.reference(kind, target)
+        except LookupError as error:
+            self.problem(line, str(error.args[0]))
+            return Markup("")
+
+    def _formula(self, tex: str, display: bool, line: int) -> Markup:
+        try:
+            return mathml(tex.strip(), display)
+        except TexError as error:
+            self.problem(line, str(error))
+            return Markup("")
+
+    def _block(self, found: Directive, page: Page, level: int) -> Markup:
+        if found.kind in ("broken", *OPENING):
+            return Markup("")  # an opening stands at the page's head, wherever the prose has it
+        if found.kind == "fence":
+            code = highlighted("\n".join(found.body), found.arguments[0])
+            box = '<div class="code"><pre role="group" aria-label="Code" tabindex="0"><code>{}</code></pre></div>'
+            return Markup(box).format(code)
+        body = "\n".join(found.body)
+        note = self._convert(body, found.line + 1, page, level + 1) if body.strip() else Markup("")
+        try:
+            if found.kind == "fig":
+                return page.figure(found.arguments[0], note, found.arguments[1:])
+            return page.code(found.arguments[0], note, found.arguments[1:] == FOLDED)
+        except LookupError as error:
+            self.problem(found.line, str(error.args[0]))
+            return Markup("")
+
+    def _markdown(self, text: str, level: int) -> str:
+        md = Markdown(
+            extensions=["tables", "sane_lists", "smarty"],
+            extension_configs={"tables": {"use_align_attribute": True}},
+            output_format="html",
+        )
+        md.preprocessors.deregister("html_block")  # HTML in prose is text
+        md.inlinePatterns.deregister("html")
+        tidy = _Tidy(md, level)
+        md.treeprocessors.register(tidy, "tidy", 5)
+        html = md.convert(text)
+        for needle, problem in tidy.found:
+            line = next((n for n, row in enumerate(self.text.splitlines(), 1) if needle in row), None)
+            self.problem(line, problem)
+        return html
+
+
+class _Tidy(Treeprocessor):
+    """Levels of headings, classes where Markdown would write presentation, and links that must not be there."""
+
+    def __init__(self, md: Markdown, level: int) -> None:
+        super().__init__(md)
+        self.level = level
+        self.found: list[tuple[str, str]] = []
+
+    def run(self, root: etree.Element) -> None:
+        self._headings(root)
+        parents = {child: parent for parent in root.iter() for child in parent}
+        for element in list(root.iter()):
+            if element.tag == "a" and re.match(r"(?!https?:|mailto:)[\w+.-]+:", element.get("href", "").strip()):
+                self.found.append((element.get("href", ""), f"a link to {element.get('href')!r}; use https"))
+            elif element.tag == "img":
+                advice = "an image in the prose; declare a figure and place it with `/// fig | …`"
+                self.found.append((element.get("src", ""), advice))
+            elif element.tag in ("th", "td") and element.get("align"):
+                element.set("class", element.attrib.pop("align"))
+            elif element.tag == "table":
+                parent = parents[element]
+                box = etree.Element("div", {"class": "scroll", "role": "group", "aria-label": "Table", "tabindex": "0"})
+                parent[list(parent).index(element)] = box
+                box.append(element)
+
+    def _headings(self, root: etree.Element) -> None:
+        headings = [element for element in root.iter() if re.fullmatch("h[1-6]", element.tag)]
+        top = min((int(element.tag[1]) for element in headings), default=1)
+        before = self.level - 1
+        for element in headings:
+            level = int(element.tag[1]) - top + self.level
+            if level > before + 1 or level > 6:
+                title = "".join(element.itertext())
+                self.found.append((title, f"the heading {title!r} skips a level; use fewer #"))
+            element.tag = f"h{min(level, 6)}"
+            before = level
+
+
+def _apart(mark: str, text: str, position: int) -> str:
+    """A mark as a paragraph of its own, kept inside the list item that it was written in, if any."""
+    start = text.rfind("\n", 0, position) + 1
+    lines = [*text[:start].splitlines(), text[start:position] or mark]
+    # The nearest line that is not indented says whether this is a list.
+    outer = next((line for line in reversed(lines) if line.strip() and not line[0].isspace()), "")
+    indent = "    " if re.match(r"([-*+]|\d+\.)\s", outer) else ""
+    return f"\n\n{indent}{mark}\n\n{indent}"

@@ -1,0 +1,1 @@
+"""What happens to a built site: verified against a new drawing, checked, published."""

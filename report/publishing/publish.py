@@ -1,0 +1,112 @@
+"""`report publish`: site/ as a commit of its own on a branch of any remote, GitHub Pages' gh-pages for example.
+
+The commit is made by git's plumbing: neither the work tree, nor the index, nor a local branch changes. It holds the
+files of the site, byte by byte, and nothing else; its parent is what the branch had before.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..basics.problems import PublishError
+from . import check
+
+SOURCES = ("site", "generators", "report", "templates", "requirements.lock", "pyproject.toml")  # what a page comes from
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a push would do. parent: the branch's commit now, "" before the first push; changes: (letter, path)."""
+
+    remote: str
+    branch: str
+    parent: str
+    tree: str
+    changes: list[tuple[str, str]]
+
+    def summary(self) -> str:
+        """The plan in words, a few paths of each kind of change included."""
+        place = f"{self.branch} of {_without_password(self.remote)}"
+        if not self.changes:
+            return f"nothing to publish: {place} has this site already"
+        lines = [f"{place}, {f'on top of {self.parent[:12]}' if self.parent else 'its first commit'}:"]
+        for letter, word in (("A", "new"), ("M", "changed"), ("D", "removed")):
+            paths = [path for kind, path in self.changes if kind == letter]
+            if paths:
+                more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+                lines.append(f"  {len(paths):4} {word}: {', '.join(paths[:5])}{more}")
+        return "\n".join(lines)
+
+
+def refusals(root: Path, model: str) -> list[str]:
+    """Why the site may not be published as it is: dirty, stale, unverified. One line each, none where it may."""
+    status = _git(root, "status", "--porcelain", "--untracked-files=all", "-z", "--", *SOURCES)
+    dirty = [entry[3:] for entry in status.split("\0") if re.match(r"[ MADRCUT?]{2} ", entry)]
+    shown = ", ".join(dirty[:3]) + (f" and {len(dirty) - 3} more" if len(dirty) > 3 else "")
+    lines = [f"dirty: {shown} not committed; commit first, so that the page can be made again"] if dirty else []
+    return lines + check.unfit(root, model)
+
+
+def plan(root: Path, remote: str, branch: str) -> Plan:
+    """Compare the site with what the branch has; sends nothing. Raises PublishError if the remote does not answer."""
+    _git(root, "check-ref-format", "--branch", branch)
+    parent = _git(root, "ls-remote", "--", remote, f"refs/heads/{branch}").partition("\t")[0].strip()
+    if parent:
+        _git(root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, f"refs/heads/{branch}")
+    tree = _tree(root, root / "site")
+    before = f"{parent}^{{tree}}" if parent else _git(root, "hash-object", "-w", "-t", "tree", "--stdin")
+    listed = _git(root, "diff-tree", "-r", "-z", "--no-renames", "--name-status", before, tree).split("\0")[:-1]
+    return Plan(remote, branch, parent, tree, list(zip(listed[::2], listed[1::2], strict=True)))
+
+
+def push(root: Path, planned: Plan) -> str:
+    """Commit the site and push it; returns the commit. Raises PublishError, also where the branch moved meanwhile."""
+    source = _git(root, "rev-parse", "HEAD")
+    parents = ["-p", planned.parent] if planned.parent else []
+    commit = _git(root, "commit-tree", *parents, "-m", f"Publish the site of {source[:12]}", planned.tree)
+    _git(root, "push", "--quiet", "--", planned.remote, f"{commit}:refs/heads/{planned.branch}")
+    return commit
+
+
+def _tree(root: Path, site: Path) -> str:
+    """The site as a tree object: every file as it is on disk, whatever filters and ignored names git is set to."""
+    paths = sorted(path for path in site.rglob("*") if not path.is_dir() or path.is_symlink())
+    for path in paths:
+        if path.is_symlink() or not path.is_file():
+            raise PublishError(f"{path.relative_to(root)}: not a plain file; run `report site`")
+    stdin = "".join(f"{path}\n" for path in paths)
+    blobs = _git(root, "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=stdin).split()
+    entries = "".join(
+        f"100644 {blob}\t{path.relative_to(site).as_posix()}\n" for blob, path in zip(blobs, paths, strict=True)
+    )
+    with tempfile.TemporaryDirectory(prefix="report-publish-") as scratch:
+        index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+        _git(root, "update-index", "--add", "--index-info", stdin=entries, **index)
+        return _git(root, "write-tree", **index)
+
+
+def _git(root: Path, *arguments: str, stdin: str = "", **environment: str) -> str:
+    """Run git and return what it prints. Raises PublishError with git's own last line."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            input=stdin, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C", **environment},
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise PublishError("git is not installed here; install it, or copy site/ to where it is served") from None
+    if done.returncode:
+        said = [line for line in done.stderr.strip().splitlines() if not line.startswith("hint:")] or [
+            "no reason given"
+        ]
+        reason = next((line for line in said if "rejected" in line or "fatal:" in line), said[-1])
+        raise PublishError(f"git {arguments[0]}: {_without_password(reason.strip())}")
+    return done.stdout.rstrip("\n")
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"(?<=://)[^/@\s]+@", "…@", text)

@@ -1,0 +1,136 @@
+"""Numbers as a reader wants them: sensible digits, units, compact timesteps, and what panels have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from report.records.record import Panel
+
+UNITS = {"psnr": "dB", "seconds": "s"}
+DIGITS = {"psnr": 1, "ssim": 2, "seconds": 1, "lpips": 2}
+# As readers know them; other names stand as they are, without underscores.
+TITLES = {"psnr": "PSNR", "ssim": "SSIM", "sigma": "σ", "lpips": "LPIPS", "mse": "MSE"}
+SPACE = "\u00a0"  # between a number and its unit
+
+
+def title(name: str) -> str:
+    """The name of a value as readers know it: psnr becomes PSNR."""
+    return TITLES.get(name, name.replace("_", " "))
+
+
+def shown(name: str, value: Any, unit: bool = True) -> str:
+    """A value of a record as text: 21.3 dB, 0.71, 1,234, yes, 990, 960 … 0 (34 steps)."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return compact(value) if name == "timesteps" else ", ".join(shown(name, item) for item in value)
+    if not isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, int):
+        text = f"{value:,}"
+    elif name in DIGITS:
+        text = f"{value:,.{DIGITS[name]}f}"
+    else:
+        text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    text = text.replace("-", "\u2212")
+    return f"{text}{SPACE}{UNITS[name]}" if unit and name in UNITS else text
+
+
+def compact(timesteps: Sequence[int]) -> str:
+    """Timesteps in one line: 990, 960 … 0 (34 steps)."""
+    steps = list(timesteps)
+    if len(steps) <= 5:
+        return ", ".join(map(str, steps))
+    return f"{steps[0]}, {steps[1]} … {steps[-1]} ({len(steps)} steps)"
+
+
+def walks(timesteps: Sequence[int]) -> str:
+    """The timesteps of several stages, one after the other: a stage begins where they rise."""
+    stages: list[list[int]] = []
+    for t in timesteps:
+        if not stages or t >= stages[-1][-1]:
+            stages.append([])
+        stages[-1].append(t)
+    return "; then ".join(map(compact, stages))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a reader says them: 12.3 s, 4 min 10 s, 2 h 5 min."""
+    if seconds < 60:
+        return f"{seconds:.1f}{SPACE}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}{SPACE}h {minutes}{SPACE}min" if hours else f"{minutes}{SPACE}min {rest}{SPACE}s"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Seeds in one line: 42–46, 50."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}–{b}" if b > a + 1 else f"{a}, {b}" for a, b in runs)
+
+
+def vary(panels: Sequence[Panel], text: Callable[[Panel], str]) -> list[tuple[str, str]]:
+    """(which panels, text) for each distinct text; one pair with an empty first half when all panels agree."""
+    groups: dict[str, list[Panel]] = {}
+    for panel in panels:
+        groups.setdefault(text(panel), []).append(panel)
+    if len(groups) == 1:
+        return [("", next(iter(groups)))]
+    return [(_which(members, panels), found) for found, members in groups.items()]
+
+
+def _which(members: Sequence[Panel], panels: Sequence[Panel]) -> str:
+    """Names some panels by what sets them apart: their row, their label, or both; by number when they are many."""
+    for part in (lambda panel: panel.row, lambda panel: panel.label, lambda panel: panel.name):
+        names = list(dict.fromkeys(part(panel) for panel in members))
+        others = {part(panel) for panel in panels if panel not in members}
+        if all(names) and not others & set(names):
+            if 0 < len(others) < len(names) and all(others):
+                return f"all but {'; '.join(dict.fromkeys(part(panel) for panel in panels if panel not in members))}"
+            if len(names) <= 6:
+                return "; ".join(names)
+    numbers = ranges(panel.number for panel in members)
+    return f"panel {numbers}" if len(members) == 1 else f"panels {numbers}"
+
+
+def select(panels: Sequence[Panel], selector: str) -> list[Panel]:
+    """The panels that a selector such as `t=250,show=blurred` names; fields of the case, the findings or the panel.
+
+    Raises LookupError where it names no field of the figure.
+    """
+    chosen = list(panels)
+    for condition in filter(None, (part.strip() for part in selector.split(","))):
+        name, equals, wanted = (part.strip() for part in condition.partition("="))
+        if not equals:
+            raise LookupError(f"{condition!r} is no condition; write name=value")
+        chosen = [panel for panel in chosen if _same(field(panel, name), wanted)]
+    return chosen
+
+
+def field(panel: Panel, name: str) -> Any:
+    """A value found while drawing, a field of the case, or one of the panel itself. Raises LookupError otherwise."""
+    for source in (panel.found, panel.case):
+        if name in source:
+            return source[name]
+    own = ("row", "label", "seeds", "prompts", "gamma", "timesteps", "evaluations", "width", "height", "origin")
+    if name in own:
+        return getattr(panel, name)
+    known = ", ".join(sorted({*panel.found, *panel.case})) or "none"
+    raise LookupError(f"no field {name!r}; the panel has: {known}")
+
+
+def _same(value: Any, wanted: str) -> bool:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            return float(wanted) == value
+        except ValueError:
+            return False
+    return shown("", value) == wanted or str(value) == wanted

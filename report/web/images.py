@@ -1,0 +1,165 @@
+"""The web forms of panels: small files for the page, made once and found again by the digest of their pixels.
+
+64-pixel samples stay lossless, for the page shows their pixels. Larger ones become AVIF with a JPEG fallback, both with
+full chroma (4:4:4): noise with subsampled chroma loses more than half of its detail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from report.basics.problems import Problems
+from report.records.record import Figure, Panel, Record
+from report.web import metadata
+
+TYPES = {"avif": "image/avif", "jpg": "image/jpeg", "webp": "image/webp"}
+
+
+@dataclass(frozen=True)
+class Form:
+    """One file of a panel: its path in the site, its width in pixels, its format."""
+
+    path: str
+    width: int
+    format: str
+
+    @property
+    def type(self) -> str:
+        return TYPES[self.format]
+
+
+def forms(figure: Figure, panel: Panel) -> list[Form]:
+    """The files that show a panel, the best format first, small widths before large; the last is the fallback."""
+    stem = f"figures/{figure.id}-{panel.number:02d}-{panel.pixels[:12]}"
+    if pixelated(panel):
+        return [Form(f"{stem}.webp", panel.width, "webp")]
+    widths = [panel.width // 4, panel.width // 2, panel.width] if panel.width > 512 else [panel.width]
+    return [
+        Form(f"{stem}.{kind}" if width == panel.width else f"{stem}-{width}w.{kind}", width, kind)
+        for kind in ("avif", "jpg")
+        for width in widths
+    ]
+
+
+def thumbnail(figure: Figure, panel: Panel) -> Form:
+    """The file that shows a panel at 64 pixels where its own pixels do not matter."""
+    return Form(f"figures/{figure.id}-{panel.number:02d}-{panel.pixels[:12]}-thumb.avif", 64, "avif")
+
+
+def pixelated(panel: Panel) -> bool:
+    """Whether the page shows this panel pixel by pixel."""
+    return max(panel.width, panel.height) <= 64
+
+
+class Store:
+    """Puts files into the new site: from `.report/web`, from the published site, or made anew, in this order.
+
+    Every name holds a digest of what the file shows, so a file of that name is that file. (After changing how files are
+    encoded, remove `.report/web` and `site/figures`, and draw once more.)
+    """
+
+    def __init__(self, cache: Path, published: Path, target: Path) -> None:
+        self.cache = cache
+        self.published = published
+        self.target = target
+        self.made = 0
+
+    def place(self, path: str, make: Callable[[], bytes] | None) -> bool:
+        """Puts one file into the new site. False when it is nowhere and cannot be made."""
+        target = self.target / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        cached = self.cache / target.name
+        for old in (cached, self.published / path):
+            if old.is_file():
+                shutil.copyfile(old, target)
+                return True
+        if make is None:
+            return False
+        data = make()
+        self.made += 1
+        target.write_bytes(data)
+        self.cache.mkdir(parents=True, exist_ok=True)
+        beside = cached.with_name(f".{cached.name}.part")
+        beside.write_bytes(data)
+        beside.replace(cached)
+        return True
+
+
+class PanelError(Exception):
+    """A panel's file is missing or is not what its record says."""
+
+
+def open_panel(record: Record, figure: Figure, panel: Panel, site: Path) -> Image.Image:
+    """The panel's pixels: the drawn file, checked against the record, or the best published form.
+
+    Raises PanelError.
+    """
+    advice = f"run `report section {record.id}`"
+    if record.folder is None:
+        path = site / forms(figure, panel)[-1].path
+        if not path.is_file():
+            raise PanelError(f"{path.name}: the published file is missing; {advice}")
+        return Image.open(path).convert("RGB")
+    path = record.folder / panel.file
+    try:
+        with Image.open(path) as file:
+            image = file.convert("RGB")
+    except FileNotFoundError:
+        raise PanelError(f"{panel.file}: the panel's file is missing; {advice}") from None
+    except OSError as error:
+        raise PanelError(f"{panel.file}: not an image ({error}); {advice}") from None
+    if image.size != (panel.width, panel.height):
+        raise PanelError(f"{panel.file}: {image.width} × {image.height} pixels, not as its record says; {advice}")
+    if hashlib.sha256(image.tobytes()).hexdigest() != panel.pixels:
+        raise PanelError(f"{panel.file}: its pixels are not those of its record; {advice}")
+    return image
+
+
+def place_thumbnail(store: Store, record: Record, figure: Figure, panel: Panel, site: Path) -> None:
+    """Puts a panel's thumbnail into the new site. Raises PanelError."""
+    form = thumbnail(figure, panel)
+    store.place(form.path, lambda: encode(open_panel(record, figure, panel, site), form))
+
+
+def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site: Path, problems: Problems) -> None:
+    """Puts a panel's web forms into the new site, and notes a problem where that cannot be done."""
+    if record.folder is not None and not (record.folder / panel.file).is_file():
+        problems.add(record.path, None, f"{panel.file}: the panel's file is missing; run `report section {record.id}`")
+        return
+    for form in forms(figure, panel):
+
+        def make(form: Form = form) -> bytes:
+            return encode(open_panel(record, figure, panel, site), form, metadata.xmp(record, figure, [panel]))
+
+        try:
+            if not store.place(form.path, make if record.folder is not None else None):
+                raise PanelError(f"{form.path}: the published file is missing; run `report section {record.id}`")
+        except PanelError as error:
+            problems.add(record.path, None, str(error))
+            return
+
+
+def encode(image: Image.Image, form: Form, xmp: bytes = b"") -> bytes:
+    """One web form of an image, with an XMP packet in it."""
+    reduced = image.width != form.width
+    if reduced:
+        height = round(image.height * form.width / image.width)
+        image = image.resize((form.width, height), Image.Resampling.LANCZOS)
+    data = io.BytesIO()
+    if form.format == "webp":
+        image.save(data, "WEBP", lossless=True, quality=75, method=4, xmp=xmp)
+    elif form.format == "avif":
+        # What is shown in little must be light above all: it waits before the first scrolling.
+        quality = 55 if reduced and form.width <= 256 else 65
+        image.save(data, "AVIF", quality=quality, subsampling="4:4:4", speed=6, xmp=xmp)
+    else:
+        # Neither optimised nor progressive: Pillow's buffer for these is too small for a large image of pure noise.
+        image.save(data, "JPEG", quality=85, subsampling=0, xmp=xmp)
+    return data.getvalue()
