@@ -1,1 +1,1 @@
-"""`make bench`: the report's stage-1 work in several ways, side by side; report/benchmarks.md says what is compared."""
+"""`make bench`: times several implementations of the report's stage-1 work; report/benchmarks.md describes them."""

@@ -1,4 +1,5 @@
-"""Measures the ways to do the report's stage-1 work, and prints or writes the table of report/benchmarks.md."""
+"""Times several implementations of the report's stage-1 work, and prints or writes the table in
+report/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -30,8 +31,12 @@ COLUMNS = (
 
 @dataclass
 class Row:
-    """One way, and what was measured of it. seconds: the best visit; first: the slowest first call, compiling included;
-    differs: the root mean square difference of the pixels, in -1 … 1, from the first row's."""
+    """One implementation and its measurements.
+
+    seconds: of the fastest visit. first: of the slowest first call, compilation included. rate: FLOP/s of a matrix
+    product. peak: bytes, None if unknown. differs: root mean square difference of the pixels, in -1 … 1, from the first
+    row's.
+    """
 
     name: str
     variant: variants.Variant
@@ -48,7 +53,8 @@ class Row:
 
 
 def rows(device: torch.device) -> list[Row]:
-    """What is compared: on a GPU in float16, as IF is loaded there; on a CPU in float32, and ours in bfloat16 too."""
+    """The implementations to compare: in float16 on a GPU, as IF is loaded there; in float32 on a CPU, the report's
+    also in bfloat16."""
     if device.type == "cuda":
         half = torch.float16
         return [
@@ -66,7 +72,7 @@ def rows(device: torch.device) -> list[Row]:
 
 
 def visit(row: Row, configuration: Configuration, device: torch.device, steps: int) -> list[Tensor]:
-    """Measure a way once more, with a network made for it, and keep the better time. Returns the panels' images."""
+    """Measures a row once more with a newly built network and keeps the better time. Returns the panels' images."""
     row.rate = max(row.rate, machine.matmul_rate(device, row.dtype))
     model = RandomIF(configuration, device.type, row.dtype, row.cached, row.compiled)
     began = machine.finished(device)
@@ -84,7 +90,7 @@ def visit(row: Row, configuration: Configuration, device: torch.device, steps: i
 
 
 def compare(configuration: Configuration, device: torch.device, steps: int, visits: int) -> list[Row]:
-    """Measure all the ways, taking turns, so that what else the machine does meets them alike."""
+    """Measures all rows in turns, so that other load on the machine affects them alike."""
     measured = rows(device)
     for turn in range(visits):
         first: list[Tensor] = []
@@ -106,7 +112,7 @@ def compare(configuration: Configuration, device: torch.device, steps: int, visi
 
 
 def table(configuration: Configuration, device: torch.device, steps: int, measured: list[Row]) -> str:
-    """The measurements in markdown."""
+    """Returns the measurements as a Markdown table."""
     parameters, flops = size(configuration)
     pipelines = next(row for row in measured if row.variant is variants.pipelines)
     lines = [
@@ -136,7 +142,7 @@ def table(configuration: Configuration, device: torch.device, steps: int, measur
 
 
 def put(page: Path, name: str, text: str) -> None:
-    """Put the text between the page's marks of that name. Raises click.ClickException where it has none."""
+    """Replaces the text between the page's markers of that name. Raises click.ClickException if a marker is missing."""
     whole, begin, end = page.read_text(encoding="utf-8"), f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     if begin not in whole or end not in whole:
         raise click.ClickException(
@@ -148,13 +154,19 @@ def put(page: Path, name: str, text: str) -> None:
 
 @click.command()
 @click.option(
-    "--shape", "names", multiple=True, type=click.Choice([*CONFIGURATIONS]), help="Else small, on a GPU I-M and I-XL."
+    "--shape",
+    "names",
+    multiple=True,
+    type=click.Choice([*CONFIGURATIONS]),
+    help="Default: small; on a GPU, I-M and I-XL.",
 )
-@click.option("--steps", type=click.IntRange(2, 34), help="Of each trajectory; else 2, on a GPU 8.", metavar="N")
-@click.option("--visits", default=2, type=click.IntRange(min=1), show_default=True, help="Measure each way so often.")
-@click.option("--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the tables in here.")
+@click.option("--steps", type=click.IntRange(2, 34), help="Of each trajectory; default: 2, on a GPU 8.", metavar="N")
+@click.option("--visits", default=2, type=click.IntRange(min=1), show_default=True, help="Measurements of each row.")
+@click.option(
+    "--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Write the tables to this file."
+)
 def main(names: tuple[str, ...], steps: int | None, visits: int, write: Path | None) -> None:
-    """Time the report's stage-1 work in several ways and print a table for each configuration."""
+    """Time the report's stage-1 work in several implementations and print a table for each configuration."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     on_gpu = device.type == "cuda"
     for name in names or (("I-M", "I-XL") if on_gpu else ("small",)):

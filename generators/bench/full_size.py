@@ -1,7 +1,8 @@
-"""`make full-size MODEL=deepfloyd`: DeepFloyd's real path over weights of the real size, under a limit of memory.
+"""`make full-size MODEL=deepfloyd`: runs DeepFloyd's real code path over full-size random weights, under a memory
+limit.
 
-The weights are random and are written for this, shard by shard. Each part of the work is a process of its own, with a
-limit on its data (RLIMIT_DATA: all memory but for mapped files), so that what fits is shown and not estimated.
+The weights are written shard by shard. Each part of the work runs in its own process with a limit on its data
+(RLIMIT_DATA: all memory except mapped files), so the result shows what fits instead of estimating it.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ from . import machine
 from .__main__ import put
 
 SHAPES = {"deepfloyd": "I-XL", "deepfloyd-l": "I-L", "deepfloyd-m": "I-M"}
-LIMITS = {"text": 3.0, "stage 1": 6.0, "stage 2": 6.0, "stage 3": 8.0}  # GB of each part, the program itself included
-SPARE = 1.05  # of the disk
+LIMITS = {"text": 3.0, "stage 1": 6.0, "stage 2": 6.0, "stage 3": 8.0}  # GB for each part, including the program itself
+SPARE = 1.05  # factor on the disk space needed
 
 
 class Watch:
-    """The most memory of this process since it began, apart from mapped files, and its seconds."""
+    """Measures this process from its creation: peak memory without mapped files, and time."""
 
     def __init__(self) -> None:
         self.peak, self._ended = 0, threading.Event()
@@ -49,14 +50,14 @@ class Watch:
             self.peak = max(self.peak, machine.anonymous_memory() or 0)
 
     def stop(self) -> dict[str, float]:
-        """wall: seconds; cores: those that all cores worked, which other programs do not lengthen; peak: bytes."""
+        """Returns wall: seconds; cores: CPU seconds of all cores, which other programs do not lengthen; peak: bytes."""
         self._ended.set()
         seconds, cores = time.perf_counter() - self.began, time.process_time() - self.worked
         return {"wall": seconds, "cores": cores, "peak": self.peak}
 
 
 class Progress(run.Observer):
-    """Says how far a section is, and how long it still takes."""
+    """Prints the progress of a section and the time left."""
 
     def __init__(self, expected: int) -> None:
         self.expected, self.done_so_far, self.began = expected, 0, time.monotonic()
@@ -68,7 +69,7 @@ class Progress(run.Observer):
 
 
 def text(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
-    """All the prompts of the report by T5-XXL."""
+    """Encodes all prompts of the report with T5-XXL."""
     prompts = run.asked_of(staleness.sections()).prompts
     kept = Embeddings(places.CACHE / "embeddings", places.encoder(name, folder))
     layers = Layers(name, lambda line: click.echo(line, err=True))
@@ -78,7 +79,7 @@ def text(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
 
 
 def stage_1(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
-    """Sections, drawn as `report section` draws them."""
+    """Draws sections as `report section` does."""
     rate = machine.core_rate()
     loading = Watch()
     model = load(name)
@@ -94,7 +95,7 @@ def stage_1(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
 
 
 def stage_2(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
-    """One forward of stage 2, of both halves of a guided step."""
+    """Runs one forward of stage 2 on both halves of a guided step."""
     model = load(name)
     watch, generator = Watch(), torch.Generator().manual_seed(0)
     with torch.inference_mode():
@@ -104,7 +105,7 @@ def stage_2(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
 
 
 def stage_3(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
-    """One step of stage 3, guided, and the autoencoder."""
+    """Runs one guided step of stage 3, and the autoencoder."""
     from ..models.deepfloyd.cascade import ThirdStage
 
     model = load(name)
@@ -123,19 +124,20 @@ PARTS: dict[str, Callable[[str, Path, Sequence[str]], dict[str, Any]]] = {
 
 
 def limited(part: str, name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any] | None:
-    """Do a part in a process of its own, under its limit; None where it does not fit. Raises ModelError."""
+    """Runs a part in its own process under its limit. Returns None if it does not fit. Raises ModelError if it fails
+    otherwise."""
     command = [sys.executable, "-m", __spec__.name, "--model", name, "--folder", str(folder), "--part", part]
     command += [word for section in sections for word in ("--section", section)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode == 3:
         return None
     if done.returncode:
-        raise ModelError(f"{name}: {part} at full size failed; its error stands above")
+        raise ModelError(f"{name}: {part} at full size failed; see its error above")
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def alone(part: str, name: str, folder: Path, sections: Sequence[str]) -> None:
-    """Be that process: set the limit, do the part, print what was measured."""
+    """Runs in that process: sets the limit, does the part, prints the measurements as JSON."""
     import resource
 
     places.CACHE = folder / "cache"
@@ -151,7 +153,7 @@ def alone(part: str, name: str, folder: Path, sections: Sequence[str]) -> None:
 
 
 def table(name: str, found: dict[str, dict[str, Any] | None], written: float) -> str:
-    """The measurements in markdown."""
+    """Returns the measurements as a Markdown table."""
     lines = [
         f"`make full-size MODEL={name}`: {SHAPES[name]}, II-L, the upscaler and T5-XXL, random float16 weights "
         f"({written / GB:.1f} GB) on disk, on {machine.description(CPU)}; torch {torch.__version__}.",
@@ -181,12 +183,13 @@ def table(name: str, found: dict[str, dict[str, Any] | None], written: float) ->
 
 
 def ask(name: str, folder: Path, size: float, yes: bool) -> None:
-    """Say what will be written, and whether there is room. Raises ModelError where not; ends where the answer is no."""
+    """Prints how much will be written and asks for confirmation; exits if declined. Raises ModelError if the disk is
+    too small."""
     free = disk(folder)
     if size * SPARE > free:
         raise ModelError(
             f"{folder}: {name} at full size needs {size * SPARE / GB:.1f} GB, and {free / GB:.1f} are free; free some "
-            "space, or name a folder on another disk by FOLDER=…"
+            "space, or set FOLDER=… to a folder on another disk"
         )
     click.echo(
         f"{size / GB:.1f} GB of random weights will be written to {folder} ({free / GB:.1f} GB are free).", err=True
@@ -197,11 +200,13 @@ def ask(name: str, folder: Path, size: float, yes: bool) -> None:
 
 @click.command()
 @click.option("--model", "name", type=click.Choice(NAMES[1:]), default="deepfloyd", show_default=True)
-@click.option("--folder", type=click.Path(path_type=Path), help="Where the weights go; else a folder in ~/.cache.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Folder for the weights; default: in ~/.cache.")
 @click.option("--section", "sections", multiple=True, default=("1.3", "1.4"), show_default=True, help="What to draw.")
-@click.option("--keep", is_flag=True, help="Leave the weights there, for another time.")
+@click.option("--keep", is_flag=True, help="Keep the weights for the next run.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the table in here.")
+@click.option(
+    "--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Write the table to this file."
+)
 @click.option("--part", type=click.Choice(list(PARTS)), hidden=True)
 def main(
     name: str,
@@ -212,7 +217,7 @@ def main(
     write: Path | None,
     part: str | None,
 ) -> None:
-    """Run DeepFloyd's real path over random weights of the real size, each part under a limit of memory."""
+    """Run DeepFloyd's real code path over full-size random weights, each part under a memory limit."""
     folder = folder or Path.home() / ".cache" / "diffusion-report" / f"full-size-{name}"
     try:
         if part:

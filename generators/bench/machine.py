@@ -1,4 +1,4 @@
-"""What a machine can do, and what it is: its rate of matrix products, the memory taken, its name."""
+"""Measures a machine: the rate of matrix products, the memory in use, its name."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ PROC = Path("/proc/self")
 
 
 def finished(device: torch.device) -> float:
-    """The time in seconds, once the device has done all it was asked."""
+    """Waits until the device has finished its work, then returns the time in seconds."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """The FLOP/s of a product of two square matrices, the best of several: what the network could reach at most."""
+    """Returns the FLOP/s of a product of two square matrices, the best of several: an upper bound for the network."""
     side, tries = (8192, 20) if device.type == "cuda" else (2048, 10)
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     times = []
@@ -31,7 +31,7 @@ def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def core_rate() -> float:
-    """The FLOP/s of a product of two square matrices in float32, in seconds that a core works: others do not count."""
+    """Returns the FLOP/s of a float32 product of two square matrices per CPU second, independent of other load."""
     a, times = torch.randn(2048, 2048), []
     for _ in range(10):
         began = time.process_time()
@@ -41,7 +41,7 @@ def core_rate() -> float:
 
 
 def forget_peak(device: torch.device) -> None:
-    """From now on `peak_memory` means what is taken from now on."""
+    """Resets the peak that `peak_memory` reports."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif (PROC / "clear_refs").exists():  # Linux
@@ -49,7 +49,8 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """The most bytes in use since `forget_peak`: of the GPU, or of this process; None where the system does not say."""
+    """Returns the peak in bytes since `forget_peak`, of the GPU or of this process; None if the system does not report
+    it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if not (PROC / "status").exists():
@@ -59,7 +60,7 @@ def peak_memory(device: torch.device) -> int | None:
 
 
 def anonymous_memory() -> int | None:
-    """The bytes that this process has in RAM apart from mapped files; None where the system does not say."""
+    """Returns this process's resident bytes without mapped files; None if the system does not report them."""
     if not (PROC / "status").exists():
         return None
     (line,) = (line for line in (PROC / "status").read_text().splitlines() if line.startswith("RssAnon"))
@@ -67,7 +68,7 @@ def anonymous_memory() -> int | None:
 
 
 def description(device: torch.device) -> str:
-    """The machine in words."""
+    """Returns the machine's name: GPU, or processor and cores."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cpuinfo = Path("/proc/cpuinfo")

@@ -1,7 +1,7 @@
-"""The same panels drawn in different ways: as sections declare them, by diffusers' pipelines, and in a notebook's loop.
+"""The implementations to compare: as the sections declare them, with diffusers' pipelines, and as a notebook's loop.
 
-A way is a function from a model and a number of steps to the panels' images. Sections see only a `Lab`; a way is a lab
-of its own kind.
+An implementation is a function from a model and a number of steps to the panels' images. Sections only see a `Lab`, so
+each implementation is a subclass of it.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from ..lab import Lab, Result
 from ..models.configurations import RandomIF
 from ..running.run import load_section
 
-SECTIONS = ("1.5", "1.6", "1.7.3", "1.9")  # one of each kind: samples, guided samples, edits, two prompts at once
+SECTIONS = ("1.5", "1.6", "1.7.3", "1.9")  # one of each kind: samples, guided samples, edits, two prompts in one image
 
 Draw = Callable[[], Tensor]
 Variant = Callable[[RandomIF, int], list[Tensor]]
 
 
 def thinned(timesteps: list[int], steps: int) -> list[int]:
-    """At most so many of the timesteps, 2 or more, evenly spaced; the first and the last of them, t = 0, always."""
+    """Returns at most `steps` (2 or more) of the timesteps, evenly spaced, always including the first and the last, t =
+    0."""
     intervals = min(steps, len(timesteps)) - 1
     return [timesteps[round(k * (len(timesteps) - 1) / intervals)] for k in range(intervals + 1)]
 
 
 class Thinned(Lab):
-    """A lab whose trajectories take a few steps only: the same images side by side, in a part of the time."""
+    """A lab with shortened trajectories: the same images at once, in a fraction of the time."""
 
     def __init__(self, model: RandomIF, steps: int) -> None:
         super().__init__(model)
@@ -49,7 +50,7 @@ class Thinned(Lab):
 
 
 class OneByOne(Thinned):
-    """A lab in which nothing is evaluated together, not even for what several panels share."""
+    """A lab without batching or sharing: every panel computes everything alone."""
 
     def __init__(self, model: RandomIF, steps: int) -> None:
         super().__init__(model, steps)
@@ -62,7 +63,7 @@ class OneByOne(Thinned):
 
 
 class Prompted:
-    """An estimate that knows what a pipeline would have to be given."""
+    """An estimate that also carries a pipeline's arguments: prompt and guidance scale."""
 
     def __init__(self, estimate: Estimate, prompt: str, gamma: float) -> None:
         self.estimate, self.prompt, self.gamma = estimate, prompt, gamma
@@ -72,9 +73,9 @@ class Prompted:
 
 
 class ByPipelines(OneByOne):
-    """A lab that calls diffusers' pipelines where there is one: to sample from a prompt, and to edit an image by one.
+    """A lab that calls diffusers' pipelines where one exists: to sample from a prompt, and to edit an image.
 
-    Anagrams and hybrids have none; they fall back to the loop. The text embeddings are handed over, as the course does.
+    Anagrams and hybrids have no pipeline and fall back to the loop. Text embeddings are passed in, as the course does.
     """
 
     def __init__(self, model: RandomIF, steps: int) -> None:
@@ -114,27 +115,27 @@ class ByPipelines(OneByOne):
 
 
 def _sections(lab: Callable[[], Lab]) -> Iterator[list[Draw]]:
-    """The panels of each section, to be drawn with a new lab."""
+    """Yields the panels of each section, bound to a new lab."""
     for section_id in SECTIONS:
         at = lab()
         cases = [(figure, case) for figure in load_section(section_id).figures for case in figure.cases]
-        # A case that says how large it is goes on to later stages, which are not measured.
+        # A case with `pixels` needs later stages, which are not measured.
         yield [partial(figure.draw, at, **case) for figure, case in cases if "pixels" not in case]
 
 
 @torch.inference_mode()
 def notebook(model: RandomIF, steps: int) -> list[Tensor]:
-    """One panel after another, and one network evaluation after another: a guided step is two forwards."""
+    """Draws panel by panel with one network evaluation per forward: a guided step takes two forwards."""
     return [draw() for draws in _sections(lambda: OneByOne(model, steps)) for draw in draws]
 
 
 @torch.inference_mode()
 def pipelines(model: RandomIF, steps: int) -> list[Tensor]:
-    """One panel after another by the pipelines, which evaluate both halves of a guided step in one forward."""
+    """Draws panel by panel with diffusers' pipelines, which evaluate both halves of a guided step in one forward."""
     return [draw() for draws in _sections(lambda: ByPipelines(model, steps)) for draw in draws]
 
 
 @torch.inference_mode()
 def report(model: RandomIF, steps: int) -> list[Tensor]:
-    """As this report draws: all the panels of a section together."""
+    """Draws as this report does: all panels of a section in one batch."""
     return [task.result for draws in _sections(lambda: Thinned(model, steps)) for task in run(draws)]
