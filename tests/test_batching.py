@@ -75,7 +75,7 @@ def cases(model, like=SMALL):
     ]
 
 
-def test_all_batchedare_bit_for_bit_what_each_is_alone():
+def test_all_batched_are_bit_for_bit_what_each_is_alone():
     alone = [work() for work in cases(Rowwise())]
     batched = [task.result for task in run(cases(Rowwise()))]
     assert all(torch.equal(a, b) for a, b in zip(alone, batched, strict=True))
@@ -113,7 +113,7 @@ def test_five_guided_samples_of_34_steps_are_34_calls_of_10():
     assert [{t for _, t in batch} for batch in model.batches] == [{t} for t in strided()]
 
 
-def test_strands_join_and_leave_so_that_the_longest_counts():
+def test_tasks_join_and_leave_so_that_the_longest_counts():
     model = Rowwise()
     run(cases(model))
     steps = [34, 34, 14, 50, 33, 34, 34]

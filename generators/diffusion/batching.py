@@ -1,9 +1,9 @@
-"""Many trajectories at once, each written as if it were alone.
+"""Runs many trajectories as one batch, each written as if it were alone.
 
-A task is a thread of control that pauses wherever it needs an answer from the network. `run` lets every task go on
-until all of them wait, has all their questions answered in one call, and so on: tasks that start later or take more
-steps simply join or leave the batch. Outside `run` a question is answered at once and alone, so the same code works in
-a notebook. The switching is greenlet's; nothing runs in parallel, and the order is always the same.
+A task is a coroutine that suspends whenever it asks the network. `run` resumes every task until all of them wait,
+answers all their questions in one call, and repeats; tasks that start later or take more steps join or leave the batch.
+Outside `run`, a question is answered at once and alone, so the same code works in a notebook. greenlet does the
+switching; nothing runs in parallel, and the order is deterministic.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Answer = Callable[[list[Any]], list[Any]]
 
 
 class Task(greenlet.greenlet):
-    """One thread of control. `log` holds what it noted; `result` is what its work returned, once it is `dead`."""
+    """A suspendable task. `log` holds its noted events; `result` holds the return value once it is `dead`."""
 
     def __init__(self, work: Work, hub: greenlet.greenlet, log: list[tuple] | None = None) -> None:
         super().__init__(lambda _: work(), hub)
         self.log: list[tuple] = [] if log is None else log
         self.queued = False
         self.result: Any = None
-        self.done = False  # dead, and not by an error
+        self.done = False  # dead without an error
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,20 @@ def _here() -> Task | None:
 
 
 def ask(question: Any, answer: Answer) -> Any:
-    """The answer to `question`: in one call with the questions of the other tasks that have the same `answer`."""
+    """Returns the answer to `question`, computed in one call with the questions of other tasks that have the same
+    `answer`."""
     task = _here()
     return answer([question])[0] if task is None else task.parent.switch(_Question(question, answer))
 
 
 def note(*event: Any) -> None:
-    """Keep an event, such as ("seed", 42), in the log of the task that runs. Outside `run` it is dropped."""
+    """Appends an event, such as ("seed", 42), to the running task's log. Outside `run` it is dropped."""
     if task := _here():
         task.log.append(event)
 
 
 def gather(works: Sequence[Work]) -> list[Any]:
-    """The results of all the works; inside `run`, their questions stand in the same call, in this order."""
+    """Returns the results of all works. Inside `run`, their questions join the same call, in this order."""
     task = _here()
     if task is None:
         return [work() for work in works]
@@ -69,7 +70,7 @@ def gather(works: Sequence[Work]) -> list[Any]:
 class SharedWork:
     """Work that several tasks need and that is done once: the first to ask starts it, the others wait for it.
 
-    What the work notes goes to the log of every task that asks.
+    Its noted events are copied to the log of every task that asks.
     """
 
     def __init__(self) -> None:
@@ -82,7 +83,7 @@ class SharedWork:
                 self._tasks[key] = run([work])[0]
             return self._tasks[key].result
         shared = self._tasks.get(key)
-        if shared is None or (shared.dead and not shared.done):  # not begun yet, or ended by an error
+        if shared is None or (shared.dead and not shared.done):  # not started, or ended by an error
             shared = self._tasks[key] = Task(work, task.parent)
         task.parent.switch(_Join([shared]))
         if ("shared", key) not in task.log:
@@ -91,9 +92,9 @@ class SharedWork:
 
 
 def run(works: Iterable[Work]) -> list[Task]:
-    """Run all the works to their ends, their questions answered together. Returns their tasks, in order.
+    """Runs all works to completion, answering their questions in batches. Returns their tasks, in order.
 
-    An error in any of them, or in an answer, ends all and is raised here.
+    An error in any work or answer ends all of them and is raised here.
     """
     hub = greenlet.getcurrent()
     tasks = [Task(work, hub) for work in works]
@@ -101,7 +102,7 @@ def run(works: Iterable[Work]) -> list[Task]:
     try:
         _run(tasks, begun)
     finally:
-        for task in begun:  # after an error, those that still wait: they clean up, and their memory is freed
+        for task in begun:  # after an error, end the waiting tasks: they clean up and free their memory
             if not task.dead:
                 task.throw()
     return tasks
@@ -130,7 +131,7 @@ def _run(tasks: list[Task], begun: list[Task]) -> None:
             for waiter in [w for w in joining if all(other.dead for other in w[1].others)]:
                 joining.remove(waiter)
                 ready.append((waiter[0], [other.result for other in waiter[1].others]))
-        # One network at a time, for as long as somebody asks it: another's weights may have to come from disk.
+        # Serve one network until nobody asks it: switching may mean reading another's weights from disk.
         if asking and not any(question.answer == current for _, question in asking):
             current = asking[0][1].answer
         batch = [(task, question.content) for task, question in asking if question.answer == current]
@@ -139,4 +140,4 @@ def _run(tasks: list[Task], begun: list[Task]) -> None:
             answers = current([content for _, content in batch])
             ready.extend(zip((task for task, _ in batch), answers, strict=True))
     if joining:
-        raise RuntimeError("shared work waits for itself")
+        raise RuntimeError("deadlock: shared work waits for itself")

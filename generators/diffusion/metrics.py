@@ -1,11 +1,11 @@
-"""How far an image is from the original: PSNR and SSIM, both by scikit-image."""
+"""Distance of an image from the original: PSNR and SSIM, both computed by scikit-image."""
 
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 
 def fidelity(x: Tensor, x0: Tensor) -> dict[str, float]:
-    """PSNR in dB and SSIM of x against x0, both (3, H, W) in -1 … 1; x is clipped to that first, as it is shown."""
+    """Returns PSNR in dB and SSIM of x against x0, both (3, H, W) in -1 … 1; x is clipped to that range first."""
     image, original = (((y.clamp(-1, 1) + 1) / 2).double().cpu().numpy() for y in (x, x0))
     return {
         "psnr": float(peak_signal_noise_ratio(original, image, data_range=1.0)),
