@@ -167,7 +167,7 @@ def workers_of(parent: int) -> list[psutil.Process]:
 def test_a_worker_that_is_killed_is_one_line(tiny_pocket, tmp_path):
     killer = threading.Thread(target=lambda: workers_of(os.getpid())[0].kill())
     killer.start()
-    with pytest.raises(workers.WorkerError, match=r"^a worker process ended in the middle of its work") as caught:
+    with pytest.raises(workers.WorkerError, match=r"^a worker process ended unexpectedly") as caught:
         run.draw(tmp_path, "pocket", SECTIONS, backend=workers.in_workers(2))
     killer.join()
     assert "\n" not in str(caught.value)

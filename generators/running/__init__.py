@@ -1,1 +1,1 @@
-"""Finds what is stale and draws it: in this process, in worker processes, or with a stand-in for a dry run."""
+"""Finds stale sections and draws them: in this process, in worker processes, or with a stand-in for a dry run."""

@@ -1,7 +1,7 @@
-"""What a run will ask of its model, found by drawing with a stand-in that answers nothing: seconds instead of hours.
+"""Finds a run's workload by drawing with a stand-in model that computes nothing, in seconds.
 
-Which prompts will be asked for, and how often each stage, follows from the sections' own code alone, since no section
-looks at its pictures before it goes on. So all prompts can be encoded before the first stage is loaded.
+No section inspects its images before it continues, so its prompts and evaluations follow from its code alone. All
+prompts can therefore be encoded before the first stage is loaded.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ SCHEDULE = Schedule(torch.linspace(0.999, 0.001, T))
 
 
 class DryRunModel(Model):
-    """Answers that there is no noise, and remembers what it was asked."""
+    """Predicts zero noise and records its calls."""
 
     name = description = "a stand-in"
     schedule = SCHEDULE
-    chunk = 10**6  # all that is asked at once
+    chunk = 10**6  # no limit: one call takes all queries
 
     def __init__(self, steps: int, guided: bool) -> None:
         self.second: LaterStage = DryRunSecondStage(self, steps, guided)
         self.prompts: dict[str, None] = {}
-        self.asked: list[tuple[int, int]] = []  # the stage, and how many images
+        self.asked: list[tuple[int, int]] = []  # (stage, images)
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         self.prompts |= dict.fromkeys(prompts)
@@ -48,7 +48,7 @@ class DryRunModel(Model):
 
 
 class DryRunSecondStage(LaterStage):
-    """The second stage of so many steps; its images are as small as the first's, for nobody looks at them."""
+    """A second stage with the given steps; its images stay at 64 pixels, since nothing looks at them."""
 
     schedule = SCHEDULE
     gamma, chunk = 1.0, DryRunModel.chunk
@@ -72,9 +72,9 @@ class DryRunSecondStage(LaterStage):
 
 
 def dry_run(sections: Iterable[Section], steps: int, guided: bool) -> Workload:
-    """What drawing these sections asks of a model whose second stage takes so many steps, guided or not."""
+    """Returns the workload of these sections for a model whose second stage takes so many steps, guided or not."""
     model, threads = DryRunModel(steps, guided), torch.get_num_threads()
-    torch.set_num_threads(1)  # on so small tensors, more threads only wait for one another
+    torch.set_num_threads(1)  # more threads only add overhead on such small tensors
     try:
         with torch.inference_mode():
             for section in sections:

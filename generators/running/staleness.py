@@ -1,8 +1,9 @@
-"""What a section's panels depend on, as digests, and whether they still hold. Imports no torch: a no-op is fast.
+"""Digests of what a section's panels depend on, and the check whether they still hold. Does not import torch: a no-op
+is fast.
 
 A section depends on the source that it reaches by import (its own module, the lab, the model's module), on the model's
-weights, and on the input images that it used. Comments, docstrings, titles, captions, labels, alt texts and the places
-of files do not count: to change a word or to move a module never samples again.
+weights, and on its input images. Comments, docstrings, titles, captions, labels, alt texts and file locations do not
+count: rewording or moving files makes nothing stale.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from ..figures import section_key
 PACKAGE = __package__.partition(".")[0]
 HOME = Path(__file__).parents[1]
 SECTIONS = HOME / "sections"
-WORDS = {"caption", "label", "alt", "row"}  # arguments of a Figure that are text for readers
+WORDS = {"caption", "label", "alt", "row"}  # arguments of a Figure that only readers see
 
 
 class SectionError(ValueError):
-    """A section is asked for that does not exist, or its module is not one. One line."""
+    """A requested section does not exist, or its module is invalid. One line."""
 
 
 def sections() -> dict[str, Path]:
-    """The modules of all sections by id, in page order: part_1_7_1.py is 1.7.1, and 1.10 comes after 1.9."""
+    """Returns the modules of all sections by id, in page order: part_1_7_1.py is 1.7.1, and 1.10 follows 1.9."""
     found = {path.stem.removeprefix("part_").replace("_", "."): path for path in SECTIONS.glob("part_*.py")}
     for section_id, path in found.items():
         if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", section_id):
@@ -42,24 +43,24 @@ def sections() -> dict[str, Path]:
 
 
 def module_of(section_id: str) -> str:
-    """The full name of a section's module."""
+    """Returns the full name of a section's module."""
     return f"{PACKAGE}.sections.{sections()[section_id].stem}"
 
 
 def source_digest(section_id: str, model: str) -> str:
-    """sha256 over the syntax of all modules that the section reaches, without words for readers and without paths."""
+    """Returns the sha256 over the syntax of all modules that the section reaches, without texts for readers."""
     names = [module_of(section_id), f"{PACKAGE}.lab", models.module_of(model)]
     reached = {module for name in names for module in (name, *_graph().find_upstream_modules(name))}
     return _sha256("\n".join(sorted(map(_syntax, reached))))
 
 
 def words_digest(section_id: str) -> str:
-    """sha256 over the whole syntax of the section's own module, words included."""
+    """Returns the sha256 over the complete syntax of the section's own module, texts included."""
     return _sha256(_dump(_tree(module_of(section_id))))
 
 
 def why_stale(folder: Path, section_id: str, model: str) -> str | None:
-    """Why the section in this folder must be drawn again, in a few words; None when it holds."""
+    """Returns why the section in this folder must be redrawn, in a few words; None if it is up to date."""
     record = read_record(folder)
     if record is None:
         return "not drawn yet"
@@ -76,7 +77,7 @@ def why_stale(folder: Path, section_id: str, model: str) -> str | None:
 
 
 def why_outdated(record: dict[str, Any], section_id: str, model: str) -> str | None:
-    """Which of the things that the record was drawn from has changed since, in a few words; None when none has."""
+    """Returns which dependency of the record has changed, in a few words; None if none has."""
     depends = record["depends"]
     if depends["weights"] != weights_digest(model):
         return "the model's weights changed"
@@ -89,12 +90,12 @@ def why_outdated(record: dict[str, Any], section_id: str, model: str) -> str | N
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """The record of a drawn section, or None where there is none that can be read."""
+    """Reads the record of a drawn section; None if it is missing or unreadable."""
     return read_json(folder / "record.json")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """A record from its file, or None where it cannot be read."""
+    """Reads a record from its file; None if it is missing or unreadable."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -133,18 +134,18 @@ def _tree(module: str) -> ast.Module:
 
 @cache
 def _syntax(module: str) -> str:
-    """The digest of a module; of its imports, what they bring counts and not where that lies."""
+    """Digests a module. An import counts by the content it brings, not by its location."""
     return _sha256(_dump(_WithImports(module).visit(copy.deepcopy(_tree(module)))))
 
 
 @cache
 def _body(module: str) -> str:
-    """The digest of a module without its imports: what stands for it where another module imports from it."""
+    """Digests a module without its imports; stands for it where another module imports from it."""
     return _sha256(_dump(_WithoutWords().visit(copy.deepcopy(_tree(module)))))
 
 
 class _WithoutWords(ast.NodeTransformer):
-    """Takes docstrings, the texts of figures and sections, and imports out of a syntax tree."""
+    """Removes docstrings, the texts of figures and sections, and imports from a syntax tree."""
 
     def visit_Import(self, node: ast.Import) -> ast.AST | None:
         return None
@@ -165,7 +166,7 @@ class _WithoutWords(ast.NodeTransformer):
 
 
 class _WithImports(_WithoutWords):
-    """The same, but an import becomes a text: the names that it binds, and the digest of the module they come from."""
+    """The same, but replaces an import by a text: the names that it binds and the digest of their module."""
 
     def __init__(self, module: str) -> None:
         parts = module.split(".")
@@ -188,12 +189,12 @@ class _WithImports(_WithoutWords):
 
 
 def _brought(module: str) -> str:
-    """A module of this package by its digest, any other by its name."""
+    """Returns the digest of a module of this package, or the name of any other."""
     return _body(module) if module in _graph().modules else module
 
 
 def _dump(node: Any) -> str:
-    """A syntax tree as text, the same for every Python: newer ones add fields, which are empty for older programs."""
+    """Serialises a syntax tree identically on every Python: empty fields, which newer versions add, are left out."""
     if isinstance(node, ast.AST):
         fields = (f"{name}={_dump(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
         return f"{type(node).__name__}({', '.join(fields)})"

@@ -1,7 +1,7 @@
-"""Sections side by side: each is a task of loky's worker processes here, or of Parsl's workers on other machines.
+"""Draws sections in parallel: in loky's worker processes on this machine, or by Parsl's workers on others.
 
-Both are `concurrent.futures` executors and do the scheduling; what is stale, the lock and the records are `run`'s, as
-in a single process. A worker loads the model once, and draws whole sections, so that the pixels are the same.
+Both are `concurrent.futures` executors and do the scheduling; `run` handles staleness, the lock and the records, as in
+a single process. A worker loads the model once and draws whole sections, so the pixels are the same.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ from . import run
 if TYPE_CHECKING:
     from ..models.base import Model
 
-_held: list[FileLock] = []  # this worker's place, for as long as it lives
+_held: list[FileLock] = []  # this worker's slot, held until it ends
 
 
 class WorkerError(RuntimeError):
-    """Workers cannot be had, or one of them ended before its section. One line."""
+    """Workers cannot be started, or one ended before its section was done. One line."""
 
 
 def in_workers(count: int) -> run.Backend:
-    """The backend of `count` worker processes on this machine; where it has GPUs, each worker sees one of them.
+    """Returns the backend of `count` worker processes on this machine; on a machine with GPUs each worker sees one of
+    them.
 
-    The processor's cores (or OMP_NUM_THREADS, where that is set) are shared out evenly. Raises WorkerError.
+    The cores (or OMP_NUM_THREADS, if set) are divided evenly. Drawing raises WorkerError.
     """
 
     @contextmanager
@@ -57,16 +58,16 @@ def in_workers(count: int) -> run.Backend:
             try:
                 yield executor
                 finished = True
-            finally:  # after an error they are in the midst of their work
+            finally:  # after an error the workers are still busy
                 executor.shutdown(kill_workers=not finished)
 
     return _by(workers)
 
 
 def in_parsl(file: Path) -> run.Backend:
-    """The backend that draws with the workers of Parsl, as `config = parsl.Config(…)` in a file of Python says.
+    """Returns the backend of Parsl's workers, configured by `config = parsl.Config(…)` in a Python file.
 
-    The workers must see this folder under the same path, and have this package. Raises WorkerError.
+    The workers need this package, and this folder under the same path. Drawing raises WorkerError.
     """
 
     @contextmanager
@@ -76,13 +77,13 @@ def in_parsl(file: Path) -> run.Backend:
             from parsl.concurrent import ParslPoolExecutor
         except ImportError:
             raise WorkerError("--executor needs Parsl; install it with `pip install -e '.[slurm]'`") from None
-        beside = str(Path(sys.executable).parent)  # where Parsl's own programs lie, which it starts by their names
+        beside = str(Path(sys.executable).parent)  # Parsl starts its own programs, which lie here, by name
         os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
         try:
             config = runpy.run_path(str(file)).get("config")
             with _ctrl_c_waits():
                 executor = ParslPoolExecutor(config) if isinstance(config, Config) else None
-        except Exception as error:  # the file is a program, and may fail in any way
+        except Exception as error:  # the file is a program and may raise anything
             raise WorkerError(f"{file}: {type(error).__name__}: {' '.join(str(error).split())}") from error
         if executor is None:
             raise WorkerError(f"{file}: declares no `config = parsl.Config(…)`")
@@ -97,10 +98,10 @@ def in_parsl(file: Path) -> run.Backend:
 
 
 def _by(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Backend:
-    """The backend that draws that hands each section to the workers and tells of it when it is on disk."""
+    """Returns a backend that submits each section to the workers and reports it once it is on disk."""
 
     def draw(expected: dict[str, int], model: str, state: Path, observer: run.Observer) -> None:
-        # The longest first: a long one that comes last would leave the others without work.
+        # Longest first: a long section at the end would leave the other workers idle.
         in_order = sorted(expected, key=lambda section_id: -expected[section_id])
         try:
             with workers() as executor:
@@ -112,21 +113,21 @@ def _by(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Backend:
                     observer.evaluated(record["evaluations"])
                     observer.done(tasks[task], record)
         except BrokenExecutor:
-            why = "a worker process ended in the middle of its work (killed, or out of memory?)"
-            raise WorkerError(f"{why}; what was finished is kept, run the same command to go on") from None
+            why = "a worker process ended unexpectedly (killed, or out of memory?)"
+            raise WorkerError(f"{why}; finished sections are kept, run the same command to continue") from None
 
     return draw
 
 
 @contextmanager
 def _ctrl_c_waits() -> Iterator[None]:
-    """Ctrl-C takes effect at the end; the processes that begin here never hear of it, for they inherit the mask."""
+    """Defers Ctrl-C to the end of the block. Processes started inside inherit the signal mask and never receive it."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # now, for when it starts it lifts the mask
+    resource_tracker.ensure_running()  # now, because starting it lifts the mask
     heard: list[int] = []
-    # The mask is this thread's alone; from any other thread a signal still comes to Python's handler.
+    # The mask covers this thread only; a signal to another thread still reaches Python's handler.
     usual = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -139,9 +140,9 @@ def _ctrl_c_waits() -> Iterator[None]:
 
 
 def _take_place(places: str, count: int, gpus: list[str]) -> None:
-    """Begin as a worker: take a place, with its GPU, that no other worker has.
+    """Initialises a worker: claims a free slot, with its GPU.
 
-    A place is a locked file, which the system frees when its worker ends. So a worker that comes later finds it.
+    A slot is a locked file. The system releases the lock when its worker ends, so a later worker can claim it.
     """
     for place in range(count):
         lock = FileLock(Path(places) / str(place))
@@ -156,7 +157,7 @@ def _take_place(places: str, count: int, gpus: list[str]) -> None:
 
 
 def _gpus() -> list[str]:
-    """The names under which CUDA's programs find this machine's GPUs, such as "0"; none where there are none."""
+    """Returns the names of this machine's GPUs for CUDA_VISIBLE_DEVICES, such as "0"; empty if there are none."""
     import torch
 
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -169,5 +170,5 @@ def _model(name: str) -> Model:
 
 
 def _draw(section_id: str, model: str, state: str) -> dict[str, Any]:
-    """A worker's task."""
+    """Draws one section; the task of a worker."""
     return run.draw_section(run.load_section(section_id), _model(model), Path(state) / section_id)
