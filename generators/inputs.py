@@ -1,7 +1,7 @@
 """The input images of the report: files in report/writeup/inputs, read as small square arrays.
 
-An image has a name, the stem of its file. A raster file takes the place of an SVG with the same stem, so that one's own
-photograph `campanile.jpg`, put beside `campanile.svg`, is what the report shows. This module imports no torch.
+An image's name is the stem of its file. A raster file takes precedence over an SVG with the same stem: the report shows
+`campanile.jpg` if it lies beside `campanile.svg`. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -19,30 +19,31 @@ from PIL import Image, ImageCms, ImageOps
 INPUTS = Path(__file__).resolve().parents[1] / "report" / "writeup" / "inputs"
 RASTERS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"})
 
-# The decoders that those suffixes stand for and no others: Pillow would also hand an EPS file to Ghostscript.
+# Only these decoders: by default Pillow would also pass an EPS file to Ghostscript.
 _DECODERS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 _SVG_OVERSAMPLING = 4
-_SVG_LONGEST = 16  # longer side over shorter side; the render grows with it
+_SVG_LONGEST = 16  # longer side over shorter side; bounds the size of the render
 _SRGB = ImageCms.createProfile("sRGB")
 
-# A reference that leaves the document. Anything but "#..." and "data:..." counts, character references included.
+# A reference outside the document: anything but "#..." and "data:...", character references included.
 _OUTSIDE = re.compile(r"""\bhref\s*=\s*(["'])\s*(?!#|data:)(.*?)\1""", re.DOTALL | re.IGNORECASE)
 _TEXT = re.compile(r"<(?:[\w.-]+:)?text\b")
 
 
 class InputError(ValueError):
-    """An input image is absent, ambiguous or unreadable. One line: what is wrong, which file, what to do."""
+    """An input image is missing, ambiguous or unreadable. One line: what is wrong, which file, how to fix it."""
 
 
 def find(name: str, folder: Path = INPUTS) -> Path:
-    """The file of the image called `name`: a raster file with that stem, or else `name.svg`.
+    """Returns the file of the image called `name`: a raster file with that stem, or else `name.svg`.
 
-    name: letters, digits, hyphens and underscores; no suffix, no folder.
-    Raises InputError where the name is of another form, where no file has it (the message lists the names that exist),
-    and where two files claim it (the message names both).
+    name: letters, digits, hyphens and underscores; no suffix, no folder. Raises InputError if the name has another
+    form, if no file has it (the message lists the existing names), or if two files share it (the message names both).
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise InputError(f"{name!r} is no image name: use letters, digits, hyphens and underscores, without a suffix")
+        raise InputError(
+            f"{name!r} is not an image name: use letters, digits, hyphens and underscores, without a suffix"
+        )
     files = _files(folder)
     rasters = [path for path in files if path.stem == name and path.suffix.lower() in RASTERS]
     vectors = [path for path in files if path.stem == name and path.suffix.lower() == ".svg"]
@@ -52,15 +53,15 @@ def find(name: str, folder: Path = INPUTS) -> Path:
         raise InputError(f"{claims} in {folder} are both called {name!r}: keep one, and move or rename the other")
     if not found:
         names = ", ".join(sorted({path.stem for path in files})) or "no images at all"
-        raise InputError(f"no image called {name!r} in {folder}, which has {names}: correct the name, or add the file")
+        raise InputError(f"no image called {name!r} in {folder}, which has {names}: correct the name or add the file")
     return found[0]
 
 
 def load(name: str, size: int = 64, folder: Path = INPUTS) -> np.ndarray:
-    """The image called `name`, its central square scaled to `size` pixels a side.
+    """Returns the central square of the image called `name`, scaled to `size` pixels a side.
 
-    Returns float32 (size, size, 3), sRGB in 0..1; transparent parts lie on white, animations give their first frame.
-    Raises InputError where `find` does, and where the file cannot be read as an image.
+    The array is float32 (size, size, 3), sRGB in 0 … 1; transparent parts become white, an animation gives its first
+    frame. Raises InputError as `find` does, or if the file cannot be read as an image.
     """
     if size < 1:
         raise InputError(f"cannot load {name!r} at {size} pixels a side: ask for a size of at least 1")
@@ -70,7 +71,7 @@ def load(name: str, size: int = 64, folder: Path = INPUTS) -> np.ndarray:
 
 
 def digest(name: str, folder: Path = INPUTS) -> str:
-    """The SHA-256 of the bytes of the image's file, 64 hexadecimal digits. Raises InputError where `find` does."""
+    """Returns the SHA-256 of the image file's bytes, 64 hexadecimal digits. Raises InputError as `find` does."""
     return hashlib.sha256(_bytes(find(name, folder))).hexdigest()
 
 
@@ -82,13 +83,13 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _bytes(path: Path) -> bytes:
-    # Opened only when regular: a named pipe would wait for a writer for ever.
+    # Open regular files only: opening a named pipe would block.
     try:
         data = path.read_bytes() if path.is_file() else None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; check its permissions") from error
     if data is None:
-        raise InputError(f"{path} is not a file but a folder, a broken link or the like: put an image in its place")
+        raise InputError(f"{path} is not a regular file: replace it by an image")
     if not data:
         raise InputError(f"{path} is empty: copy the image again")
     return data
@@ -105,9 +106,8 @@ def _read_svg(path: Path, size: int) -> Image.Image:
     if _TEXT.search(source):
         raise InputError(f"{path} has text, which would depend on this machine's fonts: convert the text to paths")
 
-    # resvg fits a drawing into a box, or gives it one side and lets the other follow: so the box shows the shape, and a
-    # second render makes the shorter side exact. Never ask for the natural size: a drawing that claims to be 100000
-    # units wide would abort the process.
+    # resvg scales a drawing to fit a box, or to one given side. The first render shows the aspect ratio, the second
+    # makes the shorter side exact. Never render at the natural size: a width of 100000 units would abort the process.
     side = size * _SVG_OVERSAMPLING
     image = _render(path, source, width=side, height=side)
     longest = max(image.size) / min(image.size)
@@ -117,7 +117,7 @@ def _read_svg(path: Path, size: int) -> Image.Image:
         image = _render(path, source, height=side)
     elif image.height > image.width:
         image = _render(path, source, width=side)
-    # Whole blocks of the oversampled drawing become pixels, so edges that lie on the pixel grid stay sharp.
+    # Each pixel averages a whole block of the oversampled drawing, so edges on the pixel grid stay sharp.
     return _square(_on_white(image), size, Image.Resampling.BOX)
 
 
@@ -125,7 +125,7 @@ def _render(path: Path, source: str, width: int | None = None, height: int | Non
     try:
         png = resvg_py.svg_to_bytes(svg_string=source, width=width, height=height)
     except ValueError as error:
-        raise InputError(f"cannot draw {path}: {_short(error)}; check that it is a whole SVG file") from error
+        raise InputError(f"cannot draw {path}: {_short(error)}; check that it is a complete SVG file") from error
     return Image.open(io.BytesIO(png))
 
 
@@ -133,33 +133,33 @@ def _read_raster(path: Path, size: int) -> Image.Image:
     data = _bytes(path)
     try:
         with warnings.catch_warnings():
-            # Pillow only warns from 89 megapixels on, and refuses at twice that; here both are one refusal. Its other
-            # warnings are about odd metadata, and no one could act on them.
+            # Pillow warns above 89 megapixels and refuses at twice that; here both are errors. Its other warnings
+            # concern metadata, and a user could not act on them.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=_DECODERS) as image:
                 return _upright_square(image, size)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise InputError(f"{path} has more than {limit} megapixels: scale it down, 1024 pixels are plenty") from error
+        raise InputError(f"{path} has more than {limit} megapixels: scale it down; 1024 pixels are enough") from error
     except Image.UnidentifiedImageError as error:
-        raise InputError(f"{path} is no image that can be read here: save it as a JPEG or PNG file") from error
-    except Exception as error:  # decoders meet damaged files with errors of every type, SyntaxError included
+        raise InputError(f"{path} is not a readable image: save it as a JPEG or PNG file") from error
+    except Exception as error:  # decoders raise errors of every type on damaged files, even SyntaxError
         raise InputError(f"cannot read {path}: {_short(error)}; copy it again, or save it as a PNG file") from error
 
 
 def _upright_square(image: Image.Image, size: int) -> Image.Image:
-    # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the final size leaves the filter enough to average.
+    # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the final size is enough for the filter.
     image.draft(None, (2 * size, 2 * size))
     rgb = _srgb(ImageOps.exif_transpose(image))
-    # Averaging filters without negative lobes: Lanczos would draw halos along the edges of drawings, and Box shifts
-    # edges where the ratio is no whole number. A tiny image is enlarged instead, smoothly.
+    # Filters without negative lobes: Lanczos draws halos along edges, and Box shifts edges at fractional ratios. A tiny
+    # image is enlarged smoothly.
     shrinks = min(rgb.size) > size
     return _square(rgb, size, Image.Resampling.HAMMING if shrinks else Image.Resampling.BICUBIC)
 
 
 def _srgb(image: Image.Image) -> Image.Image:
-    """An image of any mode as sRGB, mode RGB, transparent parts on white."""
+    """Converts an image of any mode to sRGB, mode RGB, with transparent parts white."""
     if image.mode.startswith(("I", "F")):
         return _eight_bits(image).convert("RGB")
     profile = image.info.get("icc_profile")
@@ -167,7 +167,7 @@ def _srgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = image.getchannel("A")
-    # Profiles speak of the plain colours: palettes, alpha and single bits are resolved first, CMYK and grey stay.
+    # Profiles apply to plain colours: resolve palettes, alpha and single bits first; keep CMYK and grey.
     if image.mode not in ("RGB", "CMYK", "L"):
         image = image.convert("RGB")
     image = _apply_profile(image, profile).convert("RGB")
@@ -182,14 +182,14 @@ def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
     try:
         return ImageCms.profileToProfile(image, io.BytesIO(profile), _SRGB, outputMode="RGB") or image
     except (ImageCms.PyCMSError, OSError):
-        return image  # a damaged profile, or one of another colour space: the colours are taken for sRGB
+        return image  # a damaged profile, or one of another colour space: assume sRGB
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A 16-bit, 32-bit or floating-point grey image in 8 bits.
+    """Converts a 16-bit, 32-bit or floating-point grey image to 8 bits.
 
-    Such files do not say where white is: it is the end of the narrowest usual range (1 for floats, 8 bits, 16 bits)
-    that holds the brightest pixel, or else that pixel. Sixteen-bit modes have theirs.
+    Such files do not define white. It is taken as the end of the narrowest usual range (1 for floats, 8 bits, 16 bits)
+    that contains the brightest pixel, or else as that pixel; 16-bit modes use 16 bits.
     """
     values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0, posinf=0, neginf=0)
     if image.mode.startswith("I;16"):
@@ -209,7 +209,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _square(image: Image.Image, size: int, resampling: Image.Resampling) -> Image.Image:
-    """The central square of an RGB image, scaled. The means are of sRGB values, as in other image pipelines."""
+    """Returns the central square of an RGB image, scaled. Averages sRGB values, as common image pipelines do."""
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2

@@ -1,4 +1,4 @@
-"""What a section may use: the model's estimates, the input images, noise by sample number, shared trajectories."""
+"""The interface of a section: the model's estimates, input images, noise by sample number, shared trajectories."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .diffusion.sampling import gaussian, last, sample, sdedit
 from .diffusion.schedule import strided
 from .models.base import Model
 
-SEED = 42  # of sample 0, everywhere; sample k uses 42 + k
+SEED = 42  # of sample 0; sample k uses 42 + k
 
 Result = TypeVar("Result")
 
 
 class Lab:
-    """The bench at which a section draws. Everything that it hands out is noted in the record of the panel."""
+    """What a section draws with. Everything it returns is noted in the panel's record."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -31,59 +31,60 @@ class Lab:
         self._image = lru_cache(self._load)
 
     def image(self, name: str) -> Tensor:
-        """The input image called `name` in report/writeup/inputs, (3, 64, 64) in -1 … 1. Raises InputError."""
+        """Returns the input image called `name` in report/writeup/inputs, (3, 64, 64) in -1 … 1. Raises InputError."""
         image, digest = self._image(name)
         note("input", name, digest)
         return image
 
     def _load(self, name: str) -> tuple[Tensor, str]:
-        digest = inputs.digest(name)  # before the pixels are read: a later change makes the section stale
+        digest = inputs.digest(name)  # before reading the pixels, so that a later change makes the section stale
         pixels = torch.from_numpy(inputs.load(name, 64)).permute(2, 0, 1)
         return (pixels * 2 - 1).to(self.model.device), digest
 
     def generator(self, k: int = 0) -> torch.Generator:
-        """The random numbers of sample k: a CPU generator at seed 42 + k, new at every call."""
+        """Returns a new CPU generator for sample k, seeded with 42 + k."""
         note("seed", SEED + k)
         return torch.Generator().manual_seed(SEED + k)
 
     def noise(self, k: int = 0) -> Tensor:
-        """The first Gaussian noise of sample k, (3, 64, 64)."""
+        """Returns the first Gaussian noise of sample k, (3, 64, 64)."""
         return gaussian(self.generator(k), self.model.blank())
 
     def estimate(self, prompt: str) -> Estimate:
-        """The model's own estimate for a prompt, without guidance."""
+        """Returns the model's estimate for a prompt, without guidance."""
         return self.model.noise(prompt)
 
     def guided(self, prompt: str, gamma: float | None = None) -> Estimate:
-        """The estimate with classifier-free guidance away from the empty prompt; None takes the model's own gamma."""
+        """Returns the estimate with classifier-free guidance against the empty prompt; gamma None: the model's own
+        scale."""
         note("gamma", self.model.gamma if gamma is None else gamma)
         return self.model.guided(prompt, gamma=gamma)
 
     def sample(self, estimate: Estimate, k: int = 0, stride: int = 30) -> Tensor:
-        """Sample k, from pure noise down the strided timesteps."""
+        """Draws sample k, (3, 64, 64), from pure noise along the strided timesteps."""
         return last(sample(self.schedule, estimate, strided(stride), self.generator(k), self.model.blank()))
 
     def sdedit(self, estimate: Estimate, x0: Tensor, i_start: int) -> Tensor:
-        """The image x0, noised to the timestep of index `i_start` and denoised again, with the noise of sample 0."""
+        """Noises x0 to the timestep of index `i_start` with the noise of sample 0, then denoises it."""
         return last(sdedit(self.schedule, estimate, strided(i_start=i_start), self.generator(), x0))
 
     def enlarge(self, x: Tensor, prompt: str, k: int = 0) -> Tensor:
-        """The next stage of the cascade: four times as many pixels a side."""
+        """Enlarges x, (3, H, W), to (3, 4 H, 4 W) with the next stage of the cascade."""
         note("enlarged", prompt)
         return self.model.enlarge(x, prompt, self.generator(k))
 
     def enlarging(self, prompt: str, given: Tensor) -> Estimate:
-        """The second stage's estimate for a prompt, as that stage is guided; for use in `enlarge_by`."""
+        """Returns the second stage's estimate for a prompt, with that stage's guidance; for use in `enlarge_by`."""
         return self.model.second.guided(prompt, given)
 
     def enlarge_by(self, x: Tensor, estimate: Callable[[Tensor], Estimate], k: int = 0) -> Tensor:
-        """From 64 to 256 pixels along an estimate of the section's own making.
+        """Enlarges x from 64 to 256 pixels along the section's own estimate.
 
-        `estimate` is handed what the second stage knows of the smaller image, which is an image too: an estimate that
-        looks at x through a view is to see that through the same view.
+        estimate: takes the second stage's conditioning, which is an image; an estimate that views x must apply the same
+        view to it.
         """
         return self.model.second.sample(x, self.generator(k), estimate)
 
     def shared(self, key: Hashable, work: Callable[[], Result]) -> Result:
-        """What several panels share, such as a trajectory: computed by the first that asks for this key."""
+        """Returns work shared by several panels, such as a trajectory: computed once for each key."""
         return self._shared(key, work)

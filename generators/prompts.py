@@ -1,7 +1,7 @@
 """The prompts that several sections share."""
 
 PHOTO = "a high quality photo"  # stands for "any natural image" in 1.3 to 1.7.2
-UNCONDITIONAL = ""  # what classifier-free guidance leads away from
+UNCONDITIONAL = ""  # the unconditional prompt of classifier-free guidance
 ROCKET, PENCIL = "a rocket ship", "a pencil"
 OLD_MAN = "an oil painting of an old man"
 CAMPFIRE = "an oil painting of people around a campfire"

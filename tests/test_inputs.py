@@ -105,8 +105,8 @@ def test_an_absent_name_lists_those_that_exist(tmp_path: Path) -> None:
 def test_a_name_is_never_a_path(name: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
-    refused(tmp_path / "in", "is no image name", name=name)
-    with pytest.raises(InputError, match="is no image name"):
+    refused(tmp_path / "in", "is not an image name", name=name)
+    with pytest.raises(InputError, match="is not an image name"):
         digest(name, tmp_path / "in")
 
 
@@ -359,13 +359,13 @@ def test_truncated_files(format: str, kept: float, tmp_path: Path) -> None:
 
 def test_text_an_empty_file_and_a_foreign_format(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("Dear professor,\nthis is my project.\n")
-    refused(tmp_path, "a.jpg", "is no image", "save it as")
+    refused(tmp_path, "a.jpg", "is not a readable image", "save it as")
     (tmp_path / "a.jpg").write_bytes(b"")
     refused(tmp_path, "a.jpg", "is empty")
     with pytest.raises(InputError, match="is empty"):
         digest("a", tmp_path)
     Image.new("RGB", (4, 4)).save(tmp_path / "a.jpg", "EPS")
-    refused(tmp_path, "a.jpg", "is no image")
+    refused(tmp_path, "a.jpg", "is not a readable image")
 
 
 def test_a_file_with_the_suffix_of_another_format_still_loads(tmp_path: Path) -> None:
@@ -377,10 +377,10 @@ def test_a_file_with_the_suffix_of_another_format_still_loads(tmp_path: Path) ->
 def test_folders_broken_links_and_locked_files(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / file
     path.mkdir()
-    refused(tmp_path, file, "is not a file")
+    refused(tmp_path, file, "is not a regular file")
     path.rmdir()
     path.symlink_to(tmp_path / "gone")
-    refused(tmp_path, file, "is not a file")
+    refused(tmp_path, file, "is not a regular file")
     path.unlink()
     path.write_bytes(b"x")
 

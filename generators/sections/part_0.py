@@ -1,4 +1,4 @@
-"""Part 0: three prompts through all the stages of the cascade, at two numbers of steps."""
+"""Part 0: three prompts through all stages of the cascade, with two numbers of steps."""
 
 from ..diffusion.schedule import T
 from ..figures import Figure, Section, each
@@ -7,7 +7,7 @@ PROMPTS = ("an android dreaming of electric sheep", "Dr.Jones holding the holy g
 
 
 def stage(lab, prompt, steps, pixels):
-    """The sample of a prompt at one of the cascade's three sizes."""
+    """The sample of a prompt at 64, 256 or 1024 pixels."""
     if pixels == 64:
         return lab.shared((prompt, steps, 64), lambda: lab.sample(lab.guided(prompt), stride=T // steps))
     smaller = stage(lab, prompt, steps, pixels // 4)

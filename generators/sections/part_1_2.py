@@ -1,4 +1,4 @@
-"""1.2: classical denoising. The best that a Gaussian blur can do at each noise level."""
+"""1.2: classical denoising. The best Gaussian blur for each noise level."""
 
 from ..diffusion.filters import best_blur, kernel_for
 from ..diffusion.metrics import fidelity

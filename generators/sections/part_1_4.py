@@ -1,4 +1,4 @@
-"""1.4: iterative denoising. From t = 690 to the clean image in 24 steps, beside the one-step and the classical ways."""
+"""1.4: iterative denoising from t = 690 in 24 steps, compared with one-step and classical denoising."""
 
 from ..diffusion.filters import best_blur
 from ..diffusion.metrics import fidelity
@@ -12,7 +12,7 @@ T_START = strided()[I_START]
 
 
 def trajectory(lab):
-    """x_t for every t of the walk, by t; None is the clean end."""
+    """x_t for every t of the trajectory, by t; None is the clean end."""
     x0 = lab.image("campanile")
     timesteps = strided(i_start=I_START)
     return lab.shared(

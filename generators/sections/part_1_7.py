@@ -1,4 +1,4 @@
-"""1.7: SDEdit. An image, noised and denoised again, comes back the more changed the more noise it was given."""
+"""1.7: SDEdit. An image is noised and denoised; the more noise, the more it changes."""
 
 from ..editing import edit, strips
 from ..figures import Figure, Section, each

@@ -1,4 +1,4 @@
-"""1.7.2: inpainting. The loop of 1.4 with one more line: after each step, what is known is put back."""
+"""1.7.2: inpainting. The loop of 1.4 with one more line: after each step, the known pixels are restored."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""1.7.3: SDEdit led by a prompt other than "a high quality photo"."""
+"""1.7.3: SDEdit under a prompt other than "a high quality photo"."""
 
 from ..editing import edit, strips
 from ..figures import Figure, Section

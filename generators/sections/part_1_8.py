@@ -13,7 +13,7 @@ def turning(lab, upright, flipped, k, show):
 
 
 def enlarged(lab, upright, flipped, k, show, pixels):
-    """At 256 pixels, by the second stage; what it knows of the smaller anagram is turned over with the noisy image."""
+    """At 256 pixels, by the second stage; its conditioning image is flipped together with the noisy image."""
     if pixels == 64:
         return turning(lab, upright, flipped, k, show)
 

@@ -1,4 +1,4 @@
-"""1.9: hybrid images. One image, two readings: from afar and from near."""
+"""1.9: hybrid images. One image, two readings: from far away and from close up."""
 
 from functools import partial
 
