@@ -215,7 +215,7 @@ def test_outside_run_everything_is_answered_at_once_and_alone():
     assert gather([]) == []
 
 
-def test_a_run_inside_a_strand_is_a_run_of_its_own():
+def test_a_run_inside_a_task_is_a_run_of_its_own():
     batches = []
     answer = doubled(batches)
 
@@ -310,7 +310,7 @@ def test_what_was_shared_outside_a_run_is_still_there_inside_and_the_reverse():
 # --- errors
 
 
-def test_an_error_in_one_strand_ends_all_and_is_raised():
+def test_an_error_in_one_task_ends_all_and_is_raised():
     answer, finished = doubled([]), []
 
     def good():
@@ -396,7 +396,7 @@ def test_after_an_error_the_next_run_is_a_fresh_one():
     assert [task.result for task in run([lambda: ask(1, answer)])] == [2]
 
 
-def test_the_strands_that_run_returns_are_ended():
+def test_the_tasks_that_run_returns_are_ended():
     tasks = run([lambda: 1])
     assert isinstance(tasks[0], Task)
     assert tasks[0].dead

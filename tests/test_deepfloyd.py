@@ -101,7 +101,7 @@ def test_the_plan_is_told_first_and_says_what_will_be_done(own):
     assert "2 of 2 to encode, by T5 in float32 on the processor, layer by layer" in told[0]
     assert "on the processor, in float32, read once, 32 images a forward at most" in told[2]
     assert "40 evaluations of stage 1, 20 of stage 2, 1 images of stage 3" in told[5]
-    assert "GB/s of this disk just now" in told[7]
+    assert "GB/s of this disk measured just now" in told[7]
 
 
 def test_only_the_stages_that_are_asked_for_are_needed(own, monkeypatch):
@@ -117,7 +117,7 @@ def test_prompts_are_encoded_once_and_the_text_encoder_is_gone_afterwards(own):
     gc.collect()
     assert not [thing for thing in gc.get_objects() if type(thing) is T5EncoderModel]
     again = prepare()
-    assert "2, all encoded before" in again[0]
+    assert "2, all encoded already" in again[0]
     assert not [line for line in again if "encoding" in line]
     more = prepare(SMALL._replace(prompts=("", "a dog", "a cat")))
     assert [line for line in more if "encoding" in line] == ["deepfloyd: encoding  “a cat”"]
@@ -153,7 +153,7 @@ def test_the_model_draws_what_it_was_prepared_for_and_says_how_it_was_set_up(own
 
 def test_files_in_fp16_are_found_and_loaded(halves, own, monkeypatch):
     monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(halves))
-    assert "stage_1  a local folder, here, in fp16" in prepare()[6]
+    assert "stage_1  a local folder, present, in fp16" in prepare()[6]
     model = models.load("deepfloyd")
     assert model.settings["stage 1"] == "a local folder, fp16 files"
     assert model.dtype == torch.float32  # on a processor
@@ -168,7 +168,7 @@ def test_a_damaged_embedding_is_refused(own, cache):
     prepare()
     for path in (cache / "embeddings").iterdir():
         path.write_bytes(b"\0" * 20)
-    with pytest.raises(ModelError, match=r"is damaged; remove it, and run the same command again"):
+    with pytest.raises(ModelError, match=r"is damaged; remove it and run the same command again"):
         models.load("deepfloyd").noise("a dog")(torch.zeros(3, 64, 64), 500)
 
 
@@ -200,11 +200,11 @@ DAMAGE = {
     "no stage 1": (lambda own: shutil.rmtree(own / "stage_1"), "has no stage_1/; save DeepFloyd/IF-I-XL-v1.0 there"),
     "no weights of the UNet": (lambda own: (own / UNET).unlink(), "unet/ has no *.safetensors (stage_1); save Deep"),
     "no tokenizer": (lambda own: shutil.rmtree(own / "stage_1/tokenizer"), "tokenizer/ is missing (stage_1)"),
-    "half a UNet": (lambda own: cut(own / UNET), "diffusion_pytorch_model.safetensors is half there: "),
-    "half a text encoder": (lambda own: cut(own / T5), "text_encoder/model.safetensors is half there: "),
+    "half a UNet": (lambda own: cut(own / UNET), "diffusion_pytorch_model.safetensors is incomplete: "),
+    "half a text encoder": (lambda own: cut(own / T5), "text_encoder/model.safetensors is incomplete: "),
     "no header": (lambda own: (own / UNET).write_bytes(b"\1" * 99), "is damaged: 99 bytes without a header; remove"),
     "a shard is missing": (lambda own: sharded(own / T5), "model-00002-of-00002.safetensors is missing (stage_1)"),
-    "a pickle": (lambda own: (own / "stage_1/x.bin").write_bytes(b""), "is a pickle, which can run any program"),
+    "a pickle": (lambda own: (own / "stage_1/x.bin").write_bytes(b""), "is a pickle, which can execute code"),
 }
 
 
@@ -225,7 +225,7 @@ def test_the_doctor_names_all_that_is_in_the_way_and_ends_with_1(own):
     done = CliRunner().invoke(cli.main, ["doctor", "--model", "deepfloyd", "1.3", "1.8"])
     assert done.exit_code == 1
     first, second = done.stderr.splitlines()
-    assert first.startswith(f"report: deepfloyd: {own}/stage_1/unet/diffusion_pytorch_model.safetensors is half there")
+    assert first.startswith(f"report: deepfloyd: {own}/stage_1/unet/diffusion_pytorch_model.safetensors is incomplete")
     assert second == f"report: deepfloyd: {own}: stage_2/ is missing (stage_2); save {SECOND.id} there with diffusers"
     assert "Nothing is in the way" not in done.stdout
 
@@ -233,7 +233,7 @@ def test_the_doctor_names_all_that_is_in_the_way_and_ends_with_1(own):
 def test_the_doctor_of_the_shipped_model_has_little_to_say():
     done = CliRunner().invoke(cli.main, ["doctor", "1.3"])
     assert (done.exit_code, done.stderr) == (0, "")
-    assert "MB of weights, here; nothing is fetched" in done.stdout
+    assert "MB of weights, present; nothing is fetched" in done.stdout
     assert "3 evaluations of stage 1, 0 of stage 2, 0 images of stage 3, on the CPU" in done.stdout
 
 
@@ -241,14 +241,14 @@ def test_a_file_that_is_cut_in_the_middle_of_a_run_is_one_line(own):
     prepare()
     tensors = disk.Tensors(own / "stage_1" / "unet", None, torch.float32)
     cut(own / UNET)
-    with pytest.raises(ModelError, match=r"unet/.* was cut while the run went on; fetch it again, then run the same"):
+    with pytest.raises(ModelError, match=r"unet/.* was truncated during the run; fetch it again, then run the same"):
         list(tensors.values())
 
 
 def test_weights_of_another_network_are_refused(own):
     prepare()
     shutil.copy(own / T5, own / UNET)
-    with pytest.raises(ModelError, match=r"stage_1/unet: the weights have no .*; fetch them again"):
+    with pytest.raises(ModelError, match=r"stage_1/unet: the weights lack .*; fetch them again"):
         models.load("deepfloyd")
 
 
@@ -301,13 +301,13 @@ class Program:
 
 
 HANDED = {
-    "code": (lambda path: torch.save({"a dog": Program()}, path), "holds more than tensors, and may run a program"),
+    "code": (lambda path: torch.save({"a dog": Program()}, path), "contains more than tensors and could execute code"),
     "another width": (
         lambda path: torch.save(embedded("", "a dog", width=8), path),
         "is (1, 77, 8); stage 1 takes (1, to",
     ),
-    "no dict": (lambda path: torch.save(torch.zeros(3), path), "is no dict of prompts to embeddings"),
-    "half a file": (lambda path: path.write_bytes(path.read_bytes()[:500]), "is damaged, or no file of embeddings"),
+    "no dict": (lambda path: torch.save(torch.zeros(3), path), "is not a dict from prompts to embeddings"),
+    "half a file": (lambda path: path.write_bytes(path.read_bytes()[:500]), "is damaged or not a file of embeddings"),
     "no file": (lambda path: path.unlink(), "DEEPFLOYD_EMBEDDINGS: there is no file"),
 }
 
@@ -335,8 +335,8 @@ def set_machine(monkeypatch, found):
 def test_a_processor_that_would_take_days_is_refused(own, monkeypatch):
     set_machine(monkeypatch, PROCESSOR._replace(rate=1e6))
     told = refusal(SMALL._replace(first=7000))
-    assert "no GPU, and this processor would take" in told
-    assert "use a CUDA GPU, draw fewer sections, or draw by deepfloyd-m" in told
+    assert "no GPU, and this CPU would take" in told
+    assert "use a CUDA GPU, draw fewer sections, or use deepfloyd-m" in told
 
 
 def test_too_little_memory_is_refused(own, monkeypatch):
@@ -346,7 +346,7 @@ def test_too_little_memory_is_refused(own, monkeypatch):
     prepare()
     set_machine(monkeypatch, PROCESSOR._replace(ram=0.3 * GB))
     assert "not enough RAM: stage_1 needs 0.5 GB even layer by layer, 0.3 are free; close other" in refusal()
-    with pytest.raises(ModelError, match="are free; `report doctor --model deepfloyd` says what is needed"):
+    with pytest.raises(ModelError, match="are free; `report doctor --model deepfloyd` shows what is needed"):
         plan.load("deepfloyd", own)
 
 
@@ -502,7 +502,7 @@ def test_the_doctor_fetches_and_writes_nothing(hub, cache):
 def test_no_token_is_refused(hub, monkeypatch, tmp_path):
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
-    assert "IF-I-XL-v1.0 wants a token, and there is none; accept the licence at http" in refusal()
+    assert "IF-I-XL-v1.0 needs a token, and none is set; accept the licence at http" in refusal()
 
 
 ACCEPT = "its licence is not accepted; accept it at http"
@@ -526,7 +526,7 @@ def test_what_the_hub_refuses_becomes_one_line(hub, name):
 
 def test_a_commit_that_is_not_there_is_refused(hub, halves):
     hub.repositories[FIRST.id] = halves / "stage_1", {"f" * 40}
-    assert f"there is no commit {FIRST.commit}; the weights were withdrawn or the pin is wrong" in refusal()
+    assert f"commit {FIRST.commit} does not exist; the weights were withdrawn or the pin is wrong" in refusal()
 
 
 def test_without_a_network_it_is_refused(hub):
@@ -547,7 +547,7 @@ def test_half_a_download_is_refused_and_a_missing_file_is_fetched_again(hub):
     path = folder / "unet" / "diffusion_pytorch_model.fp16.safetensors"
     whole = path.read_bytes()
     path.write_bytes(whole[:-7])
-    assert f"is half there: {len(whole) - 7:,} of {len(whole):,} bytes; remove the file, and fetch it" in refusal()
+    assert f"is incomplete: {len(whole) - 7:,} of {len(whole):,} bytes; remove the file and fetch it" in refusal()
     path.resolve().unlink()
     path.unlink(missing_ok=True)
     prepare()

@@ -1,6 +1,6 @@
-"""One face for every model: `load("pocket")` or `load("deepfloyd")`. Only in this package is diffusers imported.
+"""The interface to every model: `load("pocket")` or `load("deepfloyd")`. Only this package imports diffusers.
 
-This module itself imports no torch, so that what is stale can be found out fast.
+This module does not import torch, so the staleness check stays fast.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 
 
 class Workload(NamedTuple):
-    """What a run will ask of a model: the prompts, and how many evaluations of stages 1 and 2 and images of stage 3.
+    """What a run asks of a model: its prompts, the evaluations of stages 1 and 2, and the images of stage 3.
 
-    calls: in order, which stage is asked (1, 2 or 3), and about how many images at once.
+    calls: in order, (stage 1, 2 or 3, approximate number of images in the call).
     """
 
     prompts: tuple[str, ...]
@@ -38,25 +38,25 @@ class Workload(NamedTuple):
     calls: tuple[tuple[int, int], ...] = ()
 
 
-DryRun = Callable[[int, bool], Workload]  # given how many steps a second stage takes, and whether it is guided
+DryRun = Callable[[int, bool], Workload]  # takes the second stage's number of steps and whether it is guided
 
 
 class ModelError(RuntimeError):
-    """A model cannot be loaded or run. One line: what is wrong and what to do."""
+    """A model cannot be loaded or run. One line: what is wrong and how to fix it."""
 
 
 def family(name: str) -> str:
-    """The models of one architecture: deepfloyd for deepfloyd-l. Raises ModelError where there is no such model."""
+    """Returns the architecture's name: deepfloyd for deepfloyd-l. Raises ModelError for an unknown model."""
     if name not in NAMES:
         raise ModelError(f"model {name!r}: choose one of {', '.join(NAMES)}")
     return name.partition("-")[0]
 
 
 def folder(name: str) -> Path | None:
-    """Where a model's weights lie: the folder named by POCKET_WEIGHTS or DEEPFLOYD_WEIGHTS (DEEPFLOYD_L_WEIGHTS …) if
-    set; else pocket's as shipped, and None for DeepFloyd's, which are the Hub's then.
+    """Returns the folder of a model's weights: POCKET_WEIGHTS or DEEPFLOYD_WEIGHTS (DEEPFLOYD_L_WEIGHTS …) if set; else
+    the one that ships for pocket, and None for DeepFloyd, whose weights are then in the Hub's cache.
 
-    Raises ModelError where there is no such model, no weights, or weights in a form that can run programs.
+    Raises ModelError for an unknown model, for missing weights, and for a format that can execute code.
     """
     own = os.environ.get(variable(name))
     if family(name) != "pocket" and not own:
@@ -66,13 +66,14 @@ def folder(name: str) -> Path | None:
     if not any(path.suffix == ".safetensors" for path in files):
         raise ModelError(f"{name}: no weights (*.safetensors) in {place}; {_advice(name)}")
     for path in files:
-        if path.suffix in PICKLES:  # to load one is to run the program in it
-            raise ModelError(f"{name}: {path} is a pickle, which can run any program; keep safetensors only")
+        if path.suffix in PICKLES:  # loading a pickle executes the code in it
+            raise ModelError(f"{name}: {path} is a pickle, which can execute code; keep only safetensors")
     return place
 
 
 def digest(name: str) -> str:
-    """sha256 over all the files of a model, for pocket also over the version of the package with its text encoder."""
+    """Returns the sha256 over all files of a model; for pocket it includes the version of the text encoder's
+    package."""
     place = folder(name)
     if family(name) == "deepfloyd":
         return import_module(f"{__name__}.deepfloyd.weights").digest(name, place)
@@ -87,14 +88,15 @@ def digest(name: str) -> str:
 
 
 def module_of(name: str) -> str:
-    """The full name of the module that says what a model draws: what it imports counts where staleness is concerned."""
+    """Returns the full name of the module that defines a model's output; staleness follows its imports."""
     return f"{__name__}.{'pocket' if family(name) == 'pocket' else 'deepfloyd.cascade'}"
 
 
 def plan(name: str, dry_run: DryRun) -> tuple[list[str], list[str]]:
-    """What drawing takes, what is there and what will be done, in lines; and why it cannot be done, none where it can.
+    """Returns what drawing needs, what is present and what will be done, as lines; and the reasons why it cannot work,
+    if any.
 
-    Fetches nothing. Raises ModelError where there is no such model or no weights.
+    Fetches nothing. Raises ModelError for an unknown model or missing weights.
     """
     place = folder(name)
     if family(name) == "deepfloyd":
@@ -103,22 +105,22 @@ def plan(name: str, dry_run: DryRun) -> tuple[list[str], list[str]]:
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
     work = dry_run(import_module(f"{__name__}.super_resolution").STEPS_2, False)
     asked = f"{work.first:,} evaluations of stage 1, {work.second:,} of stage 2, {work.third} images of stage 3"
-    return [f"{name}: {size / 1e6:.0f} MB of weights, here; nothing is fetched", f"{name}: {asked}, on the CPU"], []
+    return [f"{name}: {size / 1e6:.0f} MB of weights, present; nothing is fetched", f"{name}: {asked}, on the CPU"], []
 
 
 def prepare(name: str, dry_run: DryRun, tell: Callable[[str], None]) -> None:
-    """Make a model ready for the work: plan it, tell the plan, fetch what is missing, encode the prompts.
+    """Prepares a model for the workload: plans, reports the plan, fetches missing weights, encodes the prompts.
 
-    Raises ModelError, one line, where it cannot work here. A model that ships with the report is always ready.
+    Raises ModelError, one line, if the model cannot work here. A model that ships with the report is always ready.
     """
-    place = folder(name)  # first, for it refuses unknown names
+    place = folder(name)  # first, because it refuses unknown names
     if family(name) == "deepfloyd":
         plan = import_module(f"{__name__}.deepfloyd.plan")
         _guarded(name, place, lambda: plan.prepare(name, place, dry_run, tell))
 
 
 def load(name: str) -> Model:
-    """Load a model. Raises ModelError where it cannot be had here, and says what to do."""
+    """Loads a model. Raises ModelError, with advice, if that is not possible here."""
     place = folder(name)
     if family(name) == "deepfloyd":
         return _guarded(name, place, lambda: import_module(f"{__name__}.deepfloyd.plan").load(name, place))
@@ -126,7 +128,8 @@ def load(name: str) -> Model:
 
 
 def _guarded(name: str, place: Path | None, work: Callable[[], Result]) -> Result:
-    """Do it. What loads damaged files raises errors of many types, often of many lines: they become one ModelError."""
+    """Runs `work`. Loaders raise errors of many types, often multi-line, on damaged files: all become a ModelError of
+    one line."""
     try:
         return work()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
@@ -137,12 +140,12 @@ def _guarded(name: str, place: Path | None, work: Callable[[], Result]) -> Resul
 
 
 def variable(name: str) -> str:
-    """The environment variable that names a folder of a model's weights."""
+    """Returns the environment variable that sets the folder of a model's weights."""
     return f"{name.upper().replace('-', '_')}_WEIGHTS"
 
 
 def _advice(name: str) -> str:
-    """What to do where a model's weights are missing or wrong."""
+    """Returns what to do if a model's weights are missing or wrong."""
     if name == "pocket":
         return f"restore them with `git checkout -- {SHIPPED.relative_to(SHIPPED.parents[2])}`"
     return f"set {variable(name)} to a folder with stage_1/ (and stage_2/, stage_3/) as diffusers saves them"

@@ -1,4 +1,4 @@
-"""What every model offers, and how the questions of many tasks become few calls of its network."""
+"""The interface of every model, and the batching of many tasks' queries into few calls of its network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .forward_cache import ForwardCache
 
 
 def schedule_of(scheduler: Any) -> Schedule:
-    """The schedule that a diffusers DDPMScheduler describes; without thresholding it only clips."""
+    """Returns the schedule of a diffusers DDPMScheduler; without thresholding it clips."""
     config = scheduler.config
     return Schedule(
         scheduler.alphas_cumprod,
@@ -30,7 +30,7 @@ def schedule_of(scheduler: Any) -> Schedule:
 
 
 class Query(NamedTuple):
-    """Which noise is in x, (3, H, W), at t, for this prompt? given: what a later stage knows of x besides."""
+    """A query for the noise in x, (3, H, W), at t under this prompt. given: a later stage's conditioning."""
 
     prompt: str
     x: Tensor
@@ -39,10 +39,9 @@ class Query(NamedTuple):
 
 
 class Stopwatch:
-    """How long a call took, for each of its images: `float(stopwatch)`, in seconds.
+    """Duration of a call per image: `float(stopwatch)`, in seconds.
 
-    A GPU takes its calls long before it has answered them. There the moments are marks among its work, and nobody waits
-    for them before the seconds are asked for.
+    A GPU runs calls asynchronously, so there the times are CUDA events, and only `float` waits for them.
     """
 
     def __init__(self, device: torch.device, images: int) -> None:
@@ -69,8 +68,8 @@ class Stopwatch:
 class Stage(ABC):
     """A text-conditioned denoiser for images of one size: one network of a cascade.
 
-    schedule: the noise schedule it was trained on. gamma: its guidance scale wherever none is named. chunk: the most
-    images in one forward; halved for good when a CUDA device runs out of memory.
+    schedule: the noise schedule of its training. gamma: its default guidance scale. chunk: the most images in one
+    forward; halved for good when a CUDA device runs out of memory.
     """
 
     schedule: Schedule
@@ -81,14 +80,14 @@ class Stage(ABC):
     @property
     @abstractmethod
     def model(self) -> Model:
-        """The model to which the stage belongs, and which keeps count of the forwards."""
+        """The model that the stage belongs to; it counts the forwards."""
 
     @abstractmethod
     def forward(self, x: Tensor, t: Tensor, queries: Sequence[Query]) -> Noise:
-        """One forward of the network, for the queries with these x, (N, 3, H, W), and t, (N,) int64."""
+        """Runs one forward of the network for queries with these x, (N, 3, H, W), and t, (N,) int64."""
 
     def noise(self, prompt: str, given: Tensor | None = None) -> Estimate:
-        """The network's estimate of the noise, given the prompt; "" is the unconditional one."""
+        """Returns the network's noise estimate under the prompt; "" is the unconditional one."""
 
         def estimate(x: Tensor, t: int) -> Noise:
             noise, stopwatch = ask(Query(prompt, x, t, given), self.answer)
@@ -98,18 +97,19 @@ class Stage(ABC):
         return estimate
 
     def guided(self, prompt: str, given: Tensor | None = None, gamma: float | None = None) -> Estimate:
-        """The estimate with classifier-free guidance away from the empty prompt; None takes the stage's own gamma."""
+        """Returns the estimate with classifier-free guidance against the empty prompt; gamma None: the stage's own
+        scale."""
         gamma = self.gamma if gamma is None else gamma
         return cfg(self.noise(prompt, given), self.noise("", given), gamma)
 
     def wait(self) -> None:
-        """Return when the device has done all that it was asked."""
+        """Waits until the device has finished its work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
     @torch.inference_mode()
     def answer(self, queries: list[Query]) -> list[tuple[Noise, Stopwatch | float]]:
-        """Answer all the queries, `chunk` at a time, and tell each how long its call took. Does not wait for a GPU."""
+        """Answers all queries, `chunk` at a time, each with the duration of its call. Does not wait for a GPU."""
         answers: list[tuple[Noise, Stopwatch | float]] = []
         while len(answers) < len(queries):
             some = queries[len(answers) : len(answers) + self.chunk]
@@ -117,15 +117,15 @@ class Stage(ABC):
                 answers += self._found(some) or self._computed(some)
             except torch.cuda.OutOfMemoryError:
                 if self.chunk == 1:
-                    raise ModelError(f"{self.model.name}: one image alone is too much for this GPU's memory") from None
+                    raise ModelError(f"{self.model.name}: a single image does not fit in this GPU's memory") from None
                 self.chunk //= 2
                 torch.cuda.empty_cache()
         return answers
 
     def _computed(self, queries: list[Query]) -> list[tuple[Noise, Stopwatch | float]]:
-        """One forward; where answers are kept, they are on disk when it returns."""
+        """Runs one forward. If outputs are cached, they are on disk when it returns."""
         stopwatch, gpu = Stopwatch(self.device, len(queries)), self.device.type == "cuda"
-        # Pinned: from other memory the GPU copies only when it has finished what it is at.
+        # Pinned, because a copy from pageable memory waits until the GPU is idle.
         t = torch.tensor([query.t for query in queries], pin_memory=gpu).to(self.device, non_blocking=True)
         noise = self.forward(torch.stack([query.x for query in queries]), t, queries)
         stopwatch.stop()
@@ -138,7 +138,8 @@ class Stage(ABC):
         return [(part, stopwatch) for part in parts]
 
     def _found(self, queries: list[Query]) -> list[tuple[Noise, Stopwatch | float]]:
-        """The answers that a run which was killed has left; none where one is missing, for batches round as a whole."""
+        """Reads the outputs that an interrupted run cached; none if any is missing, since rounding depends on the
+        batch."""
         found: list[tuple[Noise, Stopwatch | float]] = []
         answers = self.model.forward_cache
         if answers is None:
@@ -155,9 +156,9 @@ class Stage(ABC):
 
 
 class LaterStage(Stage):
-    """A stage that enlarges: it denoises an image of `scale` times as many pixels a side, given the smaller one.
+    """A stage that denoises an enlargement of `scale` times as many pixels a side, conditioned on the smaller image.
 
-    timesteps: those that it visits, falling.
+    timesteps: those it visits, in descending order.
     """
 
     timesteps: Sequence[int]
@@ -175,30 +176,33 @@ class LaterStage(Stage):
 
     @abstractmethod
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str], given: Tensor) -> Noise:
-        """One forward of the network, as `Model.predict`; given, (N, …): what `begin` says of each smaller image."""
+        """Runs one forward of the network, as `Model.predict`; given, (N, …): the conditioning from `begin` for each
+        image."""
 
     @abstractmethod
     def begin(self, low: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """x at the first timestep, and what the network is given of `low`, (3, H, W), in every step.
+        """Returns x at the first timestep, and the conditioning on `low`, (3, H, W), for every step.
 
-        The second is an image as well, (…, H', W'), noise on it included. So a view of x goes with the same view of it.
+        The conditioning is an image too, (…, H', W'), including its noise, so a view of x must be applied to it as
+        well.
         """
 
     def sample(self, low: Tensor, generator: torch.Generator, estimate: Callable[[Tensor], Estimate]) -> Tensor:
-        """Sample an enlargement of `low`. estimate: from what the network is given, the estimate to follow."""
+        """Samples an enlargement of `low`, (3, H, W). estimate: takes the conditioning and returns the estimate to
+        follow."""
         x, given = self.begin(low, generator)
         return last(iterative_denoise(self.schedule, estimate(given), x, self.timesteps, generator))
 
     def enlarge(self, low: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        """Sample an enlargement of `low`, led by a prompt."""
+        """Samples an enlargement of `low`, (3, H, W), under a prompt."""
         return self.sample(low, generator, lambda given: self.guided(prompt, given))
 
 
 class Model(Stage):
-    """The first stage of a cascade, which draws 64 x 64 images, and the stages that enlarge them.
+    """The first stage of a cascade, which samples 64 x 64 images, together with the stages that enlarge them.
 
-    name, description: what the page says. digest: sha256 over the weights. settings: what else a record should hold of
-    how the model was set up, as texts by name. second: the stage from 64 to 256 pixels.
+    name, description: shown on the page. digest: sha256 over the weights. settings: further set-up for the records, as
+    texts by name. second: the stage from 64 to 256 pixels.
     """
 
     name: str
@@ -209,13 +213,13 @@ class Model(Stage):
     gamma: float = 7.0  # the course's
     chunk: int = 32
     second: LaterStage
-    resumes: bool = False  # whether its sections take so long that answers are kept while one is drawn
-    forward_cache: ForwardCache | None = None  # those of the section that is being drawn
+    resumes: bool = False  # whether outputs are cached while a section is drawn, because sections take long
+    forward_cache: ForwardCache | None = None  # the cache of the current section
     calls: int = 0  # forwards of the networks so far
     evaluations: int = 0  # images in them
     on_evaluated: Callable[[int], None] = staticmethod(
         lambda evaluations: None
-    )  # called with how many evaluations a call made
+    )  # called with the number of evaluations of a call
 
     @property
     def model(self) -> Model:
@@ -226,19 +230,20 @@ class Model(Stage):
 
     @abstractmethod
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        """One forward of the network: x (N, 3, 64, 64), t (N,) int64 and N prompts; both parts of the answer (N, …)."""
+        """Runs one forward of the network on x (N, 3, 64, 64), t (N,) int64 and N prompts; both parts of the result are
+        (N, …)."""
 
     def count(self, evaluations: int) -> None:
-        """Note one forward of a network, of so many images."""
+        """Counts one forward with so many evaluations."""
         self.calls, self.evaluations = self.calls + 1, self.evaluations + evaluations
         self.on_evaluated(evaluations)
 
     @abstractmethod
     def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        """The next stage: (3, H, W) to (3, 4 H, 4 W), from 64 to 256 pixels and from 256 to 1024."""
+        """Enlarges (3, H, W) to (3, 4 H, 4 W) with the next stage: 64 to 256 pixels, or 256 to 1024."""
 
     def blank(self) -> Tensor:
-        """An image of the shape, dtype and device that the model samples in."""
+        """Returns an image of the shape, dtype and device that the model samples in."""
         return torch.zeros(3, 64, 64, device=self.device)
 
 

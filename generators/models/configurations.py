@@ -1,7 +1,7 @@
-"""DeepFloyd IF's first stage in its published sizes, with random weights: what its speed is measured on.
+"""DeepFloyd IF's first stage in its published sizes, with random weights, to measure its speed.
 
-Speed does not depend on the weights. They are made where they are needed, on a GPU or as shapes alone (`meta`), so that
-nothing is downloaded and nothing passes through the host.
+Speed does not depend on the weights. They are created on the GPU or as shapes only (`meta`); nothing is downloaded or
+copied from the host.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .text_projections import CachedTextUNet, noise_of
 
 
 class Configuration(NamedTuple):
-    """A UNet of IF's kind. widths: the channels of its four levels; text: those of the text embedding."""
+    """A UNet of IF's architecture. widths: channels of its four levels. text: channels of the text embedding."""
 
     name: str
     widths: tuple[int, ...]
@@ -39,7 +39,7 @@ CONFIGURATIONS = {
         Configuration("I-XL", (704, 1408, 2112, 2816)),
         Configuration("I-L", (320, 640, 960, 1280)),
         Configuration("I-M", (192, 384, 576, 768)),
-        Configuration("small", (32, 64, 128, 192), text=256, text_heads=4),  # about as large as pocket's stage 1
+        Configuration("small", (32, 64, 128, 192), text=256, text_heads=4),  # about the size of pocket's stage 1
     )
 }
 
@@ -47,7 +47,7 @@ CONFIGURATIONS = {
 def network(
     configuration: Configuration, device: str, dtype: torch.dtype = torch.float32, seed: int = 0
 ) -> UNet2DConditionModel:
-    """The UNet with random weights: made in float32 on a CPU, and in `dtype` itself on a GPU."""
+    """Builds the UNet with random weights: in float32 on a CPU, in `dtype` on a GPU."""
     deeper = len(configuration.widths) - 1
     made_in = torch.get_default_dtype()
     with torch.random.fork_rng(), torch.device(device):
@@ -80,12 +80,13 @@ def network(
             )
         finally:
             torch.set_default_dtype(made_in)
-    # Not diffusers' own `to`, which warns of modules that should stay in float32 and then names none.
+    # Not diffusers' `to`, which warns about float32 modules that do not exist here.
     return torch.nn.Module.to(unet, dtype).eval()
 
 
 class Size(NamedTuple):
-    """parameters: how many; flops: the floating-point operations of one image's forward, an addition being one."""
+    """parameters: their number. flops: operations of one image's forward; a multiplication and an addition count as
+    two."""
 
     parameters: int
     flops: int
@@ -93,14 +94,14 @@ class Size(NamedTuple):
 
 @cache
 def size(configuration: Configuration) -> Size:
-    """What a configuration comes to, found without any memory for it."""
+    """Returns a configuration's size without allocating it."""
     return Size(*flops.of_unet(dict(network(configuration, "meta").config)))
 
 
 class RandomIF(Model):
-    """Stage 1 with random weights and, for each prompt, a random embedding of its text.
+    """Stage 1 with random weights and a random text embedding for each prompt.
 
-    cached: called as DeepFloyd's is in this report; else as it stands, the texts projected again at each call.
+    cached: called as this report calls DeepFloyd; otherwise the text is projected again in each call.
     """
 
     name = "random-if"
@@ -139,7 +140,7 @@ class RandomIF(Model):
         raise NotImplementedError("only the first stage is measured")
 
     def pipelines(self) -> tuple[IFPipeline, IFImg2ImgPipeline]:
-        """diffusers' own, from text and from an image, over the same network."""
+        """Returns diffusers' text-to-image and image-to-image pipelines over the same network."""
         absent = {"tokenizer": None, "text_encoder": None, "safety_checker": None, "feature_extractor": None}
         parts = {"unet": self.unet, "scheduler": self.scheduler, "watermarker": None, "requires_safety_checker": False}
         both = IFPipeline(**absent, **parts), IFImg2ImgPipeline(**absent, **parts)

@@ -1,8 +1,8 @@
-"""What networks answered in a section that is not finished yet, kept on disk: a run that is killed goes on from there.
+"""Caches a network's outputs on disk while a section is drawn, so that an interrupted run continues from there.
 
-All else in a section follows from these answers and from seeds, and is fast. So the section is drawn from its start,
-and what was answered before is read instead of computed. An answer is found by the SHA-256 of its question, to the bit,
-and of all that it depends on besides; where anything has changed, nothing is found, and the network is asked.
+Everything else in a section follows from these outputs and from seeds, and is fast: the section is drawn from its
+start, and cached outputs are read instead of computed. The key is the SHA-256 of the exact input and of everything else
+that the output depends on.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ from torch import Tensor
 
 
 class ForwardCache:
-    """The answers in a folder, which need not be there yet.
+    """The cached outputs in a folder, which need not exist yet.
 
-    about: what they depend on besides their questions. seconds: what those that were found and used had taken.
+    about: what they depend on besides their input. seconds: the original duration of the outputs read so far.
     """
 
     def __init__(self, folder: Path, about: str) -> None:
         self.folder, self.about, self.seconds = folder, about, 0.0
 
     def find(self, *question: Any) -> tuple[dict[str, Tensor], float] | None:
-        """The answer that was kept to this question (texts, numbers, tensors, None), and the seconds it took."""
+        """Returns the output for this input (texts, numbers, tensors, None) and its original duration in seconds; None
+        if absent."""
         try:
             with safe_open(self._path(question), framework="pt") as file:
-                # Copied: what is read lazily from a file would be gone with it.
+                # Cloned: a lazily read tensor would not outlive its file.
                 answer = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
                 seconds = float((file.metadata() or {})["seconds"])
-        except (FileNotFoundError, SafetensorError, KeyError, ValueError):  # never kept, or damaged
+        except (FileNotFoundError, SafetensorError, KeyError, ValueError):  # absent or damaged
             return None
         return answer, seconds
 
     def keep(self, answer: Mapping[str, Tensor], seconds: float, *question: Any) -> None:
-        """Keep an answer: written beside and renamed, so that what is there is whole."""
+        """Stores an output atomically."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path(question)
         part = path.with_suffix(f".{os.getpid()}.part")
@@ -48,7 +49,7 @@ class ForwardCache:
         part.replace(path)
 
     def forget(self) -> None:
-        """The section is finished."""
+        """Deletes the cache when the section is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, question: tuple[Any, ...]) -> Path:

@@ -1,4 +1,4 @@
-"""pocket's text encoder: all-MiniLM-L6-v2 (Apache-2.0), which a dependency carries, so that it loads offline."""
+"""pocket's text encoder: all-MiniLM-L6-v2 (Apache-2.0), installed as a package, so that it loads offline."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def _load():
 
 @torch.no_grad()
 def encode(prompts: list[str]) -> tuple[Tensor, Tensor]:
-    """Encode prompts, any English sentences.
+    """Encodes prompts, any English sentences.
 
-    Returns `tokens` (N, 17, 384) float32: the mean-pooled vector of the whole sentence, scaled to unit variance, the
-    states of its first 16 word pieces, zeros; and `mask` (N, 17), 1 where a token stands. Each prompt is encoded alone,
-    so that its vectors do not depend on its neighbours.
+    Returns `tokens` (N, 17, 384) float32: the mean-pooled sentence vector, scaled to unit variance, the states of the
+    first 16 word pieces, zero padding; and `mask` (N, 17), 1 for each token. Each prompt is encoded alone, so its
+    vectors do not depend on the others.
     """
     tokenizer, model = _load()
     tokens, mask = torch.zeros(len(prompts), TOKENS, WIDTH), torch.zeros(len(prompts), TOKENS)

@@ -1,11 +1,11 @@
-"""pocket's stage 1 as a network: a transformer over overlapping patches that answers with the clean image.
+"""pocket's stage 1: a transformer over overlapping patches that predicts the clean image.
 
-An image is cut into windows of 12 x 12 pixels, one every 8. The transformer answers each with a window of the clean
-image, and these are cross-faded where they overlap, so that no patch ends at an edge.
+An image is cut into windows of 12 x 12 pixels with stride 8. The transformer predicts a clean window for each, and the
+windows are cross-faded where they overlap, which avoids seams.
 
-Where there is so much noise that details cannot be told (t >= COARSE), the network is shown x_t at half the size: the
-2 x 2 averages, in which the noise has a quarter of the variance, at unit variance again. Sixteen windows cover the
-picture then instead of 64, and a picture costs less than half as much.
+At high noise (t >= COARSE), where details are invisible, the network sees x_t at half resolution: the 2 x 2 averages,
+whose noise has a quarter of the variance, rescaled to unit variance. Then 16 windows cover the image instead of 64, at
+less than half the cost.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from torch import Tensor
 from . import minilm
 
 SIZE = 64  # pixels a side
-PATCH, OVERLAP = 8, 2  # pixels from window to window; by how many a window reaches beyond its patch on each side
+PATCH, OVERLAP = 8, 2  # stride of the windows; pixels by which a window exceeds its patch on each side
 WINDOW = PATCH + 2 * OVERLAP
 GRID = SIZE // PATCH
-COARSE = 850  # the first t at which the network sees the halved picture
+COARSE = 850  # the first t at which the network sees half resolution
 
 
 def denoiser(layers: int = 8, heads: int = 5) -> Denoiser:
-    """Stage 1, untrained: single-stream blocks over 64 or 16 windows and 16 word pieces; 5 heads x 64 channels, 13 M.
+    """Returns stage 1, untrained: single-stream blocks over 64 or 16 windows and 16 word pieces; 5 heads x 64 channels,
+    13 M.
 
-    The sentence vector modulates every block, together with t (adaptive normalisation); word pieces are attended to.
+    The sentence vector and t modulate every block (adaptive normalisation); word pieces are attended to.
     """
     return Denoiser(
         in_channels=3 * WINDOW**2 + GRID**2,
@@ -48,17 +49,18 @@ def denoiser(layers: int = 8, heads: int = 5) -> Denoiser:
 
 
 def load(folder: Path) -> Denoiser:
-    """The network that diffusers has saved in that folder, in float32."""
+    """Loads the network that diffusers saved in that folder, in float32."""
     return Denoiser.from_pretrained(folder, torch_dtype=torch.float32)
 
 
 def windows(x: Tensor) -> Tensor:
-    """Images (N, 3, S, S) as their windows, (N, (S / 8)^2, 3 x 12 x 12); beyond the image's edge there are zeros."""
+    """Cuts images (N, 3, S, S) into windows (N, (S / 8)^2, 3 x 12 x 12), with zeros beyond the image's edge."""
     return F.unfold(x, WINDOW, stride=PATCH, padding=OVERLAP).transpose(1, 2)
 
 
 def blended(parts: Tensor, size: int) -> Tensor:
-    """The images (N, 3, S, S) whose windows these are, (N, (S / 8)^2, 3 x 12 x 12), cross-faded where they overlap."""
+    """Inverse of `windows`: images (N, 3, S, S) from windows (N, (S / 8)^2, 3 x 12 x 12), cross-faded where they
+    overlap."""
     weight = _fade().to(parts)
 
     def laid(values: Tensor) -> Tensor:
@@ -69,7 +71,7 @@ def blended(parts: Tensor, size: int) -> Tensor:
 
 @cache
 def _fade() -> Tensor:
-    """What a window's pixels count for, (3 x 12 x 12,): linearly less over the 4 pixels that it shares."""
+    """Returns the weight of a window's pixels, (3 x 12 x 12,): a linear ramp over the 4 shared pixels."""
     rise = (torch.arange(2 * OVERLAP) + 0.5) / (2 * OVERLAP)
     ramp = torch.cat([rise, torch.ones(PATCH - 2 * OVERLAP), rise.flip(0)])
     return (ramp[:, None] * ramp).expand(3, -1, -1).flatten()
@@ -77,8 +79,8 @@ def _fade() -> Tensor:
 
 @cache
 def _places(side: int) -> tuple[Tensor, Tensor]:
-    """Of side x side windows: unit vectors that say which of the 8 x 8 places each covers, (side^2, 64), and the rows
-    and columns of their middles for the rotary positions, (side^2, 3), the first of the three 0."""
+    """Returns the positions of side x side windows: one-hot over 8 x 8 places, normalised, (side^2, 64); and centre
+    rows and columns for the rotary embedding, (side^2, 3), the first column 0."""
     covered = GRID // side
     one_hot = torch.eye(GRID**2).view(GRID**2, GRID, GRID)
     places = covered * F.avg_pool2d(one_hot[:, None], covered).view(GRID**2, side**2).T
@@ -88,9 +90,9 @@ def _places(side: int) -> tuple[Tensor, Tensor]:
 
 
 def answer(transformer: Callable[..., Any], x: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
-    """The network's clean image for x, (N, 3, S, S), at t, (N,), with minilm's tokens, (N, 17, 384); S is 64 or 32.
+    """Predicts the clean image for x, (N, 3, S, S), at t, (N,), from minilm's tokens, (N, 17, 384); S is 64 or 32.
 
-    Each window comes with its place: the transformer's own rotary positions are only relative.
+    Each window carries its absolute position, because the transformer's rotary positions are relative.
     """
     places, ids = (part.to(x) for part in _places(x.shape[-1] // PATCH))
     parts = transformer(
@@ -106,12 +108,12 @@ def answer(transformer: Callable[..., Any], x: Tensor, t: Tensor, tokens: Tensor
 
 
 def halved(x: Tensor, abar_t: Tensor) -> Tensor:
-    """x_t at half the size, (N, 3, 32, 32), scaled to the variance that x_t has; abar_t (N, 1, 1, 1)."""
+    """Returns x_t at half resolution, (N, 3, 32, 32), rescaled to the variance of x_t; abar_t (N, 1, 1, 1)."""
     return F.avg_pool2d(x, 2) / (abar_t + (1 - abar_t) / 4).sqrt()
 
 
 def clean(transformer: Callable[..., Any], x: Tensor, t: Tensor, tokens: Tensor, abar_t: Tensor) -> Tensor:
-    """x_0^ of noisy images x, (N, 3, 64, 64), at any t, (N,); abar_t (N, 1, 1, 1), tokens (N, 17, 384)."""
+    """Predicts x_0 from noisy images x, (N, 3, 64, 64), at any t, (N,); abar_t (N, 1, 1, 1), tokens (N, 17, 384)."""
     x0, coarse = torch.empty_like(x), t >= COARSE
     if coarse.any():
         small = answer(transformer, halved(x[coarse], abar_t[coarse]), t[coarse], tokens[coarse])

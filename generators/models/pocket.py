@@ -1,7 +1,7 @@
-"""pocket: the small cascade that ships with the report. Its weights lie in generators/pocket/weights.
+"""pocket: the small cascade that ships with the report. Its weights are in generators/pocket/weights.
 
-Stage 1 is diffusers' FluxTransformer2DModel on patches of 8 x 8 pixels; it predicts the clean image, whose seams a few
-convolutions mend. Stages 2 and 3, which enlarge by 4 each, are in super_resolution.py.
+Stage 1 is diffusers' FluxTransformer2DModel on patches of 8 x 8 pixels; it predicts the clean image, and a few
+convolutions remove the seams. Stages 2 and 3, which enlarge by 4 each, are in super_resolution.py.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ PATCH = 8  # pixels along a patch: 8 x 8 patches make an image of 64 x 64
 
 
 def denoiser(layers: int = 8, heads: int = 5) -> FluxTransformer2DModel:
-    """Stage 1, untrained: single-stream blocks over 64 patches and 16 word pieces; of 5 heads x 64 channels, 13 M.
+    """Returns stage 1, untrained: single-stream blocks over 64 patches and 16 word pieces; 5 heads x 64 channels, 13 M.
 
-    The sentence vector modulates every block, together with t (adaptive normalisation); word pieces are attended to.
+    The sentence vector and t modulate every block (adaptive normalisation); word pieces are attended to.
     """
     return FluxTransformer2DModel(
         in_channels=3 * PATCH**2 + 64,
@@ -43,9 +43,9 @@ def denoiser(layers: int = 8, heads: int = 5) -> FluxTransformer2DModel:
 
 
 def clean(transformer: torch.nn.Module, x: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
-    """Stage 1's x_0^ of noisy images x (N, 3, 64, 64) at t (N,), from minilm's tokens (N, 17, 384).
+    """Predicts x_0 from noisy images x (N, 3, 64, 64) at t (N,) and minilm's tokens (N, 17, 384).
 
-    Each patch comes with a one-hot vector of its place: the transformer's own rotary positions are only relative.
+    Each patch carries a one-hot vector of its position, because the transformer's rotary positions are relative.
     """
     n, side = len(x), 64 // PATCH
     patches = x.view(n, 3, side, PATCH, side, PATCH).permute(0, 2, 4, 1, 3, 5).reshape(n, side**2, -1)
@@ -64,15 +64,15 @@ def clean(transformer: torch.nn.Module, x: Tensor, t: Tensor, tokens: Tensor) ->
 
 
 def scheduler() -> DDPMScheduler:
-    """The cosine schedule, which DeepFloyd has too; the network answers with x_0 ("sample"), the variance is fixed."""
+    """Returns the cosine schedule, as DeepFloyd's; the network predicts x_0 ("sample"), and the variance is fixed."""
     return DDPMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="sample", variance_type="fixed_small")
 
 
 class Refiner(ModelMixin, ConfigMixin):
-    """Mends the seams between the patches of x_0^, which it sees beside x_t and sqrt(1 - abar_t).
+    """Removes the seams between the patches of x_0^, given x_t and sqrt(1 - abar_t).
 
-    Residual 3 x 3 convolutions: (N, 7, H, W), of which the first three channels are x_0^, to (N, 3, H, W). Untrained,
-    it leaves x_0^ as it is.
+    Residual 3 x 3 convolutions from (N, 7, H, W), whose first three channels are x_0^, to (N, 3, H, W). Untrained, it
+    is the identity on x_0^.
     """
 
     @register_to_config
@@ -95,22 +95,22 @@ class Refiner(ModelMixin, ConfigMixin):
 
 
 def refined(network: Callable[[Tensor], Tensor], x: Tensor, x0: Tensor, abar_t: Tensor) -> Tensor:
-    """The refiner's x_0 from the noisy image and the transformer's x_0^; abar_t (N, 1, 1, 1)."""
+    """Returns the refined x_0 from the noisy image and the transformer's x_0^; abar_t (N, 1, 1, 1)."""
     sigma = (1 - abar_t).sqrt().expand(-1, 1, *x.shape[-2:])
     return network(torch.cat([x0, x, sigma], dim=1))
 
 
 def saved(folder: Path) -> tuple[FluxTransformer2DModel, DDPMScheduler]:
-    """Stage 1's transformer, in float32, and its scheduler, from the folder of the weights."""
+    """Loads stage 1's transformer, in float32, and its scheduler from the folder of the weights."""
     transformer = FluxTransformer2DModel.from_pretrained(folder / "transformer", torch_dtype=torch.float32)
     return transformer.eval(), DDPMScheduler.from_pretrained(folder / "scheduler")
 
 
 class Pocket(Model):
-    """See the module. `folder` holds transformer/, refiner/, stage_2/, stage_3/ and scheduler/, saved by diffusers."""
+    """The model; `folder` contains transformer/, refiner/, stage_2/, stage_3/ and scheduler/, saved by diffusers."""
 
     name = "pocket"
-    gamma = 3.0  # by the evaluation in MODEL_CARD.md: at 7 most names burn out
+    gamma = 3.0  # from the evaluation in MODEL_CARD.md; at 7 most names saturate
 
     def __init__(self, folder: Path, digest: str) -> None:
         self.transformer, scheduler = saved(folder)
@@ -135,11 +135,11 @@ class Pocket(Model):
 
     @torch.inference_mode()
     def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        """64 to 256 pixels by stage 2, which asks the prompt; more by stage 3."""
+        """Enlarges 64 to 256 pixels with stage 2, which reads the prompt; larger images with stage 3."""
         return (self.second if x.shape[-1] == 64 else self.third).enlarge(x, prompt, generator)
 
 
 def load(folder: Path, digest: str) -> Pocket:
-    """pocket from the folder of its weights."""
+    """Loads pocket from the folder of its weights."""
     logging.disable_progress_bar()
     return Pocket(folder, digest)

@@ -1,16 +1,16 @@
 """pocket's later stages: diffusion models that enlarge an image by 4 in each direction, conditioned on that image.
 
 As in cascaded diffusion (Ho et al. 2022) and DeepFloyd's stage 2, the network sees the smaller image with a little
-noise, whose level it is told as a class label (noise conditioning augmentation). It works on a space-to-depth grid:
-each 4 x 4 block of the noisy large image is 48 channels at one pixel of the small image, beside that pixel's 3.
+noise, whose level is given as a class label (noise conditioning augmentation). It works on a space-to-depth grid: each
+4 x 4 block of the noisy large image becomes 48 channels at one pixel of the small image, beside that pixel's 3.
 
-What is left to draw is the residual on the bicubic enlargement b. The network F predicts that, cleaned (in diffusers'
-terms the prediction type is "sample"), and sees it at its most likely, were it Gaussian of variance s^2:
+The stage models the residual on the bicubic enlargement b. The network F predicts the clean residual (diffusers'
+prediction type "sample") from its Wiener estimate y, for a Gaussian prior of variance s^2:
 
-    y    = sqrt(abar_t) s^2 / (abar_t s^2 + 1 - abar_t) (x_t - sqrt(abar_t) b)       the Wiener estimate
+    y    = sqrt(abar_t) s^2 / (abar_t s^2 + 1 - abar_t) (x_t - sqrt(abar_t) b)
     x_0^ = b + s F(y / s, small image, level, t, text)
 
-Where there is much noise, y is next to nothing and F all but an upscaler of the small image.
+At high noise y vanishes, and F acts as an upscaler of the small image.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from .base import LaterStage, Model
 
 SCALE = 4
 RESIDUAL = 0.1  # s
-FIRST = 500  # the first timestep: abar_t s^2 is 1/100 of the variance there, so x_t needs no more than b and noise
-LEVEL = 30  # of the noise on the smaller image when sampling: sigma = 0.05
-STEPS_2, STEPS_3 = 8, 2  # stage 2 has a grain to find; stage 3 none, and every step costs it a little sharpness
+FIRST = 500  # the first timestep: there abar_t s^2 is 1/100 of the variance, so noised b is a sufficient start
+LEVEL = 30  # level of the noise on the smaller image when sampling: sigma = 0.05
+STEPS_2, STEPS_3 = 8, 2  # stage 2 has to sample a grain; stage 3 has none, and each step costs sharpness
 
 Encode = Callable[[str], Tensor]
 
 
 def network(widths: tuple[int, int], text: bool) -> UNet2DConditionModel:
-    """A stage of two resolutions; with `text`, the lower one looks at the prompt's tokens. Untrained, it is bicubic.
+    """Returns a stage of two resolutions, untrained, which equals bicubic; with `text`, the lower one attends to the
+    prompt.
 
-    All it does is local, also the cross-attention (each position asks the text, none another position), so that it
-    runs on images of any size.
+    Every operation is local (in cross-attention, positions attend only to the text), so images may have any size.
     """
     cross, plain = ("SimpleCrossAttn", {"only_cross_attention": True}) if text else ("", {})
     net = UNet2DConditionModel(
@@ -67,20 +67,20 @@ def network(widths: tuple[int, int], text: bool) -> UNet2DConditionModel:
 
 
 def stage_2() -> UNet2DConditionModel:
-    """64 to 256 pixels: draws the grain that the prompt's style asks for, and the edges."""
+    """64 to 256 pixels: samples the grain of the prompt's style, and the edges."""
     return network((48, 64), text=True)
 
 
 def stage_3() -> UNet2DConditionModel:
-    """256 to 1024 pixels: no text, for all that is to be seen is there."""
+    """256 to 1024 pixels: without text, since no content is left to invent."""
     return network((48, 64), text=False)
 
 
 class Condition(NamedTuple):
-    """What a stage knows of N images, (3, 4 H, 4 W), that it is to draw.
+    """Conditioning for N images (3, 4 H, 4 W).
 
-    bicubic: b, (N, 3, 4 H, 4 W). low: the smaller images with noise, (N, 3, H, W); level, (N,): the timestep of that
-    noise. tokens: (N, tokens, 384), the prompts as `minilm.encode` gives them; None for a stage without text.
+    bicubic: b, (N, 3, 4 H, 4 W). low: the noised smaller images, (N, 3, H, W). level: the timestep of that noise, (N,).
+    tokens: the prompts from `minilm.encode`, (N, tokens, 384); None for a stage without text.
     """
 
     bicubic: Tensor
@@ -90,7 +90,7 @@ class Condition(NamedTuple):
 
 
 def condition(schedule: Schedule, low: Tensor, level: Tensor, eps: Tensor, tokens: Tensor | None) -> Condition:
-    """Condition on the smaller images `low`, (N, 3, H, W) in -1 … 1, with the noise eps at each one's level."""
+    """Conditions on the smaller images `low`, (N, 3, H, W) in -1 … 1, with the noise eps at each level."""
     abar = schedule.abar.to(low.device)[level].view(-1, 1, 1, 1)
     bicubic = F.interpolate(low, scale_factor=SCALE, mode="bicubic")
     return Condition(bicubic, abar.sqrt() * low + (1 - abar).sqrt() * eps, level, tokens)
@@ -99,7 +99,7 @@ def condition(schedule: Schedule, low: Tensor, level: Tensor, eps: Tensor, token
 def predicted(
     net: Callable[..., tuple[Tensor]], x: Tensor, abar_t: Tensor, t: Tensor, given: Condition
 ) -> Tensor:  # fmt: skip
-    """x_0^ from x = x_t, (N, 3, 4 H, 4 W), whose level is t, (N,), with abar_t, (N, 1, 1, 1)."""
+    """Predicts x_0 from x = x_t, (N, 3, 4 H, 4 W), at t, (N,), with abar_t, (N, 1, 1, 1)."""
     wiener = abar_t.sqrt() * RESIDUAL**2 / (abar_t * RESIDUAL**2 + 1 - abar_t)
     y = wiener * (x - abar_t.sqrt() * given.bicubic)
     inputs = torch.cat([F.pixel_unshuffle(y / RESIDUAL, SCALE), given.low], dim=1)
@@ -108,18 +108,18 @@ def predicted(
 
 
 def timesteps(steps: int) -> list[int]:
-    """From 500 to nearly 0, quadratically closer together: the residual is small, and is decided at little noise."""
+    """Returns timesteps from 500 to nearly 0 with quadratic spacing: the residual is small and decided at low noise."""
     return [round(FIRST * ((steps - k) / steps) ** 2) for k in range(steps)]
 
 
 class Enlarger(LaterStage):
     """A later stage of pocket, as SDEdit of the bicubic enlargement.
 
-    `given` is the smaller image and the noise on it, (6, H, W). Guidance would have to be learned: there is none.
+    `given` is the smaller image and its noise, (6, H, W). There is no guidance, because it was not trained for it.
     """
 
     gamma = 1.0
-    chunk = 1  # on a processor, more at once gain nothing
+    chunk = 1  # larger batches gain nothing on a CPU
 
     def __init__(
         self, net: UNet2DConditionModel, schedule: Schedule, encode: Encode | None, steps: int, model: Model
@@ -129,7 +129,7 @@ class Enlarger(LaterStage):
         self.timesteps = timesteps(steps)
 
     def begin(self, low: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The generator's draws: the noise on `low`, then that on its bicubic enlargement, from which SDEdit starts."""
+        """The generator draws the noise on `low`, then that on its bicubic enlargement, where SDEdit starts."""
         eps = gaussian(generator, low)
         bicubic = F.interpolate(low[None], scale_factor=SCALE, mode="bicubic")[0]
         x = self.schedule.forward(bicubic, self.timesteps[0], gaussian(generator, bicubic))

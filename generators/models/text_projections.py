@@ -1,6 +1,6 @@
-"""DeepFloyd's first UNet, called with many images at once: what its answer takes from the text alone is made once.
+"""DeepFloyd's first UNet for large batches: everything that depends on the text alone is computed once.
 
-report/benchmarks.md says what was measured of it, and what was not.
+See report/benchmarks.md for measurements.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from torch import Tensor, nn
 
 from ..diffusion.estimates import Noise
 
-BATCHES = 8  # whose texts are kept; the tasks of a section ask with the same prompts, step after step
+BATCHES = 8  # cached batches of texts; the tasks of a section ask with the same prompts at every step
 
 
 def noise_of(answer: Tensor) -> Noise:
-    """The six channels of an IF UNet: eps, and v in -1 … 1, where the variance lies between its bounds."""
+    """Splits the six channels of an IF UNet: eps, and v in -1 … 1, which interpolates the variance between its
+    bounds."""
     eps, v = answer.chunk(2, dim=1)
     return Noise(eps, (v + 1) / 2)
 
 
 class _Projected(UNet2DConditionModel):
-    """A UNet whose callers bring the text as `encoder_hid_proj` and `add_embedding` leave it."""
+    """A UNet whose caller passes the text as projected by `encoder_hid_proj` and `add_embedding`."""
 
     def process_encoder_hidden_states(self, encoder_hidden_states, added_cond_kwargs):
         return encoder_hidden_states
@@ -35,17 +36,18 @@ class _Projected(UNet2DConditionModel):
 
 
 class CachedTextUNet:
-    """An IF UNet as a function of noisy images, timesteps and prompts; the UNet's own answers, in float32 to the bit.
+    """An IF UNet as a function of noisy images, timesteps and prompts; in float32 bit-identical to the UNet's own
+    output.
 
-    unet: of IF's kind, with 6 output channels (eps and the learned variance). Half precision is put into channels last,
-    in place; float32 is left as it is. encode: from a prompt to its text embedding, (1, tokens, channels), on the
-    UNet's device and in its dtype.
+    unet: of IF's architecture, with 6 output channels (eps and the learned variance); half precision is converted to
+    channels-last in place. encode: returns a prompt's text embedding, (1, tokens, channels), on the UNet's device and
+    in its dtype.
     """
 
     def __init__(self, unet: UNet2DConditionModel, encode: Callable[[str], Tensor]) -> None:
         self.dtype = unet.dtype
         self.layout = torch.contiguous_format if self.dtype == torch.float32 else torch.channels_last
-        network = copy.copy(unet.to(memory_format=self.layout))  # another class, the same weights
+        network = copy.copy(unet.to(memory_format=self.layout))  # a different class with the same weights
         network.__class__ = _Projected
         self.network: nn.Module = network
 
@@ -53,15 +55,15 @@ class CachedTextUNet:
             states = torch.cat([encode(prompt) for prompt in prompts])
             return unet.encoder_hid_proj(states), unet.add_embedding(states)
 
-        # By the batch and not by the prompt: matrices of another height may be multiplied with other roundings.
+        # Cached per batch, not per prompt: matrix products of another height may round differently.
         self._texts = lru_cache(BATCHES)(texts)
 
     def compile(self) -> None:
-        """Have the network compiled at its next call: once for all batches of two images and more, and one for one."""
+        """Compiles the network at its next call: once for batches of two or more images, and once for one image."""
         self.network.compile(fullgraph=True, dynamic=True)
 
     def __call__(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        """One forward: x (N, 3, H, W) float32, t (N,) int64, N prompts; the answer in x's dtype."""
+        """Runs one forward on x (N, 3, H, W) float32, t (N,) int64 and N prompts; the result has x's dtype."""
         states, pooled = self._texts(tuple(prompts))
         answer = self.network(
             x.to(self.dtype, memory_format=self.layout),

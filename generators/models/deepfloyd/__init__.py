@@ -1,19 +1,19 @@
-"""DeepFloyd IF, the cascade that the assignment is about.
+"""DeepFloyd IF, the cascade of the assignment.
 
-    cascade   the model: three stages, of which the first two are this report's own loops over their UNets
-    text      prompts to embeddings, once, by a T5 that is gone from memory before a UNet comes
-    weights   where the weights are, in which revision and form, and whether they are whole
-    hub       fetching them from the Hugging Face Hub, and what can go wrong with that
-    disk      networks whose weights wait on disk, and come when their turn does
-    machine   what this machine has, and how the stages share it
-    course_embeddings  embeddings made elsewhere, in T5's place
-    random_weights  the cascade in its real sizes with random weights, for `make full-size`
-    plan      what is needed, what there is, what will be done, and how long it takes; refuses what cannot work
+    cascade            the model: three stages; the loops of the first two are this report's own
+    text               encodes each prompt once with T5, which leaves memory before a UNet is loaded
+    weights            location, revision, variant and completeness of the weights
+    hub                fetches them from the Hugging Face Hub, and handles its failures
+    disk               networks whose weights are read from disk when needed
+    machine            this machine's resources, and the placement of the stages
+    course_embeddings  precomputed embeddings that replace T5
+    random_weights     the cascade at full size with random weights, for `make full-size`
+    plan               requirements, present files, actions and time; refuses what cannot work
 
-Of these only `cascade` and `text` decide what a picture looks like, so only they count where staleness is concerned.
-This file imports neither, so that `report status` starts fast.
+Only `cascade` and `text` affect the images, so only they count for staleness. This module imports neither, so that
+`report status` starts fast.
 """
 
 import os
 
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # else it notes at every start that torchvision is not here
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # otherwise it reports the missing torchvision at every start

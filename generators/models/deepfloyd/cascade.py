@@ -1,9 +1,9 @@
 """The three stages of DeepFloyd IF: 64, 256 and 1024 pixels.
 
-Stages 1 and 2 are UNets of 6 output channels, eps and the learned variance; the loops round them are the report's own
-and equal diffusers' IFPipeline and IFSuperResolutionPipeline bit for bit in float32. Stage 3 is Stable Diffusion's x4
-upscaler, by its own pipeline. The safety checker is not loaded: its class cannot be loaded with transformers 5, and
-the prompts here are the report's own. The watermarker is not either: it would draw into the pictures.
+Stages 1 and 2 are UNets of 6 output channels, eps and the learned variance; the report's own loops over them equal
+diffusers' IFPipeline and IFSuperResolutionPipeline bit for bit in float32. Stage 3 is Stable Diffusion's x4 upscaler in
+its own pipeline. The safety checker is not loaded: transformers 5 cannot load its class, and the prompts are the
+report's own. The watermarker is not loaded because it would draw into the images.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ UNCHECKED = {"safety checker": "not loaded", "watermarker": "not applied"}
 
 
 class Spot(NamedTuple):
-    """Where a stage runs, and how its weights come there from their files.
+    """Where a stage runs and how its weights get there.
 
-    offloading: HELD, read once and kept; IN_TURN, read whole when the stage is asked after another one, which gives its
-    memory back; BY_LAYER, each layer read at every forward. chunk: the most images in one forward.
+    offloading: HELD: read once and kept; IN_TURN: read whole on entering the stage and freed on leaving it; BY_LAYER:
+    each layer is read in every forward. chunk: the most images in one forward.
     """
 
     device: torch.device
@@ -46,12 +46,12 @@ class Spot(NamedTuple):
 
     @property
     def dtype(self) -> torch.dtype:
-        """float16 on a GPU, float32 on a processor."""
+        """float16 on a GPU, float32 on a CPU."""
         return torch.float16 if self.device.type == "cuda" else torch.float32
 
 
 class Place:
-    """The stages' networks, each at its spot. `spots`: by stage."""
+    """Holds the stages' networks at their spots. `spots`: by stage."""
 
     def __init__(self, spots: Mapping[str, Spot]) -> None:
         self.spots = spots
@@ -59,7 +59,7 @@ class Place:
         self._here = ""
 
     def unet(self, stage: str, folder: Path, variant: str | None) -> UNet2DConditionModel:
-        """A stage's UNet, to be asked once the stage has been entered."""
+        """Builds a stage's UNet; usable after `enter(stage)`."""
         spot = self.spots[stage]
         tensors = disk.Tensors(folder / "unet", variant, spot.dtype)
         config = UNet2DConditionModel.load_config(folder / "unet")
@@ -73,7 +73,7 @@ class Place:
         return net
 
     def enter(self, stage: str) -> None:
-        """A stage is about to be asked: its weights come, and those of another that comes in turn go."""
+        """Loads the weights of a stage that is about to run, and frees those of another stage that is in turn."""
         if stage == self._here:
             return
         if self._here in self._waiting:
@@ -86,9 +86,9 @@ class Place:
 
 
 class SecondStage(LaterStage):
-    """IF-II: 64 to 256 pixels. It sees the bilinear enlargement, noised at level 250, beside x in every step."""
+    """IF-II: 64 to 256 pixels. Each step sees x and the bilinear enlargement, noised at level 250."""
 
-    gamma = 4.0  # this and the next two are the defaults of diffusers' pipeline
+    gamma = 4.0  # this and the next two: the defaults of diffusers' pipeline
     steps = 50
     level = 250
 
@@ -104,7 +104,7 @@ class SecondStage(LaterStage):
         self.noising = schedule_of(DDPMScheduler.from_pretrained(folder / "image_noising_scheduler"))
 
     def begin(self, low: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The generator's draws: x, from which sampling starts, then the noise on the enlargement."""
+        """The generator draws first x, the start of sampling, then the noise on the enlargement."""
         side = self.unet.config.sample_size
         x = gaussian(generator, low.new_empty(3, side, side))
         enlarged = F.interpolate(low[None], (side, side), mode="bilinear", align_corners=True)[0]
@@ -123,7 +123,7 @@ class SecondStage(LaterStage):
 
 
 class _Upscaler(StableDiffusionUpscalePipeline):
-    """diffusers' own, but where the UNet is when it waits on disk is not where the pipeline runs."""
+    """diffusers' pipeline, but run on the autoencoder's device: the UNet may still be on disk."""
 
     @property
     def _execution_device(self) -> torch.device:
@@ -131,9 +131,9 @@ class _Upscaler(StableDiffusionUpscalePipeline):
 
 
 class ThirdStage:
-    """Stable Diffusion's x4 upscaler: 256 to 1024 pixels, by diffusers' own pipeline."""
+    """Stable Diffusion's x4 upscaler: 256 to 1024 pixels, in diffusers' own pipeline."""
 
-    steps, gamma, level = 75, 9.0, 100  # as IF's own README has it
+    steps, gamma, level = 75, 9.0, 100  # from IF's README
 
     def __init__(self, model: DeepFloyd, folder: Path, variant: str | None) -> None:
         self.model, self.folder, self.variant = model, folder, variant
@@ -155,7 +155,7 @@ class ThirdStage:
         self.texts = cache(self._texts)
 
     def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        """Sample an enlargement of x, (3, H, W) in -1 … 1. The generator's draws are the pipeline's own."""
+        """Samples an enlargement of x, (3, H, W) in -1 … 1, as (3, 4 H, 4 W). The pipeline draws from the generator."""
         texts, negative = self.texts(prompt)
         self.model.place.enter("stage_3")
         (image,) = self.pipeline(
@@ -171,7 +171,7 @@ class ThirdStage:
         return image.to(x.device, x.dtype) * 2 - 1
 
     def _texts(self, prompt: str) -> tuple[Tensor, Tensor]:
-        """The embeddings of a prompt and of the empty one, by a text encoder that is gone afterwards."""
+        """Returns the embeddings of a prompt and of the empty one; the text encoder is freed afterwards."""
         self.pipeline.text_encoder = self._part(CLIPTextModel, "text_encoder")
         try:
             return self.pipeline.encode_prompt(prompt, self.spot.device, 1, True)
@@ -179,7 +179,7 @@ class ThirdStage:
             self.pipeline.text_encoder = None
 
     def _kept(self, forward: Callable[..., tuple[Tensor]]) -> Callable[..., tuple[Tensor]]:
-        """The UNet's forward; an answer that a run which was killed has left is not computed again."""
+        """Wraps the UNet's forward with the cache of an interrupted run."""
 
         def asked(x: Tensor, t: Tensor, **arguments: Any) -> tuple[Tensor]:
             answers, question = self.model.forward_cache, ("stage 3", x, t, arguments["encoder_hidden_states"])
@@ -202,10 +202,9 @@ class ThirdStage:
 
 
 class DeepFloyd(Model):
-    """The cascade. stages: the folders stage_1, stage_2 and stage_3 with the variant of their files, those there are.
+    """The cascade. stages: the present ones of stage_1, stage_2 and stage_3, with the variant of their files.
 
-    place: where they run. Stages 1 and 2 on one device. read: gives the embedding of each prompt that will be asked
-    for, (1, 77, width).
+    place: where they run; stages 1 and 2 share a device. read: returns the embedding of each prompt, (1, 77, width).
     """
 
     resumes = True
@@ -245,9 +244,10 @@ class DeepFloyd(Model):
 
     @torch.inference_mode()
     def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        """64 to 256 pixels by IF-II (noise level 250, gamma 4, 50 steps), 256 to 1024 by the x4 upscaler.
+        """Enlarges 64 to 256 pixels with IF-II (noise level 250, gamma 4, 50 steps), 256 to 1024 with the x4 upscaler.
 
-        The upscaler takes 75 steps at gamma 9 and noise level 100, as IF's own README has it.
+        The upscaler takes 75 steps at gamma 9 and noise level 100, as in IF's README. Raises ModelError if the stage is
+        missing or a GPU runs out of memory.
         """
         if x.shape[-1] == 64:
             return self.second.enlarge(x, prompt, generator)
@@ -256,7 +256,7 @@ class DeepFloyd(Model):
         try:
             return self._third.enlarge(x, prompt, generator)
         except torch.cuda.OutOfMemoryError:
-            raise ModelError(f"{self.name}: an image of 1024 pixels is too much for this GPU's memory") from None
+            raise ModelError(f"{self.name}: an image of 1024 pixels does not fit in this GPU's memory") from None
 
     def _stage(self, name: str) -> tuple[Path, str | None]:
         if name not in self.stages:

@@ -1,7 +1,7 @@
-"""Networks whose weights wait on disk: built without memory, and filled from their files when their turn comes.
+"""Networks with weights on disk: built without memory for their weights, which are read when needed.
 
-Files are read, not mapped: what is read counts where a limit of memory is set, a file that is cut while a run goes on
-raises an error instead of a signal that ends the process, and a cold disk reads as fast (report/decisions.md).
+Files are read, not mapped: memory limits then count what is loaded, truncating a file during a run raises an error
+instead of a fatal signal, and a cold disk reads as fast (report/decisions.md).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from .. import ModelError
 from . import weights
 
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
-M_MMAP_THRESHOLD = -3  # of malloc.h: blocks of this many bytes and more are the system's own
+M_MMAP_THRESHOLD = -3  # from malloc.h: larger blocks are mapped and returned to the system
 
 Net = TypeVar("Net", bound=nn.Module)
 
 
 class Tensors(Mapping[str, Tensor]):
-    """The weights of one part of a stage, by name; each is read when it is asked for, and cast to `dtype`.
+    """The weights of one part of a stage, by name; each is read on access and cast to `dtype`.
 
-    folder: of the part, such as stage_1/unet, with *.safetensors in one file or several. Raises ModelError where a file
-    has no header; to ask for a tensor raises it where the file is no longer as long as it was.
+    folder: of the part, such as stage_1/unet, with one or more *.safetensors. Raises ModelError if a file has no valid
+    header; access to a tensor raises it if the file has been truncated since.
     """
 
     def __init__(self, folder: Path, variant: str | None, dtype: torch.dtype) -> None:
@@ -44,21 +44,21 @@ class Tensors(Mapping[str, Tensor]):
                     begin = 8 + length + tensor["data_offsets"][0]
                     self._found[name] = path, begin, DTYPES[tensor["dtype"]], tensor["shape"]
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ModelError(f"{path} has no readable header; remove it, and fetch it again") from error
+                raise ModelError(f"{path} has no valid header; remove it and fetch it again") from error
         self.folder = folder
 
-    @torch.inference_mode(False)  # by a tensor made in inference mode, a layer may add up in another order
+    @torch.inference_mode(False)  # with an inference tensor a layer may sum in another order
     def __getitem__(self, name: str) -> Tensor:
         path, begin, dtype, shape = self._found[name]
         tensor = torch.empty(shape, dtype=dtype)
         with path.open("rb") as file:
             file.seek(begin)
             if file.readinto(tensor.flatten().view(torch.uint8).numpy().data) != tensor.nbytes:
-                raise ModelError(f"{path} was cut while the run went on; fetch it again, then run the same command")
+                raise ModelError(f"{path} was truncated during the run; fetch it again, then run the same command")
         return tensor.to(self.dtype)
 
     def tie(self, *names: str) -> None:
-        """These names mean one tensor, under whichever of them it was saved."""
+        """Makes these names aliases of one tensor, whichever of them it was saved under."""
         if saved := next((name for name in names if name in self._found), None):
             self._found |= dict.fromkeys(names, self._found[saved])
 
@@ -71,41 +71,42 @@ class Tensors(Mapping[str, Tensor]):
 
 @cache
 def frugal() -> None:
-    """From now on, have what is freed given back to the system at once, where the C library is glibc.
+    """Makes glibc return freed memory to the system at once; does nothing on another C library.
 
-    It would put tensors of up to 32 MB into one heap, which layers of ever other sizes tear: I-L, layer by layer, held
-    2.1 GB between two forwards, and 0.4 with this.
+    By default glibc keeps tensors below 32 MB in a heap, which layers of varying sizes fragment: I-L, layer by layer,
+    held 2.1 GB between two forwards, and 0.4 GB with this setting.
     """
     with suppress(OSError, AttributeError, TypeError):  # another system
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**20)
 
 
 def empty(make: Callable[[], Net], tensors: Tensors) -> Net:
-    """The network that `make` builds, without memory for its weights. Raises ModelError where one has no tensor."""
+    """Builds the network without memory for its weights. Raises ModelError if one of its weights is not in
+    `tensors`."""
     frugal()
     with torch.device("meta"):
         net = make()
-    nn.Module.to(net, tensors.dtype).eval()  # not diffusers' own `to`, which warns
+    nn.Module.to(net, tensors.dtype).eval()  # not diffusers' `to`, which warns
     if lacks := sorted(net.state_dict().keys() - tensors.keys()):
-        raise ModelError(f"{tensors.folder}: the weights have no {lacks[0]}; fetch them again")
+        raise ModelError(f"{tensors.folder}: the weights lack {lacks[0]}; fetch them again")
     return net
 
 
 @torch.inference_mode(False)
 def bring(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, prefix: str = "") -> None:
-    """Read all of a network's weights to the device, one tensor at a time; no copy of the whole is made on the way."""
+    """Reads a network's weights to the device one tensor at a time, without a second copy of the whole."""
     for name, _ in net.named_parameters():
         set_module_tensor_to_device(net, name, device, value=tensors[prefix + name])
 
 
 def send_away(net: nn.Module) -> None:
-    """Give the memory of a network's weights back."""
+    """Frees the memory of a network's weights."""
     net.to("meta")
 
 
 @contextmanager
 def present(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, prefix: str = "") -> Iterator[None]:
-    """A network, or a layer of one, whose weights are there for as long as this lasts."""
+    """Holds the weights of a network, or of one layer, for the duration of the block."""
     bring(net, tensors, device, prefix)
     try:
         yield
@@ -114,5 +115,5 @@ def present(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device,
 
 
 def by_layer(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device) -> None:
-    """From now on, each layer's weights are read when it is called, and given back when it has answered."""
+    """Makes each layer read its weights when called and free them afterwards."""
     attach_align_device_hook(net, device, offload=True, weights_map=tensors)

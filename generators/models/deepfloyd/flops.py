@@ -1,4 +1,4 @@
-"""What one forward of a UNet costs, from its config.json alone."""
+"""The cost of one forward of a UNet, from its config.json alone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ TOKENS = 77
 
 
 def of_unet(config: dict[str, Any], side: int | None = None) -> tuple[int, int]:
-    """(parameters, FLOP of one image's forward) of a UNet, which is built without memory for its weights.
+    """Returns (parameters, FLOP of one image's forward) of a UNet, built without memory for its weights.
 
-    side: the image's, where it is not the configuration's own.
+    side: the image's side in pixels, if it differs from the configuration's.
     """
     side, width = side or config["sample_size"], config.get("encoder_hid_dim") or config["cross_attention_dim"]
     labels = {"class_labels": torch.zeros(1, dtype=torch.long, device="meta")}

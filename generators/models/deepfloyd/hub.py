@@ -1,6 +1,6 @@
-"""Fetching from the Hugging Face Hub: what a repository has at its pinned commit, and every way in which that fails.
+"""Fetches from the Hugging Face Hub: lists a repository at its pinned commit, downloads it, and explains failures.
 
-The token is the Hub library's own matter (HF_TOKEN, or `hf auth login`); it is neither shown nor recorded.
+The Hub library handles the token (HF_TOKEN, or `hf auth login`); it is neither shown nor recorded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .weights import Repository, wanted
 
 
 class Listing(NamedTuple):
-    """The files to be fetched of a repository, by size in bytes, at a commit."""
+    """The files to fetch from a repository, with sizes in bytes, at a commit."""
 
     repository: Repository
     commit: str
@@ -25,10 +25,10 @@ class Listing(NamedTuple):
 
 
 def listing(name: str, repository: Repository, parts: Sequence[str]) -> Listing:
-    """What to fetch of these parts of a stage; asks for the licence too. Raises ModelError."""
+    """Lists the files of these parts of a stage, and checks access to gated ones. Raises ModelError."""
     if repository.gated and not get_token():
         raise ModelError(
-            f"{name}: {repository.id} wants a token, and there is none; accept the licence at "
+            f"{name}: {repository.id} needs a token, and none is set; accept the licence at "
             f"{_page(repository)}, then run `hf auth login` or set HF_TOKEN"
         )
     with _refusals(name, repository):
@@ -43,7 +43,7 @@ def listing(name: str, repository: Repository, parts: Sequence[str]) -> Listing:
 
 
 def fetch(name: str, found: Listing) -> None:
-    """Fetch the files of a listing into the Hub's cache; what is there already stays. Raises ModelError."""
+    """Fetches a listing's files into the Hub's cache, skipping those present. Raises ModelError."""
     with _refusals(name, found.repository):
         snapshot_download(found.repository.id, revision=found.commit, allow_patterns=list(found.sizes))
 
@@ -54,12 +54,12 @@ def _page(repository: Repository) -> str:
 
 @contextmanager
 def _refusals(name: str, repository: Repository) -> Iterator[None]:
-    """Turn what the Hub or the way there refuses into one line that says what to do."""
+    """Turns an error of the Hub or the network into one line that says what to do."""
 
     def refused(why: str) -> ModelError:
         return ModelError(f"{name}: {repository.id}: {why}")
 
-    offline = f"the Hub cannot be reached; connect to the network, or set {variable(name)} to a folder of the weights"
+    offline = f"the Hub cannot be reached; connect to the network, or set {variable(name)} to a folder with the weights"
     try:
         yield
     except errors.GatedRepoError as error:
@@ -67,7 +67,7 @@ def _refusals(name: str, repository: Repository) -> Iterator[None]:
         raise refused(accept) from error
     except errors.RevisionNotFoundError as error:
         raise refused(
-            f"there is no commit {repository.commit}; the weights were withdrawn or the pin is wrong"
+            f"commit {repository.commit} does not exist; the weights were withdrawn or the pin is wrong"
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise refused("the token is not valid, or the repository is gone (401); run `hf auth login` again") from error
@@ -81,5 +81,7 @@ def _refusals(name: str, repository: Repository) -> Iterator[None]:
         raise refused(offline) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise refused(f"the disk of {constants.HF_HUB_CACHE} is full; free some space, and run it again") from error
+            raise refused(
+                f"the disk of {constants.HF_HUB_CACHE} is full; free some space and run the command again"
+            ) from error
         raise

@@ -1,4 +1,4 @@
-"""What this machine has, and what fits into it: pure functions of numbers, in bytes."""
+"""This machine's resources, and what fits into them; placement is a pure function of numbers, in bytes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .cascade import BY_LAYER, HELD, IN_TURN, Spot
 
 GB = 1e9
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
-PROCESS = {"cpu": 0.5 * GB, "cuda": 2 * GB}  # RAM that is the program's own, beside all weights
-T5_LAYER = 1.0 * GB  # what a layer of T5-XXL takes in float32, with all prompts of a report
-LAYER = 0.085  # the most of a UNet's weights that are in one layer: as read, in float32, and in its kernel's order
-# What a forward takes beside the weights in float32: for one image, of a UNet with so many bytes in float16; measured.
+PROCESS = {"cpu": 0.5 * GB, "cuda": 2 * GB}  # RAM of the program itself, without weights
+T5_LAYER = 1.0 * GB  # a layer of T5-XXL in float32, with all prompts of a report
+LAYER = 0.085  # the largest share of a UNet's weights in one layer: as read, in float32, and reordered for its kernel
+# Activations of a forward in float32, per image, measured: (bytes of the UNet in float16, bytes of the activations).
 IMAGE = {"stage_1": (8.6 * GB, 0.3 * GB), "stage_2": (2.26 * GB, 0.6 * GB)}
-UPSCALING = 5 * GB  # of stage 3, whose autoencoder draws 1024 x 1024 pixels; an estimate
-CHUNK = {"stage_1": 32, "stage_2": 8, "stage_3": 1}  # the most images in a forward
+UPSCALING = 5 * GB  # for stage 3, whose autoencoder decodes 1024 x 1024 pixels; an estimate
+CHUNK = {"stage_1": 32, "stage_2": 8, "stage_3": 1}  # most images in a forward
 
 
 class Machine(NamedTuple):
     """gpu: its name, "" for none. vram, ram: free, in bytes.
 
-    rate: of a matrix product, in FLOP a second, in the precision in which the stages run. reading: bytes a second of
-    the disk where the weights are; None where there are none yet to be read.
+    rate: FLOP/s of a matrix product in the stages' precision. reading: bytes/s of the disk with the weights; None if
+    there are none yet.
     """
 
     gpu: str
@@ -40,7 +40,7 @@ class Machine(NamedTuple):
 
 
 def present(largest: Path | None = None) -> Machine:
-    """This machine, as it is now. largest: a file of weights, to be read for a moment."""
+    """Measures this machine now. largest: a file of weights, read briefly to time the disk."""
     ram, reading = _ram(), _reading(largest) if largest else None
     if not torch.cuda.is_available():
         return Machine("", 0, ram, _rate(CPU, torch.float32, 1024), reading)
@@ -49,15 +49,15 @@ def present(largest: Path | None = None) -> Machine:
 
 
 def disk(place: Path) -> int:
-    """Free bytes on the disk where this folder is, or will be."""
+    """Returns the free bytes on the disk that holds, or will hold, this folder."""
     while not place.exists():
         place = place.parent
     return shutil.disk_usage(place).free
 
 
 def text_device(machine: Machine, size: float) -> torch.device | str:
-    """Where T5's layers, one at a time, encode the prompts; or what is missing. size: of T5, in float16."""
-    room = min(T5_LAYER, 4 * size)  # a tiny one is there whole, in float32 and as it is read
+    """Returns the device on which T5 encodes layer by layer; or what is missing. size: of T5, bytes in float16."""
+    room = min(T5_LAYER, 4 * size)  # a tiny T5 is held whole, in float32 and as read
     if room <= machine.vram:
         return CUDA
     if room + PROCESS["cpu"] <= machine.ram:
@@ -66,9 +66,9 @@ def text_device(machine: Machine, size: float) -> torch.device | str:
 
 
 def placement(machine: Machine, sizes: Mapping[str, float]) -> dict[str, Spot] | str:
-    """Where each stage runs and how its weights come there; or the one thing that is missing.
+    """Returns where each stage runs and how its weights get there; or the one resource that is missing.
 
-    sizes: by stage, of its weights in float16. On the processor they are in float32, twice as large.
+    sizes: bytes of each stage's weights in float16. On a CPU they are in float32, twice as large.
     """
     if machine.gpu and machine.ram < PROCESS["cuda"]:
         return f"not enough RAM: {_gb(PROCESS['cuda'])} GB are needed beside a GPU, {_gb(machine.ram)} are free"
@@ -81,7 +81,7 @@ def placement(machine: Machine, sizes: Mapping[str, float]) -> dict[str, Spot] |
     spots = {}
     for stage, size in sizes.items():
         spot = _alone(stage, size, device, room)
-        if spot is None and stage == "stage_3" and machine.gpu:  # few images, and so large that few GPUs hold one
+        if spot is None and stage == "stage_3" and machine.gpu:  # few images, too large for most GPUs
             spot = _alone(stage, size, CPU, machine.ram - PROCESS["cuda"])
         if spot is None:
             least = LAYER * double * size + _workspace(stage, size, 1, device)
@@ -93,9 +93,9 @@ def placement(machine: Machine, sizes: Mapping[str, float]) -> dict[str, Spot] |
 
 
 def to_read(calls: Iterable[tuple[int, int]], sizes: Mapping[str, float], spots: Mapping[str, Spot]) -> float:
-    """Bytes of weights that these calls (stage 1, 2 or 3, and how many images at once) read from disk.
+    """Returns the bytes of weights that these calls, (stage, images), read from disk.
 
-    sizes: by stage, of the files.
+    sizes: bytes of each stage's files.
     """
     total = sum(size for stage, size in sizes.items() if spots[stage].offloading == HELD)
     here = ""
@@ -112,7 +112,7 @@ def to_read(calls: Iterable[tuple[int, int]], sizes: Mapping[str, float], spots:
 
 
 def _alone(stage: str, size: float, device: torch.device, room: float) -> Spot | None:
-    """How a stage runs that shares its device with no other: whole if a fair batch fits beside it, else by layer."""
+    """Returns how a stage runs without another on its device: held if a fair batch fits beside it, else by layer."""
     double = 2 if device.type == "cpu" else 1
     fair = -(-CHUNK[stage] // 4)
     for offloading, weights, least in ((IN_TURN, double * size, fair), (BY_LAYER, LAYER * double * size, 1)):
@@ -125,10 +125,10 @@ def _alone(stage: str, size: float, device: torch.device, room: float) -> Spot |
 
 
 def _workspace(stage: str, size: float, chunk: int, device: torch.device) -> float:
-    """What a forward of so many images takes beside the weights, as measured in float32 (report/benchmarks.md).
+    """Returns the activation memory of a forward of so many images, as measured in float32 (report/benchmarks.md).
 
-    In float16 it is taken to be half. A UNet of the same kind needs it in proportion to its width, which goes with the
-    square root of its size.
+    float16 is assumed to need half. Within an architecture, activations scale with the width, that is with the square
+    root of the weights' size.
     """
     halves = 2 if device.type == "cuda" else 1
     if stage == "stage_3":
@@ -142,7 +142,7 @@ def _gb(size: float) -> str:
 
 
 def _ram() -> float:
-    """Free RAM, or what is left of the limit that was set for this process (`prlimit --data`) where that is less."""
+    """Returns the free RAM, or the rest of this process's limit (`prlimit --data`) if that is smaller."""
     free = float(psutil.virtual_memory().available)
     try:
         import resource
@@ -153,7 +153,7 @@ def _ram() -> float:
 
 
 def _reading(path: Path) -> float:
-    """Bytes a second at which the disk gives a file, cold where the system can be asked to forget it."""
+    """Returns the disk's bytes/s for a file, read cold if the system can drop it from its cache."""
     taken, piece = 0, bytearray(16 * 2**20)
     with path.open("rb", buffering=0) as file:
         if hasattr(os, "posix_fadvise"):
@@ -165,7 +165,7 @@ def _reading(path: Path) -> float:
 
 
 def _rate(device: torch.device, dtype: torch.dtype, side: int) -> float:
-    """FLOP a second of a square matrix product, the best of three."""
+    """Returns the FLOP/s of a square matrix product, the best of three."""
     a = torch.ones(side, side, device=device, dtype=dtype)
     best = 0.0
     for _ in range(4):  # the first also warms up

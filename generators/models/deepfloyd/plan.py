@@ -1,8 +1,8 @@
-"""What drawing with a cascade takes, what there is, and what will be done, before the first byte is fetched.
+"""Plans a run of the cascade before the first byte is fetched: what it needs, what is present, what will be done.
 
-`doctor` prints it; `prepare` does it, but for the drawing; `load` gives the model. What cannot work is refused in one
-line each: weights that are missing or half there, no token, no licence, no network, a wrong commit, a full disk, too
-little memory, or a processor that would take days.
+`doctor` prints the plan; `prepare` carries it out, up to the drawing; `load` returns the model. Each problem is refused
+in one line: missing or partial weights, no token, no licence, no network, a wrong commit, a full disk, too little
+memory, or a CPU that would take days.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .disk import frugal
 from .machine import GB, Machine, disk, placement, present, text_device, to_read
 from .text import CLEAN_CAPTION, FORM, Embeddings, encode
 
-PATIENCE = 12 * 3600  # seconds: a processor that needs longer than this is refused
+PATIENCE = 12 * 3600  # seconds; a CPU that needs longer is refused
 TEXT = ("text_encoder", "tokenizer")
 OFFLOADING = {
     HELD: "read once",
-    IN_TURN: "read whole when its turn comes",
+    IN_TURN: "read whole for each turn",
     BY_LAYER: "read layer by layer at every forward",
 }
 ANSWER = {"stage_1": 6 * 64**2 * 4, "stage_2": 6 * 256**2 * 4, "stage_3": ThirdStage.steps * 8 * 256**2 * 4}  # bytes
@@ -36,10 +36,9 @@ ANSWER = {"stage_1": 6 * 64**2 * 4, "stage_2": 6 * 256**2 * 4, "stage_3": ThirdS
 
 @dataclass
 class Plan:
-    """lines: what to print. refusals: why it cannot work, one line each. The rest is what `prepare` goes by.
+    """lines: what to print. refusals: why it cannot work, one line each. The rest is input for `prepare`.
 
-    missing: prompts without embedding. text: where T5 encodes them. spots: where the stages run. fetching: what to
-    fetch.
+    missing: prompts without an embedding. text: the device of T5. spots: where the stages run. fetching: what to fetch.
     """
 
     name: str
@@ -61,13 +60,14 @@ class Plan:
 
 
 def doctor(name: str, own: Path | None, dry_run: DryRun) -> tuple[list[str], list[str]]:
-    """What a run would print first, and all the reasons for which it would not begin. Fetches and encodes nothing."""
+    """Returns the lines that a run would print first, and all reasons why it would not start. Fetches and encodes
+    nothing."""
     plan = _planned(name, own, dry_run)
     return plan.lines, plan.refusals
 
 
 def prepare(name: str, own: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
-    """Tell the plan; then fetch what is missing, and encode the prompts that are not encoded yet. Raises ModelError."""
+    """Reports the plan, fetches what is missing, and encodes the prompts that have no embedding. Raises ModelError."""
     plan = _planned(name, own, dry_run)
     for line in plan.lines:
         tell(line)
@@ -80,7 +80,7 @@ def prepare(name: str, own: Path | None, dry_run: DryRun, tell: Callable[[str], 
     here = weights.stages(name, own)
     for stage, parts in _parts(plan).items():
         if why := weights.missing(here[stage], parts) or weights.torn(here[stage], parts):
-            raise ModelError(f"{name}: {here[stage]}/{why}; remove the file, and run the same command again")
+            raise ModelError(f"{name}: {here[stage]}/{why}; remove the file and run the same command again")
     if plan.missing:
         assert plan.text
         for prompt in plan.missing:
@@ -92,7 +92,7 @@ def prepare(name: str, own: Path | None, dry_run: DryRun, tell: Callable[[str], 
 
 
 class Layers:
-    """Tells how far the prompts have come through T5, from time to time."""
+    """Reports the prompts' progress through the layers of T5 at intervals."""
 
     def __init__(self, name: str, tell: Callable[[str], None]) -> None:
         self.name, self.tell = name, tell
@@ -107,17 +107,17 @@ class Layers:
 
 
 def load(name: str, own: Path | None) -> DeepFloyd:
-    """The cascade, prepared before, ready to draw. Raises ModelError."""
+    """Loads the prepared cascade. Raises ModelError."""
     here = weights.stages(name, own)
     if "stage_1" not in here:
-        raise ModelError(f"{name}: stage 1 is not here; `report doctor --model {name}` says what is missing")
+        raise ModelError(f"{name}: stage 1 is missing; `report doctor --model {name}` shows what to fetch")
     machine, sizes = present(), {stage: size for stage, size in _sizes(name, here).items() if stage in here}
     spots = placement(machine, sizes)
-    while isinstance(spots, str) and len(sizes) > 1:  # the last stage may be here and not be asked for
+    while isinstance(spots, str) and len(sizes) > 1:  # a last stage may be present without being needed
         sizes.popitem()
         spots = placement(machine, sizes)
     if isinstance(spots, str):
-        raise ModelError(f"{name}: {spots}; `report doctor --model {name}` says what is needed")
+        raise ModelError(f"{name}: {spots}; `report doctor --model {name}` shows what is needed")
     kept: HandedOut | Embeddings
     if file := course_embeddings.chosen():
         kept = HandedOut(file, _width(here))
@@ -135,13 +135,13 @@ def load(name: str, own: Path | None) -> DeepFloyd:
 def _planned(name: str, own: Path | None, dry_run: DryRun) -> Plan:
     if own is not None:
         weights.check(name, own)
-    frugal()  # before the dry run fills a heap
+    frugal()  # before the dry run allocates
     work = dry_run(SecondStage.steps, SecondStage.gamma != 1)
     plan = Plan(name, own, work, present(weights.largest(weights.stages(name, own))))
     _plan_text(plan)
     _plan_memory(plan)
     _plan_time(plan)
-    _plan_files(plan)  # last: nobody need accept a licence for a machine that is too small
+    _plan_files(plan)  # last, so that nobody accepts a licence for a machine that is too small
     return plan
 
 
@@ -156,7 +156,7 @@ def _plan_text(plan: Plan) -> None:
         return
     plan.missing = _embeddings(name, own).missing(work.prompts)
     if not plan.missing:
-        plan.say("prompts", f"{len(work.prompts)}, all encoded before")
+        plan.say("prompts", f"{len(work.prompts)}, all encoded already")
         return
     size = _text_size(plan)
     found = text_device(plan.machine, size)
@@ -171,17 +171,17 @@ def _plan_text(plan: Plan) -> None:
 
 
 def _plan_files(plan: Plan) -> None:
-    """What is here, what is damaged, what is to be fetched, and whether there is room for it."""
+    """Checks what is present, damaged or to be fetched, and whether the disk has room."""
     here, origin = weights.stages(plan.name, plan.own), weights.repositories(plan.name)
     for stage, parts in _parts(plan).items():
         source = "a local folder" if plan.own else f"{origin[stage].id} at {(origin[stage].commit or 'main')[:12]}"
         lacks = weights.missing(here[stage], parts) if stage in here else f"{stage}/ is missing"
         if lacks is None:
-            plan.say(stage, f"{source}, here" + (", in fp16" if _variant(here, stage) else ""))
+            plan.say(stage, f"{source}, present" + (", in fp16" if _variant(here, stage) else ""))
             if torn := weights.torn(here[stage], parts):
-                plan.refuse(f"{here[stage]}/{torn}; remove the file, and fetch it again")
+                plan.refuse(f"{here[stage]}/{torn}; remove the file and fetch it again")
         elif plan.own:
-            plan.say(stage, f"{source}, not whole")
+            plan.say(stage, f"{source}, incomplete")
             plan.refuse(f"{plan.own}: {lacks} ({stage}); save {origin[stage].id} there with diffusers")
         else:
             plan.say(stage, f"{source}, to be fetched")
@@ -191,7 +191,7 @@ def _plan_files(plan: Plan) -> None:
                 plan.refusals.append(str(error))
     size = sum(sum(found.sizes.values()) for found in plan.fetching)
     answers = sum(ANSWER[f"stage_{stage}"] * images for stage, images in plan.work.calls)
-    plan.say("disk", f"at most {answers / GB:.1f} GB of answers are kept in .report/ until their section is whole")
+    plan.say("disk", f"at most {answers / GB:.1f} GB of cached outputs in .report/ until their section is finished")
     if size:
         cache = Path(constants.HF_HUB_CACHE)
         free = disk(cache)
@@ -232,22 +232,22 @@ def _plan_time(plan: Plan) -> None:
     seconds = flop / machine.rate
     asked = f"{work.first:,} evaluations of stage 1, {work.second:,} of stage 2, {work.third} images of stage 3"
     plan.say("work", f"{asked}: {flop / 1e15:.3g} PFLOP")
-    plan.say(
-        "time", f"{_span(seconds)} or more, at the {machine.rate / 1e12:.3g} TFLOP/s of a matrix product here just now"
-    )
+    rate = f"the {machine.rate / 1e12:.3g} TFLOP/s of a matrix product measured just now"
+    plan.say("time", f"{_span(seconds)} or more, at {rate}")
     if plan.spots:
         sizes = _sizes(plan.name, here)
         size = to_read(work.calls, {stage: sizes[stage] for stage in plan.spots}, plan.spots)
         size += _text_size(plan) if plan.missing else 0
-        cost_of_it = "how long that takes is known when they are here"
+        cost_of_it = "the duration is known once they are present"
         if machine.reading:
-            cost_of_it = f"{_span(size / machine.reading)} at the {machine.reading / GB:.2f} GB/s of this disk just now"
+            rate = f"the {machine.reading / GB:.2f} GB/s of this disk measured just now"
+            cost_of_it = f"{_span(size / machine.reading)} at {rate}"
             seconds += size / machine.reading
         plan.say("reading", f"{size / GB:,.0f} GB of weights in all: {cost_of_it}")
     if not machine.gpu and seconds > PATIENCE:
         plan.refuse(
-            f"no GPU, and this processor would take {seconds / 3600:.0f} hours or more, where {PATIENCE // 3600} are "
-            "the limit; use a CUDA GPU, draw fewer sections, or draw by deepfloyd-m"
+            f"no GPU, and this CPU would take {seconds / 3600:.0f} hours or more; {PATIENCE // 3600} hours are "
+            "the limit; use a CUDA GPU, draw fewer sections, or use deepfloyd-m"
         )
 
 
@@ -258,7 +258,7 @@ def _span(seconds: float) -> str:
 
 
 def _parts(plan: Plan) -> dict[str, tuple[str, ...]]:
-    """The stages that the work asks for, and the parts of each that will be loaded."""
+    """Returns the stages that the workload needs, with the parts of each to load."""
     stages = dict(weights.STAGES)
     if not plan.missing:
         stages["stage_1"] = tuple(part for part in stages["stage_1"] if part not in TEXT)
@@ -267,7 +267,7 @@ def _parts(plan: Plan) -> dict[str, tuple[str, ...]]:
 
 
 def _sizes(name: str, here: dict[str, Path]) -> dict[str, float]:
-    """The bytes of each stage in float16, without T5; by the published numbers where a stage is not here."""
+    """Returns the bytes of each stage in float16, without T5; from the published numbers if a stage is absent."""
     sizes = {}
     for stage, repository in weights.repositories(name).items():
         parts = [part for part in weights.STAGES[stage] if (stage, part) != ("stage_1", "text_encoder")]
@@ -277,19 +277,19 @@ def _sizes(name: str, here: dict[str, Path]) -> dict[str, float]:
 
 
 def _text_size(plan: Plan) -> float:
-    """The bytes of T5 in float16."""
+    """Returns the bytes of T5 in float16."""
     here = weights.stages(plan.name, plan.own)
     return 2 * (weights.parameters(here.get("stage_1"), ("text_encoder",)) or weights.T5_PARAMETERS)
 
 
 def _width(here: dict[str, Path]) -> int | None:
-    """How wide an embedding stage 1 takes; None where it is not here."""
+    """Returns the embedding width that stage 1 takes; None if it is absent."""
     config = here.get("stage_1", Path()) / "unet" / "config.json"
     return json.loads(config.read_text(encoding="utf-8"))["encoder_hid_dim"] if config.is_file() else None
 
 
 def _origin(name: str, own: Path | None, here: dict[str, Path]) -> dict[str, str]:
-    """Where each stage is from, for the records: repository, commit and variant, but no place on this machine."""
+    """Returns each stage's origin for the records: repository, commit and variant, without local paths."""
     found = {}
     for stage, repository in weights.repositories(name).items():
         if stage in here:

@@ -1,8 +1,8 @@
-"""DeepFloyd IF in its published configurations with random float16 weights, written as the real files are.
+"""Writes DeepFloyd IF in its published configurations with random float16 weights, in the layout of the real files.
 
-Nothing is ever whole in memory: networks are shapes alone (`meta`), and each file's tensors are made as it is written.
-The layouts of stage 2 and of the upscaler follow from their published sizes (parameters and FLOP), not from their
-configuration files, which were not at hand.
+No network is ever whole in memory: networks are shapes only (`meta`), and each file's tensors are generated as it is
+written. The layouts of stage 2 and of the upscaler are inferred from their published sizes (parameters and FLOP),
+because their configuration files were not available.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedModel, T5Confi
 from .. import ModelError
 from ..configurations import CONFIGURATIONS, network
 
-SHARD = 10**9  # bytes of a file; so much is in memory while it is written
+SHARD = 10**9  # bytes of a file, all in memory while it is written
 
 T5_XXL = T5Config(
     d_model=4096, d_ff=10240, d_kv=64, num_heads=64, num_layers=24, vocab_size=32128, feed_forward_proj="gated-gelu"
@@ -100,7 +100,7 @@ def third() -> dict[str, Any]:
 
 
 def parts(configuration: str) -> dict[str, Any]:
-    """The networks of the cascade whose first UNet has this configuration, without memory, by their folders."""
+    """Returns the cascade's networks by folder, on `meta`; `configuration` is that of the first UNet."""
     with torch.device("meta"):
         return {
             "stage_1/unet": network(CONFIGURATIONS[configuration], "meta", torch.float16),
@@ -111,15 +111,14 @@ def parts(configuration: str) -> dict[str, Any]:
 
 
 def size(configuration: str) -> int:
-    """The bytes of all the files."""
+    """Returns the bytes of all files."""
     return sum(2 * tensor.numel() for net in parts(configuration).values() for tensor in _state(net).values())
 
 
 def write(folder: Path, configuration: str, tell: Callable[[str, float], None]) -> None:
-    """Write stage_1/ with the UNet of this configuration and T5-XXL, stage_2/ and stage_3/ into the folder.
+    """Writes stage_1/ with this configuration's UNet and T5-XXL, stage_2/ and stage_3/ into the folder.
 
-    tell: hears of each file that is written, and which part of all bytes there is. Raises ModelError where the disk is
-    full.
+    tell: called with each written file and the fraction of bytes done. Raises ModelError if the disk is full.
     """
     done, whole = 0, size(configuration)
     try:
@@ -135,14 +134,14 @@ def write(folder: Path, configuration: str, tell: Callable[[str, float], None]) 
 
 
 def _state(net: nn.Module) -> dict[str, Tensor]:
-    """What is saved of a network."""
+    """Returns a network's saved tensors."""
     state = nn.Module.to(net, torch.float16).state_dict()
     state.pop("encoder.embed_tokens.weight", None)  # tied to `shared`
     return state
 
 
 def _write_part(folder: Path, net: Any) -> Iterator[tuple[str, int]]:
-    """Write a network's files; yields the name of each, and the bytes of its tensors, when it is there."""
+    """Writes a network's files; yields each name and the bytes of its tensors."""
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(net, PreTrainedModel):
         stem = "model"
@@ -166,7 +165,7 @@ def _write_part(folder: Path, net: Any) -> Iterator[tuple[str, int]]:
 
 
 def _random(name: str, like: Tensor, generator: torch.Generator) -> Tensor:
-    """Weights that keep what passes them in the range of float16: norms of 1, biases of 0, matrices by their width."""
+    """Generates weights that keep activations within float16: norms 1, biases 0, matrices scaled by their width."""
     if like.dim() < 2:
         return torch.full(like.shape, float(name.endswith("weight")), dtype=like.dtype)
     scale = 1 / math.sqrt(math.prod(like.shape[1:]))
@@ -174,7 +173,7 @@ def _random(name: str, like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _write_rest(folder: Path) -> None:
-    """Schedulers and tokenizers."""
+    """Writes schedulers and tokenizers."""
     cosine = {"beta_schedule": "squaredcos_cap_v2"}
     learned = {**cosine, "variance_type": "learned_range", "thresholding": True, "dynamic_thresholding_ratio": 0.95}
     DDPMScheduler(**learned, sample_max_value=1.5).save_pretrained(folder / "stage_1/scheduler")
@@ -192,7 +191,7 @@ def _write_rest(folder: Path) -> None:
 
 
 def sentence_pieces() -> bytes:
-    """A tokenizer as the real stage 1 has it, a SentencePiece model, that knows the letters a to z alone."""
+    """Returns a SentencePiece model, the format of the real stage 1, that knows only the letters a to z."""
     model = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at run time
     pieces = [("<pad>", 0, 3), ("</s>", 0, 3), ("<unk>", 0, 2), ("▁", -2, 1)]
     for piece, score, kind in [*pieces, *((letter, -3, 1) for letter in string.ascii_lowercase)]:
@@ -204,7 +203,7 @@ def sentence_pieces() -> bytes:
 
 
 def clip_tokenizer(folder: Path) -> None:
-    """Stage 3's, of letters too."""
+    """Writes stage 3's tokenizer, also for letters only."""
     from transformers import CLIPTokenizer
 
     letters = [f"{letter}{end}" for end in ("", "</w>") for letter in string.ascii_lowercase]

@@ -1,14 +1,12 @@
-"""Prompts to embeddings: each encoded once by T5, kept on disk, and read from there by the stages.
+"""Encodes each prompt once with T5 and stores the embedding on disk, where the stages read it.
 
-T5-XXL is larger than any UNet of the cascade. So all the prompts of a report are encoded before a UNet is loaded, and
-T5 is never there as a whole: its weights wait on disk, and all the prompts pass its first layer, then the second, and
-so on. That is one reading of the file, and one layer of memory, on any machine; each prompt is still encoded alone, so
-that its embedding does not depend on the others. It is in float32 everywhere: the embeddings of one machine are
-another's, up to rounding.
+T5-XXL is larger than any UNet of the cascade, so all prompts are encoded before a UNet is loaded. T5 itself is never
+whole in memory: all prompts pass its first layer, then the second, and so on, which takes one reading of the file and
+the memory of one layer. Each prompt is computed alone, so its embedding does not depend on the others. T5 runs in
+float32 on every machine, so embeddings agree between machines up to rounding.
 
-Prompts are lower-cased and stripped and otherwise left as they are (diffusers' clean_caption=False; its pipelines
-default to True where they are called, and to False in `encode_prompt`). An embedding is found by the SHA-256 of all
-that it depends on.
+Prompts are lower-cased and stripped but not cleaned (diffusers' clean_caption=False; its pipelines default to True in
+`__call__` and to False in `encode_prompt`). An embedding is stored under the SHA-256 of everything it depends on.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ FORM = "float32"
 
 
 class Embeddings(NamedTuple):
-    """The embeddings that one text encoder, called `encoder`, made, in a folder."""
+    """The embeddings of one text encoder, called `encoder`, in a folder."""
 
     folder: Path
     encoder: str
@@ -51,17 +49,18 @@ class Embeddings(NamedTuple):
         return [prompt for prompt in prompts if not self.path(prompt).is_file()]
 
     def read(self, prompt: str) -> Tensor:
-        """The embedding of a prompt, (1, 77, width), as T5 gave it. Raises ModelError where it was not made before."""
+        """Returns the embedding of a prompt, (1, 77, width). Raises ModelError if it has not been encoded or is
+        damaged."""
         path = self.path(prompt)
         if not path.is_file():
-            raise ModelError(f"the prompt “{prompt}” has no embedding; prepare the model with it before loading it")
+            raise ModelError(f"the prompt “{prompt}” has no embedding; prepare the model with it before loading")
         try:
             return load_file(path)["embedding"]
         except (SafetensorError, KeyError) as error:
-            raise ModelError(f"{path} is damaged; remove it, and run the same command again") from error
+            raise ModelError(f"{path} is damaged; remove it and run the same command again") from error
 
     def write(self, prompt: str, embedding: Tensor) -> None:
-        """Keep an embedding: written beside and renamed, so that what is there is whole."""
+        """Stores an embedding atomically."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.path(prompt)
         part = path.with_suffix(f".{os.getpid()}.part")
@@ -78,9 +77,10 @@ def encode(
     device: torch.device,
     tell: Callable[[int, int], None] = lambda layer, layers: None,
 ) -> None:
-    """Encode the prompts by the T5 in stage 1's folder. tell: hears which layer the prompts pass, of how many.
+    """Encodes the prompts with the T5 in stage 1's folder. tell: called with the current layer and the number of
+    layers.
 
-    Raises ModelError where the weights are not T5's.
+    Raises ModelError if the weights are not T5's.
     """
     tensors = disk.Tensors(stage / "text_encoder", variant, getattr(torch, FORM))
     tensors.tie("shared.weight", "encoder.embed_tokens.weight")
@@ -114,7 +114,7 @@ def encode(
 
 
 def _in_step(layer: nn.Module, present: Callable[[], AbstractContextManager[None]], tell: Callable[[], None]) -> None:
-    """Let all tasks that call this layer wait for each other; then each is answered alone, by weights read once."""
+    """Makes all tasks that call this layer wait for each other; each is then computed alone, with weights read once."""
     forward = layer.forward
 
     def answer(calls: list[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[Any]:

@@ -1,8 +1,8 @@
-"""Where a cascade's weights are, in which revision and variant, and whether they are whole. Reads headers, no weights.
+"""Location, revision, variant and completeness of a cascade's weights. Reads headers, not weights.
 
-They come from a folder of one's own (DEEPFLOYD_WEIGHTS and, for the smaller ones, DEEPFLOYD_L_WEIGHTS and
-DEEPFLOYD_M_WEIGHTS), with stage_1/, stage_2/ and stage_3/ as diffusers' `save_pretrained` leaves them; without one,
-from the Hugging Face Hub's cache on this machine, at pinned commits.
+Weights come from a local folder (DEEPFLOYD_WEIGHTS, or DEEPFLOYD_L_WEIGHTS and DEEPFLOYD_M_WEIGHTS for the smaller
+sizes) with stage_1/, stage_2/ and stage_3/ as saved by diffusers' `save_pretrained`; otherwise from the Hugging Face
+Hub's cache on this machine, at pinned commits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .. import ModelError
 from . import course_embeddings
 
 CACHE = Path(__file__).parents[3] / ".cache" / "deepfloyd"  # embeddings, digests and resolved revisions
-STAGES = {  # the parts of each stage that are loaded; the first is its UNet
+STAGES = {  # the loaded parts of each stage; the first is its UNet
     "stage_1": ("unet", "scheduler", "text_encoder", "tokenizer"),
     "stage_2": ("unet", "scheduler", "image_noising_scheduler"),
     "stage_3": ("unet", "scheduler", "low_res_scheduler", "vae", "text_encoder", "tokenizer"),
@@ -32,10 +32,10 @@ HAVE_WEIGHTS = ("unet", "text_encoder", "vae")
 
 
 class Repository(NamedTuple):
-    """A stage on the Hub. commit: None where none is known before the first fetch. gated: its licence must be accepted.
+    """A stage on the Hub. commit: None if unknown before the first fetch. gated: its licence must be accepted.
 
-    parameters: of its UNet, of stage 3 in all. flop: of one image's forward with 77 tokens, of stage 3 at 256 latents a
-    side. Both are estimates for as long as the weights are not here; then they are counted.
+    parameters: of its UNet; for stage 3, of all parts. flop: of one image's forward with 77 tokens; for stage 3, at 256
+    latents a side. Both are estimates, replaced by counts once the weights are present.
     """
 
     id: str
@@ -58,7 +58,7 @@ FIRST = {
 
 
 def repositories(name: str) -> dict[str, Repository]:
-    """The Hub's repositories by stage, each at its pinned commit, or at the one it was first fetched at."""
+    """Returns the Hub's repositories by stage, each at its pinned commit or at the one of the first fetch."""
     found = {"stage_1": FIRST[name], "stage_2": SECOND, "stage_3": THIRD}
     return {
         stage: repository._replace(commit=repository.commit or _read("revisions.json").get(repository.id))
@@ -67,12 +67,12 @@ def repositories(name: str) -> dict[str, Repository]:
 
 
 def remember(repository: str, commit: str) -> None:
-    """From now on, this repository is at this commit, wherever its main branch goes."""
+    """Pins this repository to this commit from now on."""
     _write("revisions.json", {**_read("revisions.json"), repository: commit})
 
 
 def stages(name: str, own: Path | None) -> dict[str, Path]:
-    """The folders of the stages that are here, whole or not."""
+    """Returns the folders of the stages that are present, complete or not."""
     if own is not None:
         return {stage: own / stage for stage in STAGES if (own / stage).is_dir()}
     cache = Path(constants.HF_HUB_CACHE)
@@ -85,15 +85,15 @@ def stages(name: str, own: Path | None) -> dict[str, Path]:
 
 
 def largest(here: Mapping[str, Path]) -> Path | None:
-    """The largest file of the weights that are here."""
+    """Returns the largest file of the present weights."""
     paths = [path for folder in here.values() for path in folder.rglob("*.safetensors")]
     return max(paths, key=lambda path: path.stat().st_size, default=None)
 
 
 def digest(name: str, own: Path | None) -> str:
-    """Which weights these are: of the Hub by repository and commit, of a folder by the contents of all its files.
+    """Identifies the weights: from the Hub by repository and commit, in a local folder by the contents of all files.
 
-    Embeddings that were handed out count as well.
+    Precomputed embeddings are included.
     """
     total = hashlib.sha256()
     if file := course_embeddings.chosen():
@@ -107,7 +107,8 @@ def digest(name: str, own: Path | None) -> str:
 
 
 def _of_files(paths: Iterable[Path], folder: Path) -> str:
-    """sha256 over the contents of files, by their names in a folder; each is read once, as long as it stays."""
+    """Returns the sha256 over files and their names within a folder; caches each file's digest while it is
+    unchanged."""
     total, known, seen = hashlib.sha256(), _read("digests.json"), {}
     for path in sorted(paths):
         stamp = path.stat()
@@ -122,7 +123,7 @@ def _of_files(paths: Iterable[Path], folder: Path) -> str:
 
 
 def encoder(name: str, own: Path | None) -> str:
-    """What the text encoder is called among the embeddings."""
+    """Returns the text encoder's name, part of the embeddings' keys."""
     if own is None:
         first = repositories(name)["stage_1"]
         return f"{first.id}@{first.commit}"
@@ -131,14 +132,14 @@ def encoder(name: str, own: Path | None) -> str:
 
 
 def check(name: str, own: Path) -> None:
-    """Raises ModelError where a folder of one's own has no stage 1."""
+    """Raises ModelError if a local folder has no stage 1."""
     if not (own / "stage_1").is_dir():
         first = FIRST[name].id
         raise ModelError(f"{name}: {own} has no stage_1/; save {first} there with diffusers")
 
 
 def variant(names: Sequence[str], parts: Sequence[str]) -> str | None:
-    """Which variant to load of a stage with these files: fp16 where every part that has weights comes in it."""
+    """Returns the variant of a stage to load: fp16 if every part with weights has it."""
     halves = {name.split("/")[0] for name in names if name.endswith(".safetensors") and ".fp16" in name}
     there = {name.split("/")[0] for name in names if name.endswith(".safetensors")}
     weighty = there & set(parts) & set(HAVE_WEIGHTS)
@@ -146,7 +147,8 @@ def variant(names: Sequence[str], parts: Sequence[str]) -> str | None:
 
 
 def wanted(names: Sequence[str], parts: Sequence[str]) -> list[str]:
-    """Of a repository's files, those that loading these parts takes: one variant's safetensors, and what is small."""
+    """Returns the files of a repository that loading these parts needs: one variant's safetensors, and the
+    small files."""
     half = variant(names, parts) == "fp16"
 
     def chosen(name: str) -> bool:
@@ -161,12 +163,12 @@ def wanted(names: Sequence[str], parts: Sequence[str]) -> list[str]:
 
 
 def files(folder: Path) -> list[str]:
-    """All the files below a folder, by their path in it."""
+    """Returns all files below a folder, by relative path."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def missing(folder: Path, parts: Sequence[str]) -> str | None:
-    """Which file is not there that these parts of a stage need, in a few words; None where all are."""
+    """Returns which file of these parts is missing, in a few words; None if all are present."""
     names = wanted(files(folder), parts)
     for part in parts:
         of_part = [name for name in names if name.startswith(f"{part}/")]
@@ -188,7 +190,7 @@ def missing(folder: Path, parts: Sequence[str]) -> str | None:
 
 
 def torn(folder: Path, parts: Sequence[str]) -> str | None:
-    """Which file to be loaded is half there, in a few words; None where each is as long as its header says."""
+    """Returns which file is incomplete, in a few words; None if each has the length that its header gives."""
     for name in wanted(files(folder), parts):
         if name.endswith(".safetensors"):
             path = folder / name
@@ -199,14 +201,14 @@ def torn(folder: Path, parts: Sequence[str]) -> str | None:
             except (ValueError, KeyError, TypeError, AttributeError):
                 return f"{name} is damaged: {size:,} bytes without a header"
             if size != (whole := 8 + length + max(ends, default=0)):
-                return f"{name} is half there: {size:,} of {whole:,} bytes"
+                return f"{name} is incomplete: {size:,} of {whole:,} bytes"
     return None
 
 
 def parameters(folder: Path | None, parts: Sequence[str]) -> int:
-    """How many numbers the weights of these parts of a stage are, by the headers of the files to be loaded.
+    """Returns the number of parameters of these parts, from the headers of the files to load.
 
-    0 where the stage is not here, or a file is missing or has no header.
+    0 if the stage is absent, or if a file is missing or has no header.
     """
     if folder is None or missing(folder, parts):
         return 0
@@ -219,7 +221,7 @@ def parameters(folder: Path | None, parts: Sequence[str]) -> int:
 
 
 def shards(folder: Path, variant: str | None) -> list[Path]:
-    """The files with the weights of one part of a stage, in one variant."""
+    """Returns the weight files of one part of a stage, in one variant."""
     half = variant == "fp16"
     return sorted(
         path for path in folder.glob("*.safetensors") if (".fp16" in path.name) == half and "non_ema" not in path.name
@@ -227,7 +229,8 @@ def shards(folder: Path, variant: str | None) -> list[Path]:
 
 
 def header(path: Path) -> tuple[int, dict[str, Any]]:
-    """A safetensors file's header: its length, and by name what each tensor is. Raises ValueError where it is none."""
+    """Reads a safetensors header: its length, and the entry of each tensor by name. Raises ValueError if it is
+    invalid."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         found = json.loads(file.read(min(length, 100_000_000)))
