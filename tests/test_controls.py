@@ -279,15 +279,15 @@ def test_a_served_page_loads_again_when_it_was_rebuilt(visit, built):
 @pytest.mark.parametrize(
     ("wish", "told"),
     [
-        ("spin", "unknown control 'spin'; there are: slide, wipe, flip, distance, loupe"),
-        ("wipe", "`wipe` wants 1 to 3 names, not 0"),
+        ("spin", "unknown control 'spin'; known: slide, wipe, flip, distance, loupe"),
+        ("wipe", "`wipe` takes 1 to 3 names, not 0"),
         ("wipe: noisy, sharp", "two columns of 1.2-blur, which are: noisy, blurred; $t = 250$, $t = 500$"),
         ("wipe: 1.3-one", "there is no figure 1.3-one"),
         ("slide: $t = 251$", "`slide` names '$t = 251$'; the rows and columns of 1.2-blur are: noisy, blurred; $t ="),
         ("flip: show, row", "`flip`: no field 'row'; the cases of 1.2-blur have: show, t"),
-        ("distance: t, show", "`distance` wants the same readings in all panels; 't' differs in 1.2-blur"),
+        ("distance: t, show", "`distance` needs the same readings in all panels; 't' differs in 1.2-blur"),
         ("distance: far, t", "`distance`: no field 'far'; the cases of 1.2-blur have: show, t"),
-        ("loupe", "`loupe` wants panels of different sizes"),
+        ("loupe", "`loupe` needs panels of different sizes"),
         ("values: lpips", "no panel of 1.2-blur found 'lpips'; found there: psnr, ssim"),
         ("loupe | slide", "a figure has one control and one `values: …`"),
         ("", "`/// fig` wants the form `/// fig | 1.2-blur` or `/// fig | 1.2-blur | control`"),
@@ -309,7 +309,7 @@ def test_only_what_is_turned_over_can_be_flipped(tmp_path):
     panels[3]["image"] = fixture.picture(99)
     section(tmp_path, "1.8", {"one": panels})
     prose(tmp_path, "part_1_8", "/// fig | 1.8-one | flip: one, other\n///\n")
-    with pytest.raises(BuildError, match=r"`flip`: panel 4 of 1\.8-one is not panel 2 turned over"):
+    with pytest.raises(BuildError, match=r"`flip`: panel 4 of 1\.8-one is not panel 2 flipped"):
         build(tmp_path)
 
 

@@ -1,1 +1,1 @@
-"""What every room uses: problems that are collected and reported together, files that are replaced as a whole."""
+"""Shared helpers: collected problems, and folders that are replaced as a whole."""

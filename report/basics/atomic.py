@@ -1,4 +1,4 @@
-"""A folder that is replaced as a whole: readers see the old one or the new one, whenever the process is killed."""
+"""Replaces a folder as a whole: readers see the old one or the new one, whenever the process is killed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from filelock import FileLock
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder; where another process holds it, wait. Raises OSError where it cannot be made."""
+    """Holds the folder's lock for the duration of the block; waits for another process. Raises OSError if it cannot be
+    created."""
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         yield
 
 
 @contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
-    """A new folder to fill, which then takes the place of `folder`. After an error, nothing has changed.
+    """Yields a new folder to fill, which then replaces `folder`. After an error nothing has changed.
 
-    What a killed process left is put right first: the old folder comes back if it was on its way out. Raises OSError
-    where the place cannot be written.
+    First repairs what a killed process left: restores the old folder if it had been renamed. Raises OSError if the
+    parent folder is not writable.
     """
     new, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("new", "old"))
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What stops a build: problems are collected, then reported together, one line each."""
+"""Errors that stop a build: collected, then reported together, one line each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class BuildError(Exception):
-    """The page cannot be built. One line a problem: where it is, what is wrong, what to do about it."""
+    """The page cannot be built. One line per problem: where it is, what is wrong, how to fix it."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -14,22 +14,22 @@ class BuildError(Exception):
 
 
 class VerifyError(Exception):
-    """What is asked for cannot be verified. One line: what is wrong, what to do."""
+    """A request cannot be verified. One line: what is wrong, how to fix it."""
 
 
 class PublishError(Exception):
-    """The site cannot be published. One line: what is wrong, what to do."""
+    """The site cannot be published. One line: what is wrong, how to fix it."""
 
 
 class Problems:
-    """Gathers problems so that one build reports all of them; `check` raises BuildError when there are any."""
+    """Collects problems so that one build reports all of them; `check` raises BuildError if there are any."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.lines: list[str] = []
 
     def add(self, path: Path, line: int | None, text: str) -> None:
-        """Notes one problem. path: the file to open; line: counted from 1, or None where the whole file is meant."""
+        """Adds a problem. path: the file to open. line: counted from 1, or None for the whole file."""
         place = path.relative_to(self.root) if path.is_relative_to(self.root) else path
         text = text.replace("\n", " ")
         entry = f"{place}:{line}: {text}" if line else f"{place}: {text}"

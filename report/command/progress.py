@@ -1,4 +1,4 @@
-"""What a run shows while it draws: a bar with the time left on a terminal, a line a section elsewhere."""
+"""Shows the progress of a run: a bar with the time left on a terminal, one line per section elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from generators.running.run import Observer
 
 
 class Progress(Observer):
-    """Counts evaluations of the network; how many to expect is known from the last time that a section was drawn."""
+    """Counts network evaluations; the expected number comes from the last drawing of each section."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -37,7 +37,7 @@ class Progress(Observer):
         self.bars.stop()
 
     def waiting(self) -> None:
-        self.console.print("another run is drawing; waiting for it to end …")
+        self.console.print("another run is drawing; waiting for it to finish …")
 
     def begin(self, todo: dict[str, tuple[str, int]]) -> None:
         self.began = time.monotonic()
@@ -65,7 +65,7 @@ class Progress(Observer):
         )
 
     def _time_left(self) -> str:
-        """How long the rest takes at the rate so far, where there are no bars to say it."""
+        """Returns the time left at the rate so far, where no bar shows it."""
         rest = sum(self.expected.values()) - self.evaluations
         if self.console.is_terminal or rest <= 0 or not self.evaluations:
             return ""

@@ -1,4 +1,4 @@
-"""`make screenshot`: the README's picture, taken of the built page by the system's Chromium."""
+"""`make screenshot`: takes the README's picture of the built page with the system's Chromium."""
 
 from __future__ import annotations
 

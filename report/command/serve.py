@@ -1,4 +1,4 @@
-"""`report serve`: the page on this machine, rebuilt and shown anew when something that it is made of changes."""
+"""`report serve`: serves the page on this machine, and rebuilds and reloads it when one of its sources changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RELOAD = b'new EventSource("/reload").onmessage = () => location.reload();'
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a site on localhost; pages that it has served load again after `rebuilt`. The files know nothing of it."""
+    """Serves a site on localhost; served pages reload after `rebuilt`. The files on disk are unchanged."""
 
     def __init__(self, site: Path, port: int) -> None:
         self.site = site
@@ -48,7 +48,7 @@ class _Handler(SimpleHTTPRequestHandler):
             super().do_GET()
 
     def _tell(self) -> None:
-        """One event after each rebuild, until the browser goes away; in between, a sign of life that finds that out."""
+        """Sends one event after each rebuild until the browser disconnects; a keep-alive in between detects that."""
         self._head("text/event-stream")
         try:
             while True:
@@ -72,11 +72,12 @@ class _Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """No line for each request: the rebuilds are what one wants to see."""
+        """Suppresses the request log, so that rebuilds stay visible."""
 
 
 def serve(root: Path, port: int, rebuild: Callable[[], None]) -> None:
-    """Build, then serve site/ on localhost until Ctrl-C. A build that fails says why and leaves the last page."""
+    """Builds, then serves site/ on localhost until Ctrl-C. A failed build prints its problems and keeps the
+    last page."""
     rebuild()
     with Server(root / "site", port) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

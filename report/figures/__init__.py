@@ -1,1 +1,1 @@
-"""A figure as the page shows it: what its template gets, its controls, the judge's ranks, its PNG to download."""
+"""A figure on the page: its template's data, its controls, the judge's ranks, its PNG to download."""

@@ -1,17 +1,17 @@
-"""What a reader can do with a figure: the third part of `/// fig | 1.8-campfire | flip: upright, flipped`.
+"""Interactive controls of a figure: the third part of `/// fig | 1.8-campfire | flip: upright, flipped`.
 
-    slide: fox, i_start = 10  a slider through the columns, which begins in the row and at the column named, or else in
-                              the first and at the last; the panel that it stands at is shown large
-    wipe: noisy, best blur    lays the first of two rows, or of two columns, over the second; a third name is a mask,
+    slide: fox, i_start = 10  a slider through the columns; starts in the named row and column, by default in the first
+                              row and the last column, and shows the selected panel large
+    wipe: noisy, best blur    overlays the first of two rows, or of two columns, on the second; a third name is a mask,
                               whose edge is drawn
-    wipe: 1.5-samples         lays the panels of another figure, of the same seeds, over a figure's own
-    flip: upright, flipped    turns the first row over, which gives the second; the names are the fields of the case
-                              that hold the two readings
-    distance: near, far       steps back from the first row; the names likewise
+    wipe: 1.5-samples         overlays the panels of another figure with the same seeds
+    flip: upright, flipped    flips the first row, which gives the second; the names are the fields of the case that
+                              hold the two readings
+    distance: near, far       shrinks the first row; names as for `flip`
     loupe                     magnifies the pictures of a row together, down to the pixels of the largest
 
-A control works on the figure's own grid: no picture stands there twice. Without scripts and in print the grid is all.
-What a control cannot show truly it refuses, with a LookupError that says why.
+A control works on the figure's own grid, so no picture appears twice; without scripts and in print the grid is shown. A
+control that would mislead is refused with a LookupError that gives the reason.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Other = Callable[[str], Figure]
 
 @dataclass(frozen=True)
 class Over:
-    """What a wipe lays over a panel: a panel, of the figure that it belongs to, and the SVG path of a mask's edge."""
+    """What a wipe overlays on a panel: a panel, the figure it belongs to, and the SVG path of a mask's edge."""
 
     figure: Figure
     panel: Panel
@@ -39,10 +39,10 @@ class Over:
 
 @dataclass(frozen=True)
 class Control:
-    """What a control needs.
+    """The data of a control.
 
-    names: of its ends, or of its stops. start: the row and the column of the panel at which a slider begins. readings:
-    what the two rows are to be read as. over: by the number of a panel, what a wipe lays over it.
+    names: of its ends or stops. start: row and column of a slider's first panel. readings: the two readings of the two
+    rows. over: by panel number, what a wipe overlays on it.
     """
 
     kind: str
@@ -53,17 +53,17 @@ class Control:
 
 
 def control(figure: Figure, text: str, pixels: Pixels, other: Other) -> Control:
-    """The control that a directive asks for. pixels: gives a panel's image; other: a figure of the page by its id.
+    """Returns the control of a directive. pixels: returns a panel's image. other: returns a figure of the page by id.
 
-    Raises LookupError.
+    Raises LookupError if the control is unknown, malformed, or does not fit the figure.
     """
     kind, _, rest = (part.strip() for part in text.partition(":"))
     names = [name.strip() for name in rest.split(",") if name.strip()]
     if kind not in _KINDS:
-        raise LookupError(f"unknown control {kind!r}; there are: {', '.join(_KINDS)}")
+        raise LookupError(f"unknown control {kind!r}; known: {', '.join(_KINDS)}")
     make, least, most = _KINDS[kind]
     if not least <= len(names) <= most:
-        raise LookupError(f"`{kind}` wants {_amount(least, most)}, not {len(names)}; see report/figures/controls.py")
+        raise LookupError(f"`{kind}` takes {_amount(least, most)}, not {len(names)}; see report/figures/controls.py")
     return make(figure, names, pixels, other)
 
 
@@ -91,13 +91,13 @@ def _wipe(figure: Figure, names: Sequence[str], pixels: Pixels, other: Other) ->
         sets = [[panels[labels.index(name)] for name in names] for _, panels in figure.rows]
     else:
         known = "; ".join(", ".join(axis) for axis in (rows, labels) if any(axis))
-        raise LookupError(f"`wipe` wants names of two rows or of two columns of {figure.id}, which are: {known}")
+        raise LookupError(f"`wipe` takes two rows or two columns of {figure.id}, which are: {known}")
     over = {own.number: Over(figure, first, edge(pixels(mask[0])) if mask else "") for first, own, *mask in sets}
     return Control("wipe", tuple(names[:2]), over=over)
 
 
 def _against(figure: Figure, other: Figure) -> Control:
-    """A wipe against the panels of another figure, which must show the same noise."""
+    """A wipe against the panels of another figure, which must have the same seeds."""
     if [panel.seeds for panel in other.panels] != [panel.seeds for panel in figure.panels]:
         raise LookupError(f"`wipe`: the panels of {other.id} have other seeds than those of {figure.id}")
     over = {own.number: Over(other, first) for own, first in zip(figure.panels, other.panels, strict=True)}
@@ -113,7 +113,7 @@ def _flip(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Con
     made = _readings("flip", figure, names)
     for first, second in zip(*(panels for _, panels in figure.rows), strict=True):
         if ImageOps.flip(pixels(first)).tobytes() != pixels(second).tobytes():
-            raise LookupError(f"`flip`: panel {second.number} of {figure.id} is not panel {first.number} turned over")
+            raise LookupError(f"`flip`: panel {second.number} of {figure.id} is not panel {first.number} flipped")
     return made
 
 
@@ -122,10 +122,10 @@ def _distance(figure: Figure, names: Sequence[str], _: Pixels, __: Other) -> Con
 
 
 def _readings(kind: str, figure: Figure, names: Sequence[str]) -> Control:
-    """A control of the pictures of the first row, which can be read in two ways."""
+    """A control on the pictures of the first row, each with two readings."""
     _columns(figure, kind)
     if len(figure.rows) != 2:
-        raise LookupError(f"`{kind}` wants a figure of two rows; {figure.id} has {len(figure.rows)}")
+        raise LookupError(f"`{kind}` needs a figure of two rows; {figure.id} has {len(figure.rows)}")
     for panel in figure.panels:
         for name in names:
             if name not in panel.case:
@@ -133,26 +133,26 @@ def _readings(kind: str, figure: Figure, names: Sequence[str]) -> Control:
                     f"`{kind}`: no field {name!r}; the cases of {figure.id} have: {', '.join(panel.case)}"
                 )
             if panel.case[name] != figure.panels[0].case[name]:
-                raise LookupError(f"`{kind}` wants the same readings in all panels; {name!r} differs in {figure.id}")
+                raise LookupError(f"`{kind}` needs the same readings in all panels; {name!r} differs in {figure.id}")
     readings = tuple(str(figure.panels[0].case[name]) for name in names)
     return Control(kind, tuple(row for row, _ in figure.rows), readings=readings)
 
 
 def _loupe(figure: Figure, _: Sequence[str], __: Pixels, ___: Other) -> Control:
     if len({panel.width for panel in figure.panels}) < 2:
-        raise LookupError(f"`loupe` wants panels of different sizes; those of {figure.id} are all alike")
+        raise LookupError(f"`loupe` needs panels of different sizes; those of {figure.id} are all equal")
     return Control("loupe")
 
 
 def _columns(figure: Figure, kind: str) -> list[str]:
-    """The labels of the columns, where every row has the same."""
+    """Returns the column labels, which must be the same in every row."""
     if len(figure.rows) > 1 and not figure.is_grid:
-        raise LookupError(f"`{kind}` wants rows with the same labels in the same order; those of {figure.id} differ")
+        raise LookupError(f"`{kind}` needs rows with the same labels in the same order; those of {figure.id} differ")
     return [panel.label for panel in figure.rows[0][1]]
 
 
 def edge(mask: Image.Image) -> str:
-    """The border of the white part of a mask as an SVG path, in pixels of the mask."""
+    """Returns the border of a mask's white part as an SVG path, in pixels of the mask."""
     grey = mask.convert("L")
 
     def white(x: int, y: int) -> bool:
@@ -165,7 +165,7 @@ def edge(mask: Image.Image) -> str:
 
 
 def _runs(edges: Sequence[tuple[int, int]], dx: int, dy: int, command: str) -> str:
-    """Unit edges in their order, those that follow each other as one line."""
+    """Merges consecutive unit edges into lines."""
     starts: list[tuple[int, int, int]] = []
     for x, y in edges:
         if starts and (starts[-1][0] + dx * starts[-1][2], starts[-1][1] + dy * starts[-1][2]) == (x, y):

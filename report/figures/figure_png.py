@@ -1,4 +1,4 @@
-"""A figure as one PNG to download: the panels, their labels and the caption, set by matplotlib."""
+"""A figure as one PNG to download: panels, labels and caption, set by matplotlib."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from PIL.PngImagePlugin import PngInfo
 from report.prose.mathml import INLINE
 from report.records.record import Figure
 
-LAYOUT = 2  # raise it when the drawing below changes: grids are found again by digest
+LAYOUT = 2  # increase it when the drawing below changes: grids are cached by digest
 GAP, MARGIN, LINE, POINTS = 12, 28, 18, 100
 
 
 def path(figure: Figure) -> str:
-    """Where the grid lies in the site; the name holds a digest of all that it shows."""
+    """Returns the grid's path in the site; the name contains a digest of everything it shows."""
     shows = [[panel.pixels, panel.row, panel.label] for panel in figure.panels]
     digest = hashlib.sha256(json.dumps([LAYOUT, figure.id, figure.caption, shows]).encode()).hexdigest()
     return f"figures/{figure.id}-grid-{digest[:12]}.png"
 
 
 def compose(figure: Figure, images: Sequence[Image.Image], info: PngInfo) -> bytes:
-    """The grid as PNG. images: one a panel, in the figure's order; info: the text chunks of the file."""
-    # matplotlib takes longer to import than the page takes to build: only who needs a new grid pays for it.
+    """Returns the grid as PNG. images: one per panel, in the figure's order. info: the file's text chunks."""
+    # Imported late, because importing matplotlib takes longer than building the page.
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -36,7 +36,7 @@ def compose(figure: Figure, images: Sequence[Image.Image], info: PngInfo) -> byt
     cell = 192 if largest <= 64 else 256
     per_row = figure.columns if figure.is_grid or figure.columns <= 8 else 8
     named = any(row for row, _ in figure.rows)
-    rows = []  # (row's name, [(panel, image)]), long rows broken
+    rows = []  # (row's name, [(panel, image)]), long rows wrapped
     pictures = dict(zip((panel.number for panel in figure.panels), images, strict=True))
     for name, panels in figure.rows:
         for start in range(0, len(panels), per_row):
@@ -83,7 +83,7 @@ def compose(figure: Figure, images: Sequence[Image.Image], info: PngInfo) -> byt
 
 
 def _wrap(text: str, letters: int) -> list[str]:
-    """Lines of at most so many letters; formulas stay whole, and TeX that matplotlib cannot set stays plain."""
+    """Wraps to lines of at most so many letters. Formulas stay whole; TeX that matplotlib cannot set stays plain."""
     from matplotlib.mathtext import MathTextParser
 
     formulas: list[str] = []

@@ -1,4 +1,4 @@
-"""What the templates are given: figures, their panels and how they were made, as plain values ready to print."""
+"""The templates' input: figures, panels and provenance as plain, printable values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ORIGINS = {
     "noised": "an image with noise added",
     "photograph": "an input image",
 }
-CAPTION_BESIDE = 680  # CSS pixels: beside pictures that are wider together there is no room for a caption
+CAPTION_BESIDE = 680  # CSS pixels: no caption fits beside a wider row of pictures
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Source:
 
 @dataclass(frozen=True)
 class PanelView:
-    """One panel: the fallback file, better forms in `sources`, and the full-size file where that is larger.
+    """One panel: the fallback file, better formats in `sources`, and the full-size file if it is larger.
 
-    values: what was measured on it, as text. over, outline: the picture that a wipe lays over it, and a mask's edge.
+    values: measurements, as text. over, outline: the picture that a wipe overlays, and a mask's edge.
     """
 
     src: str
@@ -54,7 +54,7 @@ class PanelView:
 
 @dataclass(frozen=True)
 class Heading:
-    """The header of a row or column; `spoken` says its formulas in words, where it has any (axe reads no MathML)."""
+    """The header of a row or column; `spoken` spells out its formulas, if any (axe ignores MathML)."""
 
     text: Markup
     spoken: str
@@ -72,7 +72,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class ControlView:
-    """A figure's control: its kind, the names of its ends or stops, where it begins, the readings of its two rows."""
+    """A figure's control: its kind, the names of its ends or stops, its start, the readings of its two rows."""
 
     kind: str
     names: list[str]
@@ -82,9 +82,9 @@ class ControlView:
 
 @dataclass(frozen=True)
 class FigureView:
-    """A figure as the template draws it. `layout` is the class names that choose its columns and its scale.
+    """A figure as the template draws it. `layout`: the class names that set its columns and its scale.
 
-    singles: rows that hold one picture several times, to be shown once. came: what a judge says came of what was asked.
+    singles: rows that repeat one picture, to be shown once. came: the judge's verdicts.
     """
 
     id: str
@@ -114,7 +114,7 @@ def figure_view(
     measured: Sequence[str] = (),
     judgement: Judgement | None = None,
 ) -> FigureView:
-    """Everything the figure's template prints. lines: where its source declares it. measured: the values to show.
+    """Returns the data of a figure's template. lines: of its declaration. measured: names of the values to show.
 
     Raises TexError on bad TeX in a caption or a label.
     """
@@ -156,7 +156,7 @@ def figure_view(
 def _cell(
     figure: Figure, panel: Panel, control: Control | None, measured: Sequence[str], judgement: Judgement | None
 ) -> PanelView:
-    """A panel of a figure, with all that is shown in its cell."""
+    """Returns a panel with everything shown in its cell."""
     view = panel_view(figure, panel)
     alt = view.alt
     if judgement and panel.number in judgement.ranks:
@@ -173,7 +173,7 @@ def _cell(
 
 
 def heading(text: str) -> Heading:
-    """A header of a row or a column. Raises TexError."""
+    """Returns the header of a row or a column. Raises TexError on bad TeX."""
     html = rich(text)
     return Heading(html, plain(text) if "<math" in html else "")
 
@@ -199,13 +199,13 @@ def panel_view(figure: Figure, panel: Panel) -> PanelView:
 
 
 def thumbnail_view(figure: Figure, panel: Panel) -> PanelView:
-    """A panel at 64 pixels, in a table of contents."""
+    """Returns a panel at 64 pixels, for the table of contents."""
     view, form = panel_view(figure, panel), thumbnail(figure, panel)
     return replace(view, sources=[Source(form.type, form.path), Source("", view.src)], pixelated=False)
 
 
 def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> list[Fact]:
-    """The facts behind a figure; where its panels differ, each value says whose it is."""
+    """Returns a figure's provenance; where its panels differ, each value names its panels."""
     facts = []
 
     def add(term: str, text: Callable[[Panel], str], code: bool = False) -> None:
@@ -223,7 +223,7 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
     add("Enlarging", lambda panel: walks(panel.later_timesteps))
     add("Kind", lambda panel: ORIGINS.get(panel.origin, panel.origin))
     add("Size", lambda panel: f"{panel.width} × {panel.height}")
-    # Panels that show one run, such as both sides of an anagram, each record all of it: it is counted once.
+    # Panels of one run, such as both views of an anagram, each record the whole run: count it once.
     runs = {(panel.seeds, panel.prompts, panel.gamma, panel.timesteps, panel.inputs): panel for panel in figure.panels}
     evaluations = sum(panel.evaluations for panel in runs.values())
 
@@ -248,7 +248,7 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
 
 
 def place(first: int, last: int) -> str:
-    """Lines of a file: line 7, lines 7–12."""
+    """Formats a range of lines: line 7, lines 7–12."""
     return f"line {first}" if first == last else f"lines {first}–{last}"
 
 
@@ -261,13 +261,13 @@ def versions(record: Record) -> str:
 
 
 def redraw(record: Record) -> str:
-    """The command that draws a section once more; pocket is what `make` draws with unless told otherwise."""
+    """Returns the command that redraws a section; `make` uses pocket by default."""
     model = "" if record.model == "pocket" else f" MODEL={record.model}"
     return f"make section S={record.id}{model}"
 
 
 def _scale(figure: Figure) -> int:
-    """CSS pixels a sample's pixel, an integer: large where there are few."""
+    """Returns the CSS pixels per sample pixel, an integer; larger for fewer panels."""
     columns = figure.columns
     if columns <= 2:
         return 4

@@ -1,7 +1,7 @@
-"""What a model's own judge says of its illusions: generators/<model>/evaluation.json, read while the page is built.
+"""The judge's verdicts on a model's illusions: generators/<model>/evaluation.json, read while the page is built.
 
-The file speaks of weights that it names by their digest. Of samples of other weights, and of a model without such a
-file, nothing is said.
+The file identifies the judged weights by digest. Samples of other weights, and models without the file, have no
+verdict.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from report.figures.controls import Control
 from report.records.record import Figure, Record
 
 EVALUATION = "evaluation.json"
-KINDS = {"flip": "anagrams", "distance": "hybrids"}  # control: what the evaluation calls such figures
-SEEN = 64  # pixels a side of the pictures that the judge was shown
+KINDS = {"flip": "anagrams", "distance": "hybrids"}  # control: the evaluation's name for such figures
+SEEN = 64  # pixels a side of the judged pictures
 
 
 class JudgeError(ValueError):
-    """An evaluation that cannot be read. One line."""
+    """An evaluation is unreadable. One line."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """On a figure of samples with two readings each.
+    """Verdicts on a figure of samples with two readings each.
 
-    came: (which readings, in how many samples, their ranks) for each outcome. ranks: by the panel's number, the rank of
-    what was asked of that panel among the judge's prompts; 1 is best.
+    came: (readings, number of samples, their ranks) for each outcome. ranks: by panel number, the rank of the panel's
+    own prompt among the judge's prompts; 1 is best.
     """
 
     came: list[tuple[str, int, str]]
@@ -38,7 +38,7 @@ class Judgement:
 
 
 def judgement(folder: Path, record: Record, figure: Figure, control: Control) -> Judgement | None:
-    """What the judge in a model's folder says of a figure; None where it was not asked, or about other weights.
+    """Returns the verdicts on a figure from a model's folder; None if it was not judged, or with other weights.
 
     Raises JudgeError.
     """
@@ -60,7 +60,7 @@ def judgement(folder: Path, record: Record, figure: Figure, control: Control) ->
 
 
 def _ranks(path: Path, weights: str, kind: str, readings: Sequence[str], k: Any) -> tuple[int, int] | None:
-    """The ranks of a sample's readings, in the readings' order."""
+    """Returns the ranks of a sample's readings, in the readings' order."""
     if not path.is_file():
         return None
     try:
@@ -72,7 +72,7 @@ def _ranks(path: Path, weights: str, kind: str, readings: Sequence[str], k: Any)
                 by_prompt = dict(zip(sample["prompts"], sample["ranks"], strict=True))
                 return int(by_prompt[readings[0]]), int(by_prompt[readings[1]])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise JudgeError(f"not an evaluation ({type(error).__name__}: {error}); run `make evaluate`") from None
+        raise JudgeError(f"not a valid evaluation ({type(error).__name__}: {error}); run `make evaluate`") from None
     return None
 
 

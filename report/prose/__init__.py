@@ -1,1 +1,1 @@
-"""The write-up as HTML: Markdown with our directives, TeX as MathML, highlighted code."""
+"""The write-up as HTML: Markdown with custom directives, TeX as MathML, highlighted code."""

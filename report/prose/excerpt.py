@@ -1,4 +1,4 @@
-"""Code in the report: pulled from the sources by name when the page is built, so that it cannot go stale."""
+"""Code excerpts, read from the sources by name when the page is built, so that they stay current."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pygments.util import ClassNotFound
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A definition as it stands in its file; lines counted from 1."""
+    """A definition as written in its file; lines count from 1."""
 
     path: str
     name: str
@@ -27,7 +27,7 @@ class Excerpt:
 
 
 def excerpt(root: Path, target: str) -> Excerpt:
-    """The function, class, method or assignment that `path.py::Name.of_it` names. Raises LookupError."""
+    """Returns the function, class, method or assignment that `path.py::Name.inner` names. Raises LookupError."""
     where, colons, name = (part.strip() for part in target.partition("::"))
     if not colons or not name:
         raise LookupError(f"unknown code target {target!r}; write path/to/file.py::name")
@@ -52,11 +52,11 @@ def excerpt(root: Path, target: str) -> Excerpt:
 
 
 def declared(root: Path, path: str, name: str) -> tuple[int, int] | None:
-    """The lines on which a section's source declares the figure of this name: the call that gets it first."""
+    """Returns the lines on which a section's source declares the figure of this name: the first call that passes it."""
     try:
         tree = ast.parse((root / path).read_text(encoding="utf-8"))
     except (SyntaxError, ValueError):
-        return None  # whoever draws the section is told
+        return None  # drawing the section reports it
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args:
             first = node.args[0]
@@ -66,13 +66,15 @@ def declared(root: Path, path: str, name: str) -> tuple[int, int] | None:
 
 
 def highlighted(code: str, language: str = "python") -> Markup:
-    """Code with those of Pygments' class names that have a colour, escaped. An unknown language stays plain."""
+    """Returns escaped code with Pygments' class names, where they have a colour. An unknown language stays plain."""
     try:
         lexer = get_lexer_by_name(language, stripnl=False) if language else TextLexer()
     except ClassNotFound:
         lexer = TextLexer()
     found = highlight(code, lexer, HtmlFormatter(nowrap=True)).rstrip("\n")
-    return Markup(re.sub(r'<span class="(?:n|o|p|w|err)">([^<]*)</span>', r"\1", found))  # a third of the page's bytes
+    return Markup(
+        re.sub(r'<span class="(?:n|o|p|w|err)">([^<]*)</span>', r"\1", found)
+    )  # saves a third of the page's bytes
 
 
 def _names(node: ast.AST) -> set[str]:

@@ -1,4 +1,4 @@
-"""TeX to MathML at build time, and the small bits of text that may hold TeX between dollar signs."""
+"""Converts TeX to MathML at build time, also within short texts with TeX between dollar signs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from functools import cache
 from markupsafe import Markup, escape
 from math_core import LatexError, LatexToMathML
 
-# A dollar sign that opens a formula has no blank after it; one that closes has none before it and no digit after it,
-# so that "from $5 to $6" stays prose. A backslash before a dollar sign makes it a plain one.
+# An opening dollar sign has no blank after it; a closing one has no blank before it and no digit after it, so that
+# "from $5 to $6" stays prose. A backslash escapes a dollar sign.
 INLINE = re.compile(r"(?<![\\$])\$(?![\s$])((?:[^$\\\n]|\\.|\n(?!\s*\n))+?)(?<!\s)\$(?![\d$])")
 
-# math-core writes style attributes, which the page's Content-Security-Policy forbids: they become classes.
+# math-core writes style attributes, which the Content-Security-Policy forbids: convert them to classes.
 STYLES = {
     "text-align: right": "right",
     "text-align: left": "left",
@@ -23,16 +23,16 @@ STYLES = {
     "width: 50%": "half",
 }
 
-LONGEST = 2000  # letters; math-core recurses, and deeper nesting than so many letters allow would end the process
+LONGEST = 2000  # letters; math-core recurses, and deeper nesting would crash the process
 
 
 class TexError(ValueError):
-    """The TeX is wrong; the message says how."""
+    """Invalid TeX; the message says why."""
 
 
 @cache
 def mathml(tex: str, display: bool = False) -> Markup:
-    """One formula as MathML. Raises TexError on bad TeX."""
+    """Converts one formula to MathML. Raises TexError on bad TeX."""
     if len(tex) > LONGEST:
         raise TexError(f"bad TeX in ${' '.join(tex[:40].split())}…$: longer than {LONGEST} letters; split the formula")
     try:
@@ -40,8 +40,8 @@ def mathml(tex: str, display: bool = False) -> Markup:
     except LatexError as error:
         message = re.sub(r"^\d+: ", "", str(error).strip().splitlines()[0])
         raise TexError(f"bad TeX in ${' '.join(tex.split())}$: {message}") from None
-    found = re.sub(r'(<mtable[^>]*?) scriptlevel="[^"]*"', r"\1", found)  # not valid there, says the Nu checker
-    # A prime is raised already: as the superscript of an index it would shrink to a speck.
+    found = re.sub(r'(<mtable[^>]*?) scriptlevel="[^"]*"', r"\1", found)  # invalid there, according to the Nu checker
+    # A prime is already raised: as a superscript of an index it would be too small.
     found = re.sub(
         r"<msup>(<m[in]>[^<]*</m[in]>)<mo>(′+)</mo></msup>", r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>', found
     )
@@ -49,7 +49,7 @@ def mathml(tex: str, display: bool = False) -> Markup:
 
 
 def rich(text: str) -> Markup:
-    """Plain text, escaped, with its $TeX$ as MathML. Raises TexError."""
+    """Escapes plain text and converts its $TeX$ to MathML. Raises TexError."""
     parts = INLINE.split(text)
     return Markup("").join(
         mathml(part) if odd else escape(part.replace("\\$", "$"))
@@ -58,7 +58,7 @@ def rich(text: str) -> Markup:
 
 
 def rich_or_plain(text: str) -> Markup:
-    """The same, where bad TeX is reported elsewhere: then the text stays as it was written."""
+    """The same, but leaves bad TeX unchanged where it is reported elsewhere."""
     try:
         return rich(text)
     except TexError:
@@ -66,7 +66,7 @@ def rich_or_plain(text: str) -> Markup:
 
 
 def plain(text: str) -> str:
-    """The same text where no markup can stand, such as an alt text: a formula becomes its symbols, as in "t = 250".
+    """Returns the text without markup, for alt texts: a formula becomes its symbols, as in "t = 250".
 
     Raises TexError.
     """

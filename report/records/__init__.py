@@ -1,1 +1,1 @@
-"""Records in: what the generators left on disk as plain values, how values are shown, what verification found."""
+"""The generators' records as plain values, their formatting, and the results of verification."""

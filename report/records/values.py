@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them: sensible digits, units, compact timesteps, and what panels have in common."""
+"""Formats values for readers: sensible digits, units, compact timesteps, and what panels have in common."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from report.records.record import Panel
 
 UNITS = {"psnr": "dB", "seconds": "s"}
 DIGITS = {"psnr": 1, "ssim": 2, "seconds": 1, "lpips": 2}
-# As readers know them; other names stand as they are, without underscores.
+# Names for readers; other names are shown as they are, without underscores.
 TITLES = {"psnr": "PSNR", "ssim": "SSIM", "sigma": "σ", "lpips": "LPIPS", "mse": "MSE"}
 SPACE = "\u00a0"  # between a number and its unit
 
 
 def title(name: str) -> str:
-    """The name of a value as readers know it: psnr becomes PSNR."""
+    """Returns a value's name for readers: psnr becomes PSNR."""
     return TITLES.get(name, name.replace("_", " "))
 
 
 def shown(name: str, value: Any, unit: bool = True) -> str:
-    """A value of a record as text: 21.3 dB, 0.71, 1,234, yes, 990, 960 … 0 (34 steps)."""
+    """Formats a value of a record: 21.3 dB, 0.71, 1,234, yes, 990, 960 … 0 (34 steps)."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -40,7 +40,7 @@ def shown(name: str, value: Any, unit: bool = True) -> str:
 
 
 def compact(timesteps: Sequence[int]) -> str:
-    """Timesteps in one line: 990, 960 … 0 (34 steps)."""
+    """Formats timesteps in one line: 990, 960 … 0 (34 steps)."""
     steps = list(timesteps)
     if len(steps) <= 5:
         return ", ".join(map(str, steps))
@@ -48,7 +48,7 @@ def compact(timesteps: Sequence[int]) -> str:
 
 
 def walks(timesteps: Sequence[int]) -> str:
-    """The timesteps of several stages, one after the other: a stage begins where they rise."""
+    """Formats the timesteps of several stages in sequence; a new stage begins where they rise."""
     stages: list[list[int]] = []
     for t in timesteps:
         if not stages or t >= stages[-1][-1]:
@@ -58,7 +58,7 @@ def walks(timesteps: Sequence[int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a reader says them: 12.3 s, 4 min 10 s, 2 h 5 min."""
+    """Formats seconds: 12.3 s, 4 min 10 s, 2 h 5 min."""
     if seconds < 60:
         return f"{seconds:.1f}{SPACE}s"
     minutes, rest = divmod(round(seconds), 60)
@@ -67,7 +67,7 @@ def duration(seconds: float) -> str:
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Seeds in one line: 42–46, 50."""
+    """Formats seeds in one line: 42–46, 50."""
     runs: list[list[int]] = []
     for number in sorted(set(numbers)):
         if runs and number == runs[-1][1] + 1:
@@ -78,7 +78,7 @@ def ranges(numbers: Iterable[int]) -> str:
 
 
 def vary(panels: Sequence[Panel], text: Callable[[Panel], str]) -> list[tuple[str, str]]:
-    """(which panels, text) for each distinct text; one pair with an empty first half when all panels agree."""
+    """Returns (panels, text) for each distinct text; one pair with an empty first part if all panels agree."""
     groups: dict[str, list[Panel]] = {}
     for panel in panels:
         groups.setdefault(text(panel), []).append(panel)
@@ -88,7 +88,7 @@ def vary(panels: Sequence[Panel], text: Callable[[Panel], str]) -> list[tuple[st
 
 
 def _which(members: Sequence[Panel], panels: Sequence[Panel]) -> str:
-    """Names some panels by what sets them apart: their row, their label, or both; by number when they are many."""
+    """Names some panels by what distinguishes them: row, label or both; by number if they are many."""
     for part in (lambda panel: panel.row, lambda panel: panel.label, lambda panel: panel.name):
         names = list(dict.fromkeys(part(panel) for panel in members))
         others = {part(panel) for panel in panels if panel not in members}
@@ -102,21 +102,21 @@ def _which(members: Sequence[Panel], panels: Sequence[Panel]) -> str:
 
 
 def select(panels: Sequence[Panel], selector: str) -> list[Panel]:
-    """The panels that a selector such as `t=250,show=blurred` names; fields of the case, the findings or the panel.
+    """Returns the panels selected by `t=250,show=blurred`; fields of the case, the findings or the panel.
 
-    Raises LookupError where it names no field of the figure.
+    Raises LookupError for an unknown field.
     """
     chosen = list(panels)
     for condition in filter(None, (part.strip() for part in selector.split(","))):
         name, equals, wanted = (part.strip() for part in condition.partition("="))
         if not equals:
-            raise LookupError(f"{condition!r} is no condition; write name=value")
+            raise LookupError(f"{condition!r} is not a condition; write name=value")
         chosen = [panel for panel in chosen if _same(field(panel, name), wanted)]
     return chosen
 
 
 def field(panel: Panel, name: str) -> Any:
-    """A value found while drawing, a field of the case, or one of the panel itself. Raises LookupError otherwise."""
+    """Returns a finding, a field of the case, or one of the panel itself. Raises LookupError if there is none."""
     for source in (panel.found, panel.case):
         if name in source:
             return source[name]

@@ -1,1 +1,1 @@
-"""The web forms of a panel: small image files, and the metadata inside them."""
+"""A panel's web formats: small image files with embedded metadata."""

@@ -1,7 +1,7 @@
-"""The web forms of panels: small files for the page, made once and found again by the digest of their pixels.
+"""Panels as small web files, cached by the digest of their pixels.
 
-64-pixel samples stay lossless, for the page shows their pixels. Larger ones become AVIF with a JPEG fallback, both with
-full chroma (4:4:4): noise with subsampled chroma loses more than half of its detail.
+64-pixel samples stay lossless, because the page shows their pixels. Larger ones become AVIF with a JPEG fallback, both
+with full chroma (4:4:4): chroma subsampling costs noise more than half of its detail.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TYPES = {"avif": "image/avif", "jpg": "image/jpeg", "webp": "image/webp"}
 
 @dataclass(frozen=True)
 class Form:
-    """One file of a panel: its path in the site, its width in pixels, its format."""
+    """One file of a panel: its path in the site, width in pixels, and format."""
 
     path: str
     width: int
@@ -36,7 +36,7 @@ class Form:
 
 
 def forms(figure: Figure, panel: Panel) -> list[Form]:
-    """The files that show a panel, the best format first, small widths before large; the last is the fallback."""
+    """Returns a panel's files, best format first and small widths before large ones; the last is the fallback."""
     stem = f"figures/{figure.id}-{panel.number:02d}-{panel.pixels[:12]}"
     if pixelated(panel):
         return [Form(f"{stem}.webp", panel.width, "webp")]
@@ -49,7 +49,7 @@ def forms(figure: Figure, panel: Panel) -> list[Form]:
 
 
 def thumbnail(figure: Figure, panel: Panel) -> Form:
-    """The file that shows a panel at 64 pixels where its own pixels do not matter."""
+    """Returns the file that shows a panel at 64 pixels where its exact pixels do not matter."""
     return Form(f"figures/{figure.id}-{panel.number:02d}-{panel.pixels[:12]}-thumb.avif", 64, "avif")
 
 
@@ -59,10 +59,10 @@ def pixelated(panel: Panel) -> bool:
 
 
 class Store:
-    """Puts files into the new site: from `.report/web`, from the published site, or made anew, in this order.
+    """Puts files into the new site: from `.report/web`, else from the published site, else newly made.
 
-    Every name holds a digest of what the file shows, so a file of that name is that file. (After changing how files are
-    encoded, remove `.report/web` and `site/figures`, and draw once more.)
+    A name contains a digest of the content, so a file of that name is that file. (After changing the encoding, delete
+    `.report/web` and `site/figures`, and draw again.)
     """
 
     def __init__(self, cache: Path, published: Path, target: Path) -> None:
@@ -72,7 +72,7 @@ class Store:
         self.made = 0
 
     def place(self, path: str, make: Callable[[], bytes] | None) -> bool:
-        """Puts one file into the new site. False when it is nowhere and cannot be made."""
+        """Puts one file into the new site. Returns False if it exists nowhere and cannot be made."""
         target = self.target / path
         target.parent.mkdir(parents=True, exist_ok=True)
         cached = self.cache / target.name
@@ -93,11 +93,11 @@ class Store:
 
 
 class PanelError(Exception):
-    """A panel's file is missing or is not what its record says."""
+    """A panel's file is missing or does not match its record."""
 
 
 def open_panel(record: Record, figure: Figure, panel: Panel, site: Path) -> Image.Image:
-    """The panel's pixels: the drawn file, checked against the record, or the best published form.
+    """Returns the panel's pixels: the drawn file, checked against its record, or the best published format.
 
     Raises PanelError.
     """
@@ -116,7 +116,7 @@ def open_panel(record: Record, figure: Figure, panel: Panel, site: Path) -> Imag
     except OSError as error:
         raise PanelError(f"{panel.file}: not an image ({error}); {advice}") from None
     if image.size != (panel.width, panel.height):
-        raise PanelError(f"{panel.file}: {image.width} × {image.height} pixels, not as its record says; {advice}")
+        raise PanelError(f"{panel.file}: {image.width} × {image.height} pixels, unlike its record; {advice}")
     if hashlib.sha256(image.tobytes()).hexdigest() != panel.pixels:
         raise PanelError(f"{panel.file}: its pixels are not those of its record; {advice}")
     return image
@@ -129,7 +129,7 @@ def place_thumbnail(store: Store, record: Record, figure: Figure, panel: Panel, 
 
 
 def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site: Path, problems: Problems) -> None:
-    """Puts a panel's web forms into the new site, and notes a problem where that cannot be done."""
+    """Puts a panel's web files into the new site; adds a problem if that fails."""
     if record.folder is not None and not (record.folder / panel.file).is_file():
         problems.add(record.path, None, f"{panel.file}: the panel's file is missing; run `report section {record.id}`")
         return
@@ -147,7 +147,7 @@ def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site
 
 
 def encode(image: Image.Image, form: Form, xmp: bytes = b"") -> bytes:
-    """One web form of an image, with an XMP packet in it."""
+    """Encodes an image in one web format, with an XMP packet."""
     reduced = image.width != form.width
     if reduced:
         height = round(image.height * form.width / image.width)
@@ -156,10 +156,10 @@ def encode(image: Image.Image, form: Form, xmp: bytes = b"") -> bytes:
     if form.format == "webp":
         image.save(data, "WEBP", lossless=True, quality=75, method=4, xmp=xmp)
     elif form.format == "avif":
-        # What is shown in little must be light above all: it waits before the first scrolling.
+        # Thumbnails load before scrolling, so size matters most.
         quality = 55 if reduced and form.width <= 256 else 65
         image.save(data, "AVIF", quality=quality, subsampling="4:4:4", speed=6, xmp=xmp)
     else:
-        # Neither optimised nor progressive: Pillow's buffer for these is too small for a large image of pure noise.
+        # Neither optimised nor progressive: Pillow's buffer for them is too small for a large image of noise.
         image.save(data, "JPEG", quality=85, subsampling=0, xmp=xmp)
     return data.getvalue()

@@ -1,6 +1,6 @@
-"""What travels inside an image file: how it was made, and the IPTC digital source type. Pixels do not change.
+"""Metadata in image files: how an image was made, and the IPTC digital source type. Pixels do not change.
 
-WebP, AVIF, JPEG and PNG carry an XMP packet; PNG also the text chunk "parameters", which image viewers show.
+WebP, AVIF, JPEG and PNG carry an XMP packet; PNG also has the text chunk "parameters", which image viewers show.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SOURCE = "\n<Iptc4xmpExt:DigitalSourceType>{}</Iptc4xmpExt:DigitalSourceType>"
 
 
 def source_type(panels: Sequence[Panel]) -> str:
-    """The IPTC code of an image that shows these panels; "" where no model had a part in it, as in a noised drawing."""
+    """Returns the IPTC code of an image of these panels; "" if no model took part, as in a noised drawing."""
     origins = {panel.origin for panel in panels}
     if origins == {"sample"}:
         return TRAINED
@@ -36,7 +36,7 @@ def source_type(panels: Sequence[Panel]) -> str:
 
 
 def parameters(record: Record, figure: Figure, panels: Sequence[Panel]) -> str:
-    """How the panels were made, as JSON in one line; what differs between them is a list."""
+    """Returns how the panels were made, as one line of JSON; values that differ between them become lists."""
 
     def distinct(values: Sequence[object]) -> object:
         found = list(dict.fromkeys(values))
@@ -56,14 +56,14 @@ def parameters(record: Record, figure: Figure, panels: Sequence[Panel]) -> str:
 
 
 def xmp(record: Record, figure: Figure, panels: Sequence[Panel]) -> bytes:
-    """The XMP packet of an image that shows these panels."""
+    """Returns the XMP packet of an image of these panels."""
     code = source_type(panels)
     source = _SOURCE.format(CODES + code) if code else ""
     return _XMP.format(description=escape(parameters(record, figure, panels)), source=source).encode()
 
 
 def png(record: Record, figure: Figure) -> PngInfo:
-    """The text chunks of a figure's PNG."""
+    """Returns the text chunks of a figure's PNG."""
     info = PngInfo()
     info.add_itxt("parameters", parameters(record, figure, figure.panels))
     info.add_itxt("XML:com.adobe.xmp", xmp(record, figure, figure.panels).decode())
