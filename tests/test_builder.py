@@ -44,7 +44,7 @@ def html(root: Path, text: str | None = None) -> str:
             "part_1_2.md:3: unknown figure '1.2-blurr'; section 1.2 has: 1.2-blur",
         ),
         ("/// fig | 1.9-skull\n///\n" + FIGURE, "part_1_2.md:1: unknown figure '1.9-skull'; no section 1.9"),
-        (FIGURE + "\n" + FIGURE, "part_1_2.md:4: figure 1.2-blur is placed twice; it stands in part_1_2.md:1"),
+        (FIGURE + "\n" + FIGURE, "part_1_2.md:4: figure 1.2-blur is placed twice; first in part_1_2.md:1"),
         ("No figure.\n", "part_1_2.md: figure 1.2-blur is drawn but never placed"),
         (FIGURE + "See @fig:1.2-none.\n", "part_1_2.md:3: there is no figure 1.2-none"),
         (FIGURE + "See @fig:nonsense.\n", "part_1_2.md:3: '@fig:nonsense.' is no reference"),
@@ -72,7 +72,7 @@ def html(root: Path, text: str | None = None) -> str:
             FIGURE + "/// code | generators/schedule.py::STRIDE | hidden\n///\n",
             "part_1_2.md:3: `/// code` wants the form",
         ),
-        (FIGURE + "/// lead\n///\n", "part_1_2.md:3: `/// lead` belongs into intro.md"),
+        (FIGURE + "/// lead\n///\n", "part_1_2.md:3: `/// lead` belongs in intro.md"),
         (FIGURE + "\n[x](javascript:alert(1))\n", "part_1_2.md:4: a link to 'javascript:alert(1)'"),
         (FIGURE + "\n![x](https://example.org/x.png)\n", "part_1_2.md:4: an image in the prose"),
         (FIGURE + "\n[x](#fig-1_9-none)\n", "part_1_2.md:4: #fig-1_9-none leads nowhere"),
@@ -282,7 +282,7 @@ def test_two_sides_of_one_run_are_counted_once(root):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("FIRST", r"KB before scrolling, more than 1 KB; make the first images load lazily"),
+        ("FIRST", r"KB before scrolling, more than 1 KB; load the first images lazily"),
         ("WHOLE", r"KB scrolled through, more than 1 KB; draw fewer"),
         ("SCRIPT", r"KB of script, more than 1 KB; shorten templates/static/page\.js"),
     ],
@@ -322,7 +322,7 @@ def test_the_citation_is_that_of_the_citation_file(root):
 
     with Image.open(next((root / "site/figures").glob("card-*.png"))) as card:
         assert card.size == (1200, 630)
-    for text, told in (("title: x\n", "there is no 'authors'"), ("{", "not a citation file")):
+    for text, told in (("title: x\n", "'authors' is missing"), ("{", "not a citation file")):
         path.write_text(text)
         with pytest.raises(BuildError, match=rf"^CITATION\.cff: {told}"):
             build(root)

@@ -88,7 +88,9 @@ def test_what_the_judge_did_not_see_is_not_judged(root):
 @pytest.mark.parametrize("text", ["{", "[]", '{"model": {"digest": "%s"}}' % ("ab" * 32)])
 def test_a_damaged_evaluation_is_one_line(root, text):
     judged(root, (1, 1), (1, 1)).write_text(text)
-    with pytest.raises(BuildError, match=r"^generators/pocket/evaluation\.json: not an evaluation .*make evaluate`$"):
+    with pytest.raises(
+        BuildError, match=r"^generators/pocket/evaluation\.json: not a valid evaluation .*make evaluate`$"
+    ):
         build(root)
 
 
@@ -98,15 +100,15 @@ def test_a_damaged_evaluation_is_one_line(root, text):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("1.8-turning[row=upright,label=sample 7]", "names 0 panels; choose one in [ ]"),
-        ("1.8-turning", "names 4 panels"),
+        ("1.8-turning[row=upright,label=sample 7]", "selects 0 panels; choose one in [ ]"),
+        ("1.8-turning", "selects 4 panels"),
         ("1.8-nothing", "there is no figure 1.8-nothing"),
-        ("the best one", "'the best one' names no panel"),
+        ("the best one", "'the best one' selects no panel"),
         (
             "1.8-turning[row=upright,label=sample 0] | slide",
-            "`slide` needs its whole figure; here there are: flip, distance",
+            "`slide` needs its whole figure; possible here: flip, distance",
         ),
-        ("1.8-turning[row=flipped,label=sample 0] | flip: one, other", "is not of the first row"),
+        ("1.8-turning[row=flipped,label=sample 0] | flip: one, other", "is not in the first row"),
         ("1.8-turning[row=upright,label=sample 0] | flip: one, far", "no field 'far'"),
     ],
 )
@@ -171,7 +173,7 @@ def test_the_page_leads_to_its_code_its_records_and_its_card(root):
     for name in ("code.html", "model-card.html"):
         assert links.broken((site / name).read_text(), site) == []
     card.with_name("sheet.webp").unlink()
-    with pytest.raises(BuildError, match=r"MODEL_CARD\.md: sheet\.webp: the card shows it, and it is not there"):
+    with pytest.raises(BuildError, match=r"MODEL_CARD\.md: sheet\.webp: the card shows it, but it does not exist"):
         build(root)
 
 
@@ -180,5 +182,5 @@ def test_a_repository_takes_the_place_of_the_code_page_in_the_header(root):
     path.write_text(path.read_text() + "repository-code: https://example.org/code\n")
     assert '<a href="https://example.org/code">Code</a>' in build(root).read_text()
     path.write_text(path.read_text().replace("2026-11-22", "soon"))
-    with pytest.raises(BuildError, match=r"^CITATION\.cff: date-released: 'soon' is no date"):
+    with pytest.raises(BuildError, match=r"^CITATION\.cff: date-released: 'soon' is not a date"):
         build(root)

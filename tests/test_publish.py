@@ -175,13 +175,13 @@ REFUSED = {
     ),
     "a file that is not of the site": (
         lambda root: (root / "site/notes.txt").touch() or commit(root),
-        r"^site: not what the records and the prose give now \(.*notes\.txt\); run `report site`$",
+        r"^site: differs from a new build \(.*notes\.txt\); run `report site`$",
     ),
     "prose that is newer than the page": (
         lambda root: (
             (root / "report/writeup/intro.md").write_text("Hello.\n") and git(root, "add", ".") + str(commit(root))
         ),
-        r"^site: not what the records and the prose give now \(index\.html.*\); run `report site`$",
+        r"^site: differs from a new build \(index\.html.*\); run `report site`$",
     ),
     "a verification that is missing": (
         lambda root: (root / "site/verified/1.8.json").unlink() or commit(root),

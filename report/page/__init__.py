@@ -1,1 +1,1 @@
-"""The page: prose and figures gathered, rendered by Jinja, checked, and put in the place of the old site."""
+"""The page: collects prose and figures, renders them with Jinja, checks the result, and replaces the old site."""

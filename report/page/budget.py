@@ -1,8 +1,8 @@
-"""What the finished page may weigh, counted from its files when it is built.
+"""Limits on the page's weight, counted from its files during the build.
 
-"Before scrolling" is what a browser must fetch to show the page: itself, its style, script and fonts, and the images
-that do not wait to be scrolled to. "Scrolled through" adds all others, each in the best form that a browser would
-choose, on a screen of two device pixels a CSS pixel; what a loupe or the lightbox then shows larger is not counted.
+"Before scrolling" covers what a browser fetches to show the page: HTML, style, script, fonts, and images that load at
+once. "Scrolled through" adds all others, each in the best format a browser would choose at two device pixels per CSS
+pixel. What the loupe or the lightbox loads later is not counted.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 FIRST, WHOLE = 500_000, 2_500_000
-SCRIPT = 7_500  # what it is spent on stands in report/decisions.md
-DENSITY = 2  # device pixels a CSS pixel
+SCRIPT = 7_500  # bytes; see report/decisions.md
+DENSITY = 2  # device pixels per CSS pixel
 
 
 class _Loads(HTMLParser):
-    """The files that the page loads: at once, and when scrolled to."""
+    """Collects the files that the page loads: at once, and on scrolling."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first: set[str] = set()
         self.later: set[str] = set()
         self.scripts: set[str] = set()
-        self.chosen = ""  # what the <source> elements of the picture at hand offer first
+        self.chosen = ""  # the first offer of the current picture's <source> elements
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
@@ -42,7 +42,7 @@ class _Loads(HTMLParser):
 
 
 def weigh(html: str, site: Path) -> dict[str, int]:
-    """Bytes before scrolling, scrolled through, and of script, of a page that lies in `site`."""
+    """Returns the bytes before scrolling, scrolled through, and of script, of a page in `site`."""
     loads = _Loads()
     loads.feed(html)
     script = _size(loads.scripts, site)
@@ -52,10 +52,10 @@ def weigh(html: str, site: Path) -> dict[str, int]:
 
 
 def broken(html: str, site: Path) -> list[str]:
-    """What is wrong, for each budget that a page does not keep to."""
+    """Returns one line for each budget that a page exceeds."""
     found = weigh(html, site)
     lines = (
-        ("first", FIRST, "before scrolling", "make the first images load lazily, or cut fonts"),
+        ("first", FIRST, "before scrolling", "load the first images lazily, or reduce the fonts"),
         ("whole", WHOLE, "scrolled through", "draw fewer or smaller panels"),
         ("script", SCRIPT, "of script", "shorten templates/static/page.js"),
     )
@@ -67,7 +67,8 @@ def broken(html: str, site: Path) -> list[str]:
 
 
 def _chosen(srcset: str, sizes: str) -> str:
-    """The file of a srcset that such a screen takes: the narrowest that has its pixels, or else the widest."""
+    """Returns the file of a srcset that such a screen chooses: the narrowest that is wide enough, or else the
+    widest."""
     offers = [offer.split() for offer in srcset.split(",") if offer.strip()]
     widths = sorted((int(width[0][:-1]) if width else 0, address) for address, *width in offers)
     needed = DENSITY * int(sizes.removesuffix("px") or 0)

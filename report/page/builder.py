@@ -1,6 +1,6 @@
-"""Records + prose + templates -> site/. Everything is gathered, rendered and checked before the old site is touched.
+"""Builds site/ from records, prose and templates. Everything is rendered and checked before the old site changes.
 
-The builder knows the generators only by the records that they leave on disk, and imports nothing that is slow to load.
+The builder knows the generators only through the records on disk, and imports nothing slow.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from report.web.images import PanelError, Store, open_panel, place_panel, place_
 
 __all__ = ["BuildError", "build", "sources"]
 
-STATIC = {".css", ".js", ".woff2", ".png", ".txt"}  # of templates/static, what the page is served with
+STATIC = {".css", ".js", ".woff2", ".png", ".txt"}  # the files of templates/static that belong to the site
 
 
 def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
-    """Builds the page of `model` and returns the path of its index.html; `site` is root/site unless given.
+    """Builds the page of `model` and returns the path of its index.html; `site` defaults to root/site.
 
-    Raises BuildError, one line a problem, and then leaves the old site as it was.
+    Raises BuildError, one line per problem, and then leaves the old site unchanged.
     """
     root = root.resolve()
     site = (site or root / "site").resolve()
@@ -57,7 +57,7 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
 
 
 def sources(root: Path) -> list[Path]:
-    """The files that a page is made from, besides the published site: what `serve` should watch."""
+    """Returns the files that a page is made from, without the published site: what `serve` watches."""
     prose = prose_files(root)
     code = {
         root / match[1]
@@ -70,7 +70,7 @@ def sources(root: Path) -> list[Path]:
 
 
 def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
-    """Puts the pages and all that they load into the folder `new`; missing or wrong panels become problems."""
+    """Writes the pages and their files into the folder `new`; missing or wrong panels become problems."""
     store = Store(page.root / ".report" / "web", page.site, new)
     for record, figure in page.figures.values():
         for panel in figure.panels:
@@ -102,7 +102,7 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     (new / ".nojekyll").touch()  # GitHub Pages: serve the files as they are
     for path in card_html(page.model_card)[1] if page.model_card else ():
         if not path.is_file():
-            page.problems.add(page.model_card or path, None, f"{path.name}: the card shows it, and it is not there")
+            page.problems.add(page.model_card or path, None, f"{path.name}: the card shows it, but it does not exist")
         else:
             shutil.copyfile(path, new / path.name)
     for name, html in pages.items():
@@ -117,7 +117,7 @@ def _static(folder: Path) -> Iterator[Path]:
 
 
 def _wrong_template(error: TemplateError, folder: Path) -> tuple[Path, int | None, str]:
-    """Which template is wrong, on which line, and how."""
+    """Returns the failing template, its line, and the error."""
     if isinstance(error, TemplateSyntaxError) and error.name:
         return folder / error.name, error.lineno, f"the template does not parse: {error.message}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]

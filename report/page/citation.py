@@ -1,4 +1,4 @@
-"""How to cite the report, read from CITATION.cff so that it is written down once."""
+"""The report's citation, read from CITATION.cff so that it exists once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import yaml
 
 
 class CitationError(ValueError):
-    """CITATION.cff is missing, or lacks what a citation needs. One line."""
+    """CITATION.cff is missing or incomplete. One line."""
 
 
 @dataclass(frozen=True)
 class Citation:
-    """As BibTeX and in parts; `url` is where the page is published, with a slash at its end, or empty.
+    """The citation as BibTeX and in parts; `url` is the published address, ending in a slash, or empty.
 
-    authors: (Person or Organization, name) pairs; license: its SPDX identifier.
+    authors: (Person or Organization, name) pairs. license: its SPDX identifier.
     """
 
     bibtex: str
@@ -28,17 +28,17 @@ class Citation:
     released: str
     version: str
     license: str
-    repository: str = ""  # its address, if CITATION.cff has one
+    repository: str = ""  # its URL, if CITATION.cff has one
 
     @property
     def date(self) -> str:
-        """The date of release as a reader says it: 22 November 2026."""
+        """The date of release as readers write it: 22 November 2026."""
         year, month, day = map(int, self.released.split("-"))
         return f"{day} {month_name[month]} {year}"
 
 
 def cited(path: Path) -> Citation:
-    """Raises CitationError."""
+    """Reads the citation from CITATION.cff. Raises CitationError."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
         authors = " and ".join(_author(author) for author in found["authors"])
@@ -51,14 +51,14 @@ def cited(path: Path) -> Citation:
         }
         license_name = str(found["license"])
     except FileNotFoundError:
-        raise CitationError("the file is missing; the page says from it how to be cited") from None
+        raise CitationError("the file is missing; the page's citation comes from it") from None
     except KeyError as error:
-        raise CitationError(f"there is no {error.args[0]!r}; the page says from it how to be cited") from None
+        raise CitationError(f"{error.args[0]!r} is missing; the page's citation needs it") from None
     except (yaml.YAMLError, TypeError, AttributeError):
         raise CitationError("not a citation file; see https://citation-file-format.github.io") from None
     released = str(found["date-released"])
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])-\d\d", released):
-        raise CitationError(f"date-released: {released!r} is no date such as 2026-11-22")
+        raise CitationError(f"date-released: {released!r} is not a date such as 2026-11-22")
     url = str(found.get("url", "")).rstrip("/")
     if url:
         fields["url"] = url
@@ -75,7 +75,7 @@ def cited(path: Path) -> Citation:
 
 
 def _author(author: dict[str, Any]) -> str:
-    """Persons as family name, given names; others in braces, which BibTeX then leaves whole."""
+    """Formats persons as family name, given names; others in braces, which BibTeX keeps whole."""
     if "family-names" in author:
         return ", ".join(filter(None, (author["family-names"], author.get("given-names", ""))))
     return f"{{{author['name']}}}"

@@ -1,6 +1,6 @@
-"""Two pages beside the report: the source files that it quotes or draws from, and the card of its model.
+"""Two pages beside the report: the source files that it quotes or draws from, and its model's card.
 
-With them the report leads to its code and its model wherever it lies, on a server or on a disk.
+They let the report link to its code and model wherever it is served from, even from disk.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _IMAGE = re.compile(r"!\[[^\]]*\]\(([\w.-]+)\)")
 
 
 def code_address(path: str, line: int) -> str:
-    """Where the code page has a line of a source file."""
+    """Returns the address of a source line on the code page."""
     return f"{CODE}#{_id(path)}-{line}"
 
 
@@ -28,7 +28,7 @@ def _id(path: str) -> str:
 
 
 def listing(root: Path, paths: Iterable[str]) -> list[tuple[str, str, list[tuple[str, Markup]]]]:
-    """For each source file: its path, its id, and (id, code) of its lines."""
+    """Returns (path, id, lines) for each source file; a line is (id, code)."""
     found = []
     for path in sorted(set(paths)):
         lines = highlighted((root / path).read_text(encoding="utf-8")).split("\n")
@@ -38,13 +38,13 @@ def listing(root: Path, paths: Iterable[str]) -> list[tuple[str, str, list[tuple
 
 
 def model_card(root: Path, model: str) -> Path | None:
-    """The card that ships with a model, if any."""
+    """Returns the model's card, if it ships with one."""
     path = root / "generators" / model / "MODEL_CARD.md"
     return path if path.is_file() else None
 
 
 def card_html(card: Path) -> tuple[Markup, list[Path]]:
-    """A model card as HTML, and the images that it shows, which lie beside it."""
+    """Returns a model card as HTML, with the images that it shows from its folder."""
     text = re.sub(r"<!--.*?-->", "", card.read_text(encoding="utf-8"))
     md = Markdown(extensions=["tables", "toc", "sane_lists", "smarty"], output_format="html")
     md.preprocessors.deregister("html_block")  # as in the report's prose, HTML is text

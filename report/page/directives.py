@@ -1,4 +1,4 @@
-"""What prose may ask of the page: figures, tables, code excerpts, references and values, all from the records."""
+"""Directives of the prose: figures, tables, code excerpts, references and values, all from the records."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SECTION_VALUES = ("seconds", "evaluations", "network_calls")
 
 
 class Directives:
-    """Directives from the records of one build (`markup.Page`).
+    """The directives over the records of one build (`markup.Page`).
 
-    by_id: the sections drawn. figures: by id, each with its section's record. numbers: the figures' on the page.
+    by_id: the drawn sections. figures: by id, each with its section's record. numbers: of the figures on the page.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Directives:
         return render(self.root, "figure.html.j2", figure=view, mark=mark, code=code)
 
     def control(self, record: Record, figure: Figure, option: str) -> Control:
-        """Raises LookupError where the control would not show the truth, PanelError where a picture is missing."""
+        """Returns a figure's control. Raises LookupError if it would mislead, PanelError if a picture is missing."""
         return control(
             figure,
             option,
@@ -79,14 +79,14 @@ class Directives:
         )
 
     def panel(self, target: str) -> tuple[Record, Figure, Panel]:
-        """The one panel that `1.8-large[show=upright,pixels=256]` names. Raises LookupError."""
+        """Returns the one panel that `1.8-large[show=upright,pixels=256]` selects. Raises LookupError."""
         match = re.fullmatch(rf"({FIGURE})(?:\[(.*)\])?", target)
         if not match:
-            raise LookupError(f"{target!r} names no panel; write 1.8-large[show=upright,pixels=256]")
+            raise LookupError(f"{target!r} selects no panel; write 1.8-large[show=upright,pixels=256]")
         record, figure = self._figure(match[1])
         found = values.select(figure.panels, match[2] or "")
         if len(found) != 1:
-            raise LookupError(f"{target} names {len(found)} panels; choose one in [ ]")
+            raise LookupError(f"{target} selects {len(found)} panels; choose one in [ ]")
         return record, figure, found[0]
 
     def code(self, target: str, note: Markup, folded: bool = False) -> Markup:
@@ -114,11 +114,11 @@ class Directives:
         return Markup('<span class="value">{}</span>').format(self._value(target))
 
     def _value(self, target: str) -> str:
-        """The text of `1.2-blur[t=250].psnr`, or of `1.4.seconds`. Raises LookupError."""
+        """Returns the text of `1.2-blur[t=250].psnr` or `1.4.seconds`. Raises LookupError."""
         where, _, name = target.rpartition(".")
         if re.fullmatch(r"\d+(\.\d+)*", where):
             if where not in self.by_id or name not in SECTION_VALUES:
-                raise LookupError(f"@val:{target}: a section that is drawn has {', '.join(SECTION_VALUES)}")
+                raise LookupError(f"@val:{target}: a drawn section has {', '.join(SECTION_VALUES)}")
             return values.shown(name, getattr(self.by_id[where], name))
         match = re.fullmatch(rf"({FIGURE})(?:\[(.*)\])?", where)
         assert match, target
@@ -141,7 +141,7 @@ class Directives:
 
 
 def _measured(options: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What a figure's directive asks for: values to show, and at most one control. Raises LookupError."""
+    """Splits a figure directive's options into values to show and at most one control. Raises LookupError."""
     measured = [option for option in options if option.partition(":")[0].strip() == "values"]
     controls = [option for option in options if option not in measured]
     if len(measured) > 1 or len(controls) > 1:
@@ -152,7 +152,7 @@ def _measured(options: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def known_figures(by_id: Mapping[str, Record], figure: str) -> str:
-    """Which figures there are where `figure` was looked for, for a message."""
+    """Lists, for a message, the figures of the section in which `figure` was not found."""
     section = figure.split("-")[0]
     if section in by_id:
         there = ", ".join(found.id for found in by_id[section].figures) or "none"

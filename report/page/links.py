@@ -1,5 +1,5 @@
-"""Checks the finished page: every link, fragment and image leads somewhere inside the site, every id is its own, and
-nothing is written into the page that its Content-Security-Policy forbids."""
+"""Checks the finished page: links, fragments and images resolve inside the site, ids are unique, and the page contains
+nothing that its Content-Security-Policy forbids."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Reader(HTMLParser):
         self.forbidden: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        data = dict(attrs).get("type") == "application/ld+json"  # not run, so the policy does not speak of it
+        data = dict(attrs).get("type") == "application/ld+json"  # not executed, so the policy does not apply
         if tag == "style" or (tag == "script" and not data and not any(name == "src" for name, _ in attrs)):
             self.forbidden.append(f"<{tag}>")
         for name, value in attrs:
@@ -49,12 +49,12 @@ class _Reader(HTMLParser):
 
 
 def broken(html: str, site: Path) -> list[tuple[str, str]]:
-    """(the offending text, what is wrong) for each broken link of a page that lies in `site`."""
+    """Returns (the offending text, what is wrong) for each fault of a page in `site`."""
     page = _Reader()
     page.feed(html)
     ids = set(page.ids)
-    found = [(name, f"the id {name!r} is there twice") for name in sorted(ids) if page.ids.count(name) > 1]
-    found += [(name, f"a label points to {name!r}, which is not there") for name in page.pointers if name not in ids]
+    found = [(name, f"the id {name!r} appears twice") for name in sorted(ids) if page.ids.count(name) > 1]
+    found += [(name, f"a label points to {name!r}, which does not exist") for name in page.pointers if name not in ids]
     found += [(text, f"{text} in the page: its Content-Security-Policy forbids that") for text in page.forbidden]
     for address in dict.fromkeys(page.loads + page.links):
         parts = urlsplit(address)
@@ -62,11 +62,11 @@ def broken(html: str, site: Path) -> list[tuple[str, str]]:
             if address in page.loads:
                 found.append((address, f"{address} would be loaded from another host"))
         elif address.startswith("/"):
-            found.append((address, f"{address}: use a relative address, the page may live under a sub-path"))
+            found.append((address, f"{address}: use a relative address, since the page may be served from a sub-path"))
         elif ".." in PurePosixPath(unquote(parts.path)).parts:
-            found.append((address, f"{address} leads out of the site: link to what is in it, or to an https address"))
+            found.append((address, f"{address} leads out of the site: link inside it or to an https address"))
         elif parts.path and not (site / unquote(parts.path)).exists():
-            found.append((address, f"{address} leads nowhere: there is no such file in the site"))
+            found.append((address, f"{address} leads nowhere: the site has no such file"))
         elif not parts.path and unquote(parts.fragment) not in ids | {"top"}:
-            found.append((address, f"{address} leads nowhere: nothing on the page has that id"))
+            found.append((address, f"{address} leads nowhere: no element of the page has that id"))
     return found

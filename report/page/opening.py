@@ -1,4 +1,4 @@
-"""What the page opens with, named in report/writeup/intro.md: results to try, and a picture for each section.
+"""The opening of the page, named in report/writeup/intro.md: exhibits with controls, and a picture for each section.
 
 /// lead
 0-stages[prompt=a mobius strip,steps=100,pixels=1024]
@@ -23,12 +23,12 @@ from report.records.record import Figure, Panel, Record
 from report.web.images import PanelError
 
 LEAD, CONTENTS = OPENING
-TRIED = ("flip", "distance")  # the controls that work on one picture alone
+TRIED = ("flip", "distance")  # the controls that work on a single picture
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One result of the first screen: its panel, what a flip turns that into, and the control's kind and names."""
+    """One result on the first screen: its panel, the flipped panel, and the control's kind and names."""
 
     record: Record
     figure: Figure
@@ -42,12 +42,12 @@ class Exhibit:
 
     @property
     def asked(self) -> str:
-        """The prompt that was asked for, beside the empty one of guidance."""
+        """The panel's prompt, without the empty one of guidance."""
         return next(filter(None, self.panel.prompts), "")
 
 
 def exhibits(prose: Prose | None, directives: Directives) -> list[Exhibit]:
-    """What `/// lead` names; what is wrong with a line becomes a problem of it."""
+    """Returns the exhibits of `/// lead`; a faulty line becomes a problem."""
     found = []
     for line, text in _lines(prose, LEAD):
         assert prose
@@ -70,10 +70,10 @@ def _exhibit(text: str, directives: Directives) -> Exhibit:
         return made
     control = directives.control(record, figure, option)
     if control.kind not in TRIED:
-        raise LookupError(f"`{control.kind}` needs its whole figure; here there are: {', '.join(TRIED)}")
+        raise LookupError(f"`{control.kind}` needs its whole figure; possible here: {', '.join(TRIED)}")
     first, second = (panels for _, panels in figure.rows)
     if panel not in first:
-        raise LookupError(f"{target} is not of the first row, with which `{control.kind}` begins")
+        raise LookupError(f"{target} is not in the first row, where `{control.kind}` starts")
     turned = figure_view.panel_view(figure, second[first.index(panel)]) if control.kind == "flip" else None
     return Exhibit(
         record, figure, panel, made.number, made.picture, turned, control.kind, control.names, control.readings
@@ -81,7 +81,7 @@ def _exhibit(text: str, directives: Directives) -> Exhibit:
 
 
 def thumbnails(prose: Prose | None, directives: Directives) -> dict[str, tuple[Record, Figure, Panel]]:
-    """Section id -> the panel that `/// contents` names for it."""
+    """Returns section id -> the panel that `/// contents` names for it."""
     found = {}
     for line, text in _lines(prose, CONTENTS):
         assert prose
@@ -98,7 +98,7 @@ def thumbnails(prose: Prose | None, directives: Directives) -> dict[str, tuple[R
 
 
 def _lines(prose: Prose | None, kind: str) -> list[tuple[int, str]]:
-    """(line, text) of all that the directives of a kind hold."""
+    """Returns (line number, text) of everything in directives of this kind."""
     return [
         (directive.line + offset, text.strip())
         for directive in (prose.directives if prose else ())

@@ -1,4 +1,4 @@
-"""The page of one build: it gathers records and prose, numbers the figures, and renders. It writes nothing."""
+"""The page of one build: collects records and prose, numbers the figures, and renders. Writes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TITLE = "The Power of Diffusion Models"
 
 
 def prose_files(root: Path) -> dict[str, Path]:
-    """Name -> prose file, in page order: intro, the sections by their ids, credits."""
+    """Returns name -> prose file in page order: intro, the sections by id, credits."""
     found = {path.stem.removeprefix("part_").replace("_", "."): path for path in root.glob("report/writeup/part_*.md")}
     ordered = sorted(found, key=lambda name: section_key(name) if re.fullmatch(r"\d+(\.\d+)*", name) else (-1,))
     named = {"intro": root / "report" / "writeup" / "intro.md"} | {name: found[name] for name in ordered}
@@ -35,7 +35,7 @@ def prose_files(root: Path) -> dict[str, Path]:
 
 
 class ReportPage:
-    """One build's state: the records, the prose, the figures' numbers. `directives` is what the prose asks."""
+    """The state of one build: records, prose and figure numbers. `directives` answers the prose."""
 
     def __init__(self, root: Path, model: str, site: Path, problems: Problems) -> None:
         self.root, self.model, self.site, self.problems = root, model, site, problems
@@ -49,7 +49,7 @@ class ReportPage:
             elif re.fullmatch(r"\d+(\.\d+)*", name):
                 problems.add(path, None, f"section {name} has not been drawn by {model}; run `report section {name}`")
             else:
-                problems.add(path, None, "the name is part_ and the section's number, as in part_1_7_2.md")
+                problems.add(path, None, "name it part_ and the section's number, as in part_1_7_2.md")
         if not self.records and not self.prose:
             problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; run `report`")
         self.numbers = self._number()
@@ -67,12 +67,14 @@ class ReportPage:
         for name, prose in self.prose.items():
             for found in prose.directives:
                 if found.kind in OPENING and name != "intro":
-                    prose.problem(found.line, f"`/// {found.kind}` belongs into intro.md: the page opens with it")
+                    prose.problem(
+                        found.line, f"`/// {found.kind}` belongs in intro.md: it is part of the page's opening"
+                    )
 
     # -- gathering ----------------------------------------------------------------------------------------------------
 
     def _number(self) -> dict[str, int]:
-        """Figure id -> its number: the order on the page is the order in which the prose places them."""
+        """Returns figure id -> number, in the order in which the prose places the figures."""
         placed: dict[str, tuple[Path, int]] = {}
         order: list[str] = []
         for name in ("intro", *self.by_id, "credits"):
@@ -84,9 +86,7 @@ class ReportPage:
                         prose.problem(line, wrong)
                     elif figure in placed:
                         path, first = placed[figure]
-                        prose.problem(
-                            line, f"figure {figure} is placed twice; it stands in {path.name}:{first} already"
-                        )
+                        prose.problem(line, f"figure {figure} is placed twice; first in {path.name}:{first}")
                     else:
                         placed[figure] = prose.path, line
                         order.append(figure)
@@ -99,7 +99,7 @@ class ReportPage:
         return {name: number for number, name in enumerate(order, 1)}
 
     def _scan_records(self) -> None:
-        """Texts of the records are printed too: no placeholder and no bad TeX may hide there."""
+        """Checks the records' texts, which are printed too, for placeholders and bad TeX."""
         for record in self.records:
             texts = [record.title]
             for figure in record.figures:
@@ -119,7 +119,7 @@ class ReportPage:
                     self.problems.add(record.path, None, f"{error}; change it in {record.source}")
 
     def find(self, text: str) -> tuple[Path, int | None]:
-        """Where the prose says `text`, for problems that only the finished page shows."""
+        """Returns where the prose contains `text`, for problems found only in the finished page."""
         for prose in self.prose.values():
             for line, written in enumerate(prose.text.splitlines(), 1):
                 if text in written:
@@ -129,12 +129,12 @@ class ReportPage:
     # -- rendering ----------------------------------------------------------------------------------------------------
 
     def render(self) -> str:
-        """The whole page as HTML; problems in the prose are noted on the way, and then the text is of no use."""
+        """Renders the whole page as HTML. Problems in the prose are collected; the result is then unusable."""
         if self.problems.lines and not self.records:
             self.problems.check()
         sections = []
         for record in self.records:
-            # A section inside another one, such as 1.7.2, stands one level lower, as its number says.
+            # A section inside another one, such as 1.7.2, has a heading one level lower.
             level = 2 + (record.id.rpartition(".")[0] in self.by_id)
             prose = self.prose.get(record.id)
             if prose:
@@ -167,7 +167,7 @@ class ReportPage:
         )
 
     def companions(self) -> dict[str, str]:
-        """The pages beside this one, by their names. The card's images must be put into the site too."""
+        """Renders the companion pages, by name. The card's images must be copied to the site too."""
         quoted = (each.arguments[0].partition("::")[0].strip() for each in self._directives("code"))
         files = listing(self.root, [*quoted, *(record.source for record in self.records)])
         shared = {"title": TITLE, "static": self._static()}
@@ -188,7 +188,7 @@ class ReportPage:
         return not any(figure.id == name for prose in self.prose.values() for _, name in prose.figures)
 
     def _provenance(self) -> dict[str, Any]:
-        """The footer's facts. Sections may have been drawn by different weights: then each digest names its own."""
+        """Returns the footer's facts. If sections used different weights, each digest names its sections."""
 
         def by(text: Any) -> list[tuple[str, str]]:
             groups: dict[str, list[str]] = {}
@@ -209,7 +209,7 @@ class ReportPage:
         }
 
     def _verified(self) -> list[tuple[str, str]]:
-        """(what a verification says, of which figures) over the whole page; nothing where no figure was verified."""
+        """Returns (result, figures) of the verification of the whole page; empty if no figure was verified."""
         said: dict[str, list[int]] = {}
         for name, number in sorted(self.numbers.items(), key=lambda pair: pair[1]):
             record, figure = self.figures[name]
@@ -222,7 +222,7 @@ class ReportPage:
 
 
 def _named(record: Record) -> str:
-    """The model's description, which the reader must be able to tell by its name."""
+    """Returns the model's description, prefixed by its name if it lacks it."""
     named = record.description.startswith(record.model)
     return record.description if named else f"{record.model}, {record.description}"
 

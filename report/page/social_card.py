@@ -1,4 +1,4 @@
-"""The picture that other sites show with a link to the page: its title above what the page opens with."""
+"""The picture that other sites show with a link to the page: its title above the opening's exhibits."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from PIL import Image, ImageDraw, ImageFont
 from report.page.opening import Exhibit
 from report.web.images import open_panel
 
-LAYOUT = 2  # raise it when the drawing below changes: cards are found again by digest
+LAYOUT = 2  # increase it when the drawing below changes: cards are cached by digest
 SIZE = (1200, 630)
-MARGIN, GAP, TOP, ROOM = 60, 24, 208, 344  # pixels; ROOM: of a picture, a side
+MARGIN, GAP, TOP, ROOM = 60, 24, 208, 344  # pixels; ROOM: side of a picture
 PAPER, INK, MUTED = "#fbfbf9", "#191b1f", "#595d64"
 FONT = Path(__file__).parents[2] / "templates" / "static" / "stix-two-text-regular.woff2"
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the card shows, and where it lies in the site; the name holds a digest of what it shows."""
+    """The card's content and its path in the site; the name contains a digest of the content."""
 
     title: str
     exhibits: Sequence[Exhibit]
@@ -40,7 +40,7 @@ class Card:
         )
 
     def compose(self, site: Path) -> bytes:
-        """The card as PNG; samples at whole multiples of their pixels. Raises PanelError."""
+        """Returns the card as PNG, with samples at integer multiples of their pixels. Raises PanelError."""
         card = Image.new("RGB", SIZE, PAPER)
         draw = ImageDraw.Draw(card)
         draw.text((MARGIN, 44), "Berkeley CS180 · Project 5A", MUTED, _font(28))
@@ -60,7 +60,7 @@ class Card:
 
 
 def card_of(title: str, exhibits: Sequence[Exhibit]) -> Card | None:
-    """The card, or None where the page opens with nothing; the first three exhibits fit."""
+    """Returns the card, with the first three exhibits; None without any."""
     return Card(title, exhibits[:3]) if exhibits else None
 
 

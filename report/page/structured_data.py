@@ -1,4 +1,4 @@
-"""The report for machines: schema.org JSON-LD in the page, and the RO-Crate file of the site."""
+"""Machine-readable metadata: schema.org JSON-LD in the page, and the site's RO-Crate file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SOURCES = {
 
 
 def page(title: str, citation: Citation, records: Sequence[Record]) -> Markup:
-    """The page and its figures as schema.org JSON-LD, to stand in a data block: it can neither close it nor run.
+    """Returns the page and its figures as schema.org JSON-LD, escaped for a data block.
 
     Raises TexError on bad TeX in a caption.
     """
@@ -40,12 +40,12 @@ def page(title: str, citation: Citation, records: Sequence[Record]) -> Markup:
             images.append(image)
     content = {"@context": "https://schema.org", "@type": "Report", "name": title, **_common(citation), "image": images}
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)
-    # "<" cannot stand in a script element as it is: "</script" would end it.
+    # Escape "<": "</script" would end the script element.
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 def crate(site: Path, title: str, citation: Citation, records: Sequence[Record]) -> str:
-    """The RO-Crate 1.1 metadata of the files in the folder `site`, as sorted text."""
+    """Returns the RO-Crate 1.1 metadata of the files in the folder `site`, as sorted text."""
     files = sorted(path for path in site.rglob("*") if path.is_file() and path.name != CRATE)
     names = [path.relative_to(site).as_posix() for path in files]
     common = _common(citation)

@@ -1,4 +1,4 @@
-"""The templates: Jinja for one folder of them, strict about names and escaping all that is not markup already."""
+"""Jinja for one folder of templates: undefined names are errors, and everything except markup is escaped."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from report.page import links
 
 
 def render(root: Path, template: str, **context: Any) -> Markup:
-    """A template of root/templates, filled in. Raises TemplateError."""
+    """Renders a template of root/templates. Raises TemplateError."""
     try:
         return Markup(_environment((root / "templates").resolve()).get_template(template).render(context))
-    except TemplateNotFound as error:  # also a LookupError, for which the prose would be blamed
+    except TemplateNotFound as error:  # also a LookupError, which would be blamed on the prose
         raise TemplateError(f"there is no template {error.name}") from None
 
 
 @cache
 def _environment(folder: Path) -> Environment:
-    """Jinja for one folder of templates; it notices by itself when one of them changes."""
+    """Returns Jinja for one folder; it reloads changed templates by itself."""
     environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,

@@ -1,1 +1,1 @@
-"""What happens to a built site: verified against a new drawing, checked, published."""
+"""Verifies a built site against a new drawing, checks it, and publishes it."""

@@ -1,4 +1,4 @@
-"""`report check`: whether the site is what its records and the sources give, and was verified. Never samples."""
+"""`report check`: checks that the site matches its records and sources and was verified. Never samples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from ..web.images import Form, PanelError, forms, open_panel, pixelated
 
 
 def unfit(root: Path, model: str) -> list[str]:
-    """What speaks against publishing root/site as it is, one line each; none where it is whole, fresh and verified."""
+    """Returns the problems that prevent publishing root/site, one line each; empty if it is complete, fresh and
+    verified."""
     site = root / "site"
     if not (site / "index.html").is_file():
         return ["site/index.html: there is no page yet; run `report all`"]
@@ -38,7 +39,7 @@ def unfit(root: Path, model: str) -> list[str]:
 
 
 def _panels(record: Record, site: Path, problems: Problems) -> None:
-    """The published files of a section: the lossless ones to the last bit, the others by their size."""
+    """Checks a section's published files: lossless ones bit for bit, the others by their size."""
     for figure in record.figures:
         for panel in figure.panels:
             try:
@@ -60,14 +61,14 @@ def _size(site: Path, form: Form, ratio: float) -> None:
     except OSError as error:
         raise PanelError(f"{form.path}: the published file is missing or damaged ({error})") from None
     if image.size != (form.width, round(form.width * ratio)):
-        raise PanelError(f"{form.path}: {image.width} × {image.height} pixels, not as its record says")
+        raise PanelError(f"{form.path}: {image.width} × {image.height} pixels, unlike its record")
 
 
 def _verified(record: Record, site: Path, problems: Problems) -> None:
     again = f"run `report verify --section {record.id}`"
     found = verification.read(site, record.path)
     if found is None:
-        problems.add(record.path, None, f"unverified: nobody has drawn this record's section again; {again}")
+        problems.add(record.path, None, f"unverified: this section has not been redrawn for comparison; {again}")
         return
     for figure in record.figures:
         wrong = [result for result in verification.results(found, figure.name) if result.kind == verification.DIFFERS]
@@ -76,7 +77,7 @@ def _verified(record: Record, site: Path, problems: Problems) -> None:
 
 
 def _rebuilt(root: Path, model: str, site: Path) -> list[str]:
-    """How the site differs from the one that the records, the prose and the templates give now."""
+    """Returns how the site differs from a new build of the records, the prose and the templates."""
     with tempfile.TemporaryDirectory(prefix="report-check-") as scratch:
         again = Path(scratch) / "site"
         shutil.copytree(site, again)
@@ -87,11 +88,11 @@ def _rebuilt(root: Path, model: str, site: Path) -> list[str]:
         here, there = _files(site), _files(again)
     names = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return [f"site: not what the records and the prose give now ({shown}); run `report site`"] if names else []
+    return [f"site: differs from a new build ({shown}); run `report site`"] if names else []
 
 
 def _files(folder: Path) -> dict[str, str]:
-    """The digest of each file, by its path in the folder."""
+    """Returns each file's digest, by its path in the folder."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")

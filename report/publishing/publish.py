@@ -1,7 +1,7 @@
-"""`report publish`: site/ as a commit of its own on a branch of any remote, GitHub Pages' gh-pages for example.
+"""`report publish`: pushes site/ as a commit to a branch of any remote, for example GitHub Pages' gh-pages.
 
-The commit is made by git's plumbing: neither the work tree, nor the index, nor a local branch changes. It holds the
-files of the site, byte by byte, and nothing else; its parent is what the branch had before.
+The commit is made with git's plumbing: work tree, index and local branches do not change. It contains exactly the
+site's files, byte for byte; its parent is the branch's previous commit.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 from ..basics.problems import PublishError
 from . import check
 
-SOURCES = ("site", "generators", "report", "templates", "requirements.lock", "pyproject.toml")  # what a page comes from
+SOURCES = ("site", "generators", "report", "templates", "requirements.lock", "pyproject.toml")  # the sources of a page
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a push would do. parent: the branch's commit now, "" before the first push; changes: (letter, path)."""
+    """What a push would do. parent: the branch's commit, "" before the first push. changes: (letter, path)."""
 
     remote: str
     branch: str
@@ -30,7 +30,7 @@ class Plan:
     changes: list[tuple[str, str]]
 
     def summary(self) -> str:
-        """The plan in words, a few paths of each kind of change included."""
+        """Describes the plan, with a few paths of each kind of change."""
         place = f"{self.branch} of {_without_password(self.remote)}"
         if not self.changes:
             return f"nothing to publish: {place} has this site already"
@@ -44,16 +44,16 @@ class Plan:
 
 
 def refusals(root: Path, model: str) -> list[str]:
-    """Why the site may not be published as it is: dirty, stale, unverified. One line each, none where it may."""
+    """Returns why the site may not be published: dirty, stale or unverified, one line each; empty if it may."""
     status = _git(root, "status", "--porcelain", "--untracked-files=all", "-z", "--", *SOURCES)
     dirty = [entry[3:] for entry in status.split("\0") if re.match(r"[ MADRCUT?]{2} ", entry)]
     shown = ", ".join(dirty[:3]) + (f" and {len(dirty) - 3} more" if len(dirty) > 3 else "")
-    lines = [f"dirty: {shown} not committed; commit first, so that the page can be made again"] if dirty else []
+    lines = [f"dirty: {shown} not committed; commit first, so that the page is reproducible"] if dirty else []
     return lines + check.unfit(root, model)
 
 
 def plan(root: Path, remote: str, branch: str) -> Plan:
-    """Compare the site with what the branch has; sends nothing. Raises PublishError if the remote does not answer."""
+    """Compares the site with the branch; sends nothing. Raises PublishError if the remote does not answer."""
     _git(root, "check-ref-format", "--branch", branch)
     parent = _git(root, "ls-remote", "--", remote, f"refs/heads/{branch}").partition("\t")[0].strip()
     if parent:
@@ -65,7 +65,7 @@ def plan(root: Path, remote: str, branch: str) -> Plan:
 
 
 def push(root: Path, planned: Plan) -> str:
-    """Commit the site and push it; returns the commit. Raises PublishError, also where the branch moved meanwhile."""
+    """Commits the site, pushes it and returns the commit. Raises PublishError, also if the branch moved meanwhile."""
     source = _git(root, "rev-parse", "HEAD")
     parents = ["-p", planned.parent] if planned.parent else []
     commit = _git(root, "commit-tree", *parents, "-m", f"Publish the site of {source[:12]}", planned.tree)
@@ -74,7 +74,7 @@ def push(root: Path, planned: Plan) -> str:
 
 
 def _tree(root: Path, site: Path) -> str:
-    """The site as a tree object: every file as it is on disk, whatever filters and ignored names git is set to."""
+    """Writes the site as a tree object: every file as it is on disk, regardless of git's filters and ignore rules."""
     paths = sorted(path for path in site.rglob("*") if not path.is_dir() or path.is_symlink())
     for path in paths:
         if path.is_symlink() or not path.is_file():
@@ -91,7 +91,7 @@ def _tree(root: Path, site: Path) -> str:
 
 
 def _git(root: Path, *arguments: str, stdin: str = "", **environment: str) -> str:
-    """Run git and return what it prints. Raises PublishError with git's own last line."""
+    """Runs git and returns its output. Raises PublishError with git's last line."""
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments],

@@ -1,6 +1,6 @@
-"""`report verify`: draws sections again into a scratch folder and compares their pixels with the published ones.
+"""`report verify`: redraws sections into a scratch folder and compares their pixels with the published ones.
 
-Sections are drawn whole, for the cases of a section share batches, and batches of other sizes round differently.
+Sections are redrawn whole, because their cases share batches, and other batch sizes round differently.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from ..web.images import PanelError, encode, forms, open_panel, pixelated
 def verify(
     root: Path, model: str, wanted: Iterable[str] = (), sample: int = 0, observer: Observer | None = None
 ) -> dict[str, list[PanelResult]]:
-    """Draw the wanted sections (none: all that are published, or `sample` of them by chance) again and compare.
+    """Redraws the wanted sections (none: all published ones, or `sample` of them at random) and compares them.
 
-    Each section's result is written to the site as soon as it is known, and returned by section id. Raises VerifyError
-    where a section is not published or its record is stale, and what `generators.run.draw` raises.
+    Each result is written to the site at once and returned by section id. Raises VerifyError if a section is not
+    published or its record is stale, and what `generators.running.run.draw` raises.
     """
     observer, site = observer or Observer(), root / "site"
     published = {record.id: record for record in _published(root, model, site)}
@@ -51,7 +51,7 @@ def verify(
     if sample:
         drawn = random.sample(chosen, min(sample, len(chosen)))
         chosen = [section_id for section_id in chosen if section_id in drawn]
-    observer.begin({section_id: ("to be drawn again", published[section_id].evaluations) for section_id in chosen})
+    observer.begin({section_id: ("to be redrawn", published[section_id].evaluations) for section_id in chosen})
     ready(model, chosen, observer)
     loaded = models.load(model)
     loaded.on_evaluated = observer.evaluated
@@ -75,7 +75,7 @@ def verify(
 def compare(
     record: Record, figure: Figure, again: Mapping[str, Any], folder: Path, root: Path, model: str
 ) -> list[PanelResult]:
-    """A result for each published panel of a figure; `again` is the new record, whose panels lie in `folder`."""
+    """Returns a result for each published panel of a figure; `again` is the new record, with its panels in `folder`."""
     redrawn: list[Any] = next((found["panels"] for found in again["figures"] if found["name"] == figure.name), [])
     found = []
     for panel, new in zip(figure.panels, [*redrawn, *[None] * len(figure.panels)], strict=False):
@@ -90,7 +90,7 @@ def compare(
 
 
 def measure(one: Image.Image, other: Image.Image, most: int = verification.LARGEST) -> PanelResult:
-    """The result on two images of one size; most: the largest difference of a value that is within tolerance."""
+    """Compares two images of the same size; most: the largest tolerated difference of a value."""
     difference = np.abs(np.asarray(one, dtype=np.int16) - np.asarray(other, dtype=np.int16))
     if not difference.any():
         return PanelResult(verification.IDENTICAL)
@@ -101,10 +101,10 @@ def measure(one: Image.Image, other: Image.Image, most: int = verification.LARGE
 
 
 def _measured(record: Record, figure: Figure, panel: Panel, new: Image.Image, root: Path, model: str) -> PanelResult:
-    """Against the published pixels where they are here without loss; else both images as the page shows them.
+    """Compares with the lossless published pixels if they are here; otherwise compares both in the page's format.
 
-    Panels above 64 pixels are published with loss, and the new one is encoded in the same way first. That makes ten
-    steps of one here and there, so that only the PSNR decides.
+    Panels above 64 pixels are published lossily, so the new one is encoded the same way first. That alone changes some
+    values by up to ten steps, so only the PSNR decides.
     """
     site = root / "site"
     try:
@@ -113,7 +113,7 @@ def _measured(record: Record, figure: Figure, panel: Panel, new: Image.Image, ro
         if hashlib.sha256(drawn.tobytes()).hexdigest() == panel.pixels:
             return measure(drawn, new)
     except OSError:
-        pass  # not drawn here: the site has it
+        pass  # not drawn here: read it from the site
     shown = forms(figure, panel)[-1]
     try:
         published = open_panel(record, figure, panel, site)
@@ -121,7 +121,7 @@ def _measured(record: Record, figure: Figure, panel: Panel, new: Image.Image, ro
         raise VerifyError(str(error)) from None
     with Image.open(io.BytesIO(encode(new, shown))) as file:
         found = measure(published, file.convert("RGB"), most=verification.LARGEST if pixelated(panel) else 255)
-    # Equal to the eye is not identical: the digests differ.
+    # Equal after encoding is not identical: the digests differ.
     return PanelResult(verification.CLOSE, 0) if found.kind == verification.IDENTICAL else found
 
 
@@ -147,7 +147,7 @@ def _result(record: Record, again: Mapping[str, Any], figures: Mapping[str, list
 
 
 def _published(root: Path, model: str, site: Path) -> list[Record]:
-    """The records of the page, and not the newer ones that may have been drawn here since."""
+    """Returns the records of the page, not newer ones drawn here since."""
     problems = Problems(root)
     found = load(root, model, site, problems, drawn_here=False)
     problems.check()
@@ -157,5 +157,5 @@ def _published(root: Path, model: str, site: Path) -> list[Record]:
 def _raw(record: Record) -> dict[str, Any]:
     raw = staleness.read_json(record.path)
     if raw is None:
-        raise VerifyError(f"{record.path}: the record changed while it was read; run the same command again")
+        raise VerifyError(f"{record.path}: the record changed during verification; run the same command again")
     return raw

@@ -1,4 +1,4 @@
-"""Makes stix-two-math.woff2, rule.png and icon.png, which are committed: the build does not run this. See README.md.
+"""Makes stix-two-math.woff2, rule.png and icon.png, which are committed; the build does not run this. See README.md.
 
 python templates/static/subset.py PATH/STIXTwoMath-Regular.ttf
 """
@@ -13,19 +13,19 @@ HERE = Path(__file__).parent
 
 LATIN = set(range(0x20, 0x7F)) | set(map(ord, "\u00a0¬±·×÷°´¯¨–—…"))
 GREEK = set(range(0x391, 0x3CA)) | set(map(ord, "ϑϕϖϰϱϵ"))
-# The root sign, the accents and the primes: a naive subset drops them, and every bar with them.
+# The root sign, accents and primes, which a naive subset drops together with every bar.
 MARKS = set(map(ord, "√¯ˆ˜˙‾′″‴‵†∗∘·⋅")) | {0x302, 0x303, 0x304, 0x305, 0x307, 0x20D7, 0x338, 0x2009}
 OPERATORS = set(map(ord, "∂∇∆∏∑−∓∝∞∥∣∧∨∩∪∫∼≃≅≈≔≠≡≤≥≪≫∈∉∋⊂⊆⊕⊖⊗⊙⊥⋆⋮⋯⋱⌈⌉⌊⌋⟨⟩‖∀∃∅→←↔↦⇒⇔⟶⟵⟹"))
-# Italic, bold and script letters are code points of their own in mathematics; ℎ fills the hole in the italic alphabet.
+# Mathematical italic, bold and script letters have their own code points; ℎ fills a gap in the italic ones.
 LETTERS = set(range(0x1D400, 0x1D468)) | set(range(0x1D49C, 0x1D4B6)) | set(map(ord, "ℎℓℬℰℱℋℐℒℳℛ𝔼ℝ𝟙"))
 GREEK_STYLED = set(range(0x1D6A8, 0x1D71C))
 DIGITS_BOLD = set(range(0x1D7CE, 0x1D7D8))
 
 
 def subset_math(source: Path, target: Path = HERE / "stix-two-math.woff2") -> None:
-    """Writes the subset of STIX Two Math that the page's formulas need (needs fonttools and brotli).
+    """Writes the subset of STIX Two Math that the page's formulas need. Requires fonttools and brotli.
 
-    The `ssty` feature gives every letter two script-size twins and doubles the file; only the primes cannot do without.
+    The `ssty` feature gives each letter two script-size variants and doubles the file; only the primes need them.
     """
     from fontTools import subset
 
@@ -54,7 +54,7 @@ def subset_math(source: Path, target: Path = HERE / "stix-two-math.woff2") -> No
 def _narrow_roots(font: Any) -> None:
     """Makes the tall root signs as wide as the small one.
 
-    Chromium reserves the width of the widest root sign behind every root, whichever it draws: half an em of nothing.
+    Chromium reserves the width of the widest root sign behind every root, half an em of empty space.
     """
     code = font.getBestCmap()[ord("√")]
     variants = font["MATH"].table.MathVariants
@@ -71,13 +71,13 @@ def _narrow_roots(font: Any) -> None:
 
 
 def draw_rule(target: Path = HERE / "rule.png", seed: int = 42) -> None:
-    """Writes the page's ornament: 240 x 3 pixels of noise that resolve, left to right, into a solid line."""
+    """Writes the page's ornament: 240 x 3 pixels of noise that turn, left to right, into a solid line."""
     import numpy as np
     from PIL import Image
 
     rng = np.random.default_rng(seed)
     x = np.linspace(0, 1, 240)
-    # Rows above and below the line thin out as the noise does; the middle row fills up.
+    # The outer rows fade out with the noise; the middle row fills in.
     solid = np.stack([0.5 * (1 - x) ** 1.5, 0.45 + 0.55 * np.minimum(1, x * 1.15), 0.5 * (1 - x) ** 1.5])
     ink = rng.random((3, 240)) < solid
     picture = np.zeros((3, 240, 4), np.uint8)
@@ -87,7 +87,7 @@ def draw_rule(target: Path = HERE / "rule.png", seed: int = 42) -> None:
 
 
 def draw_icon(target: Path = HERE / "icon.png", seed: int = 42) -> None:
-    """Writes the site's icon: a disc that comes out of noise, 32 x 32."""
+    """Writes the site's icon: a disc emerging from noise, 32 x 32."""
     import numpy as np
     from PIL import Image
 
