@@ -270,7 +270,7 @@ def test_the_score_is_the_sum_of_the_log_probabilities_of_what_is_said(looking):
 
 @pytest.mark.parametrize("ask", ["a spoon", "a cat in the rain"])
 def test_what_is_no_name_cannot_be_scored(judge, ask):
-    with pytest.raises(ValueError, match=f"'{ask}' is none of the"):
+    with pytest.raises(ValueError, match=f"'{ask}' is not among the"):
         judge.scores(BLANK, [ask])
 
 

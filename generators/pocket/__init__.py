@@ -1,1 +1,1 @@
-"""How pocket, the text-to-image cascade that ships in this repository, is made: data, training, weights."""
+"""pocket, the text-to-image cascade that ships in this repository: data, training, evaluation, weights."""

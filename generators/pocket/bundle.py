@@ -1,12 +1,12 @@
-"""Stage 1's training, to be carried to a machine with a GPU and back.
+"""Packs stage 1's training for a machine with a GPU, and brings the result back.
 
     python -m generators.pocket.bundle pack FOLDER                 # here: weights, captions, a sample of the pictures
     python -m generators.pocket.bundle train FOLDER --minutes 9    # there, with this repository, torch and diffusers
-    python -m generators.pocket.bundle unpack FOLDER               # here: what was trained becomes the checkpoint
+    python -m generators.pocket.bundle unpack FOLDER               # here: the result becomes the checkpoint
 
-Where resvg_py is installed too, the pictures are drawn there, without an end, by all its cores; else the sample is all
-that is seen. The text encoder stays here: its tokens travel. What comes back are files of at most 16 MB; the optimisers
-begin anew, from the averaged weights.
+If resvg_py is installed there too, all its cores draw new pictures continuously; otherwise training uses only the
+sample. The text encoder stays here: its tokens are in the bundle. The returned files have at most 16 MB each; the
+optimisers restart from the averaged weights.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from .pool import TRAINING, Picture, Pool, small
 from .train_stage_1 import EMA, UPDATES, objective, optimizers, trainable
 from .training import DEVICE, encoded, fit, load, save
 
-PICTURES = 2000  # of the sample; a picture takes about 4.5 KB
-SCALE = 16  # batches are so many times as large on a GPU
+PICTURES = 2000  # pictures in the sample, about 4.5 KB each
+SCALE = 16  # factor on the batch size on a GPU
 
 
 def pack(folder: Path, pictures: int = PICTURES) -> None:
-    """Write the bundle, at most 60 MB. Raises SystemExit where stage 1 has no checkpoint yet."""
+    """Writes the bundle, at most 60 MB. Raises SystemExit if stage 1 has no checkpoint."""
     if (state := load("stage_1")) is None:
-        raise SystemExit("there is no training to carry: run generators.pocket.train_stage_1 first")
+        raise SystemExit("no checkpoint to pack: run generators.pocket.train_stage_1 first")
     folder.mkdir(parents=True, exist_ok=True)
     save_file({key: value.half() for key, value in state["average"].items()}, folder / "average.safetensors")
     some = [picture for number in range(pictures) for picture in small(number, TRAINING)]
@@ -53,7 +53,7 @@ def pack(folder: Path, pictures: int = PICTURES) -> None:
 
 
 def encoder(folder: Path, vocabulary: list[str]) -> Callable[[list[str]], Tensor]:
-    """What `training.encoded` does, for the captions of a bundle; any other counts as dropped."""
+    """Returns a replacement for `training.encoded` that knows a bundle's captions; any other counts as dropped."""
     stored = load_file(folder / "tokens.safetensors")
     table = torch.zeros(len(vocabulary), minilm.TOKENS, minilm.WIDTH)
     for row, some in enumerate(stored["tokens"].split(stored["lengths"].tolist())):
@@ -63,7 +63,7 @@ def encoder(folder: Path, vocabulary: list[str]) -> Callable[[list[str]], Tensor
 
 
 def train(folder: Path, minutes: float) -> None:
-    """Go on with the bundle's training for so many minutes, and write into the folder what has become of it."""
+    """Continues the bundle's training for so many minutes and writes the result into the folder."""
     until = time.monotonic() + 60 * minutes
     manifest = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     network = trainable()
@@ -99,7 +99,7 @@ def train(folder: Path, minutes: float) -> None:
 
 
 def unpack(folder: Path) -> None:
-    """Make what was trained elsewhere the checkpoint of stage 1; the last one stays as the one before."""
+    """Makes the result of training elsewhere stage 1's checkpoint; the previous one is kept as backup."""
     trained = folder / "trained"
     manifest = json.loads((trained / "trained.json").read_text(encoding="utf-8"))
     weights = {part: patches.load(trained / part).state_dict() for part in ("network", "average")}

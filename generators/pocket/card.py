@@ -1,31 +1,31 @@
-"""The evaluation's section of the model card and its chart, both made from evaluation.json."""
+"""Generates the model card's evaluation section and its chart from evaluation.json."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 BEGIN, END = "<!-- evaluation -->", "<!-- /evaluation -->"
-PROMPTS = {  # what the prompts of each part are
+PROMPTS = {  # description of each part's prompts
     "names": "names", "names with a style word": "styles", "never met: style and place": "places", "pairs": "pairs",
 }  # fmt: skip
-FRESH = "new drawings of the same names"  # what samples are compared with to find copies
-SURE = 0.5  # the probability from which a judge is held to know what it sees
+FRESH = "new drawings of the same names"  # the reference for finding copies
+SURE = 0.5  # a judge's best name counts as certain from this probability
 
 
 def share(found: Sequence[float]) -> str:
-    """[0.41, 0.3, 0.53] as "0.41 (0.30–0.53)": a share and its interval."""
+    """Formats a share and its interval: [0.41, 0.3, 0.53] becomes "0.41 (0.30–0.53)"."""
     value, low, high = found
     return f"{value:.2f} ({low:.2f}–{high:.2f})"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table."""
+    """Formats a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def section(found: dict[str, Any]) -> str:
-    """The section's text, in Markdown, from the content of evaluation.json."""
+    """Returns the section as Markdown from the content of evaluation.json."""
     sampler = found["sampler"]
     first, second = found["judges"]["held out"]
     near = found["nearest"]
@@ -39,11 +39,11 @@ def section(found: dict[str, Any]) -> str:
         "### In short",
         summary(found),
         "### The judges",
-        f"Two networks of two builds (`judges.py`) rank {found['judges']['names']} names for a picture: a perceptron "
-        "over histograms of gradients and colours, whose numbers count, and residual convolutions, which check it. "
-        "Both have learned from drawings alone, each from its own. On drawings that they have not seen (icons of a "
-        "hand that neither they nor pocket were trained on; scenes, things in places and pairs of new random "
-        "numbers), the first one's numbers, then the second one's:",
+        f"Two networks of different architectures (`judges.py`) rank {found['judges']['names']} names for a picture: a "
+        "perceptron over histograms of gradients and colours, whose numbers count, and a residual convolutional "
+        "network, which checks it. Both learned only from drawings, each from its own. Accuracy of the first; the "
+        "second on unseen drawings (icons of a hand that neither they nor pocket trained on; scenes, things in places "
+        "and pairs from new random numbers):",
         table(
             ("Drawings", "n", "R@1", "R@5", "style", "place"),
             [(lot, row["n"], *(f"{row[key]:.2f}; {second[lot][key]:.2f}" for key in ("R@1", "R@5", "style", "place")))
@@ -60,7 +60,7 @@ def section(found: dict[str, Any]) -> str:
                 for row in found[part]
             ],
         ),
-        "A pair counts as retrieved where its two names come first and second.",
+        "A pair counts as retrieved if its two names rank first and second.",
         "### Gamma, clipping, steps",
         f"At every {found['sweep'][0]['stride']}th timestep, n = {found['sweep'][0]['n']} a cell: R@1 with x_0^ "
         "clipped (threshold 1) or thresholded dynamically.",
@@ -71,12 +71,12 @@ def section(found: dict[str, Any]) -> str:
         ),
         "### Memorised?",
         f"Distance to the nearest of {near['training drawings']:,} training drawings (quartiles), for {near['n']} "
-        "names drawn by pocket and for pictures that no training has seen. Copies: nearer than 19 in 20 of those; of "
-        "new drawings, 1 in 20 would be called so.",
+        "names drawn by pocket and for pictures outside the training. Copies: nearer than 19 in 20 of those; of new "
+        "drawings, 1 in 20 counts as a copy.",
         copies(near),
         "### Diversity",
-        "Mean root mean square difference of two samples of one prompt, as a part of the range from black to white, "
-        "beside that of the training drawings with this caption.",
+        "Mean root mean square difference of two samples of one prompt, as a fraction of the range from black to "
+        "white, compared with that of the training drawings with this caption.",
         table(
             ("Prompt", "seeds", "drawn", "training drawings", "training", "share"),
             [
@@ -86,7 +86,7 @@ def section(found: dict[str, Any]) -> str:
             ],
         ),
         "### “A high quality photo”",
-        "What the five samples of section 1.6 are taken for, and how probable that is to the judge.",
+        "The best name for each of the five samples of section 1.6, with the judge's probability.",
         table(
             ("Sample", "gamma", "first judge", "second judge"),
             [
@@ -97,7 +97,7 @@ def section(found: dict[str, Any]) -> str:
         ),
         "### Anagrams and hybrids",
         "As in Geng et al. 2024: alignment is the score of the worse reading, here a log-probability, at best 0; "
-        "concealment the mean softmax probability of the right prompts, 0.5 where the readings cannot be told apart. "
+        "concealment the mean softmax probability of the right prompts, 0.5 if the readings are indistinguishable. "
         "Rank: each reading's own prompt among 20, by the first judge and by the second.",
         illusions("Upright; flipped", found["anagrams"]),
         illusions("From afar; from near", found["hybrids"]),
@@ -114,7 +114,7 @@ def section(found: dict[str, Any]) -> str:
                 for image, row in found["inpainting"].items()
             ],
         ),
-        "Across the borders of stage 1's patches, over the step inside of them; 1 where they cannot be told:",
+        "The step across the borders of stage 1's patches, over the step inside them; 1 if no border is visible:",
         table(
             ("Pictures", "pixels", "n", "ratio"),
             [(row["what"], row["pixels"], row["n"], f"{row['ratio']:.3f}") for row in found["seams"]],
@@ -124,7 +124,7 @@ def section(found: dict[str, Any]) -> str:
 
 
 def summary(found: dict[str, Any]) -> str:
-    """What was aimed at, and what was reached, as a table."""
+    """Returns targets and results as a table."""
     diverse = [row["share"] for row in found["diversity"] if row["share"] is not None]
     sure = sum(row["probabilities"][0] >= SURE for row in found["photos"])
     falls = found["sdedit"]["falls"].values()
@@ -149,11 +149,11 @@ def summary(found: dict[str, Any]) -> str:
         ("step across patch borders over that inside, at 256 pixels", f"{found['seams'][1]['ratio']:.2f}", "≤ 1.05"),
         ("weights, MB", f"{found['model']['megabytes']:.1f}", "≤ 40"),
     ]  # fmt: skip
-    return table(("What", "reached", "aim"), rows)
+    return table(("Measure", "reached", "target"), rows)
 
 
 def both_first(rows: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, ...], int, int, int]]:
-    """Of each pair of prompts: in how many samples all readings rank first by each judge, and of how many."""
+    """For each pair of prompts, counts the samples in which all readings rank first, by each judge, and all samples."""
     pairs: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
         pairs.setdefault(tuple(row["prompts"]), []).append(row)
@@ -165,7 +165,7 @@ def both_first(rows: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, ...], in
 
 
 def copies(near: dict[str, Any]) -> str:
-    """The distances to the nearest training drawings, as a table."""
+    """Formats the distances to the nearest training drawings as a table."""
     rows = []
     for space in ("pixels", "features"):
         drawn = " / ".join(f"{v:.3f}" for v in near[space]["drawn"])
@@ -176,7 +176,7 @@ def copies(near: dict[str, Any]) -> str:
 
 
 def sweep(rows: Sequence[dict[str, Any]]) -> str:
-    """R@1 as a table of thresholds by gammas."""
+    """Formats R@1 as a table of thresholds by gammas."""
     gammas = list(dict.fromkeys(row["gamma"] for row in rows))
     cells = {(row["threshold"], row["gamma"]): f"{row['R@1'][0]:.2f}" for row in rows}
     thresholds = list(dict.fromkeys(row["threshold"] for row in rows))
@@ -209,9 +209,9 @@ def edits(found: dict[str, Any]) -> str:
 
 
 def put(card: str, text: str) -> str:
-    """The card with the text between its two markers, in place of what stood there.
+    """Replaces the text between the card's two markers.
 
-    Raises ValueError where a marker is missing, double, or in the wrong order.
+    Raises ValueError if a marker is missing, repeated, or in the wrong order.
     """
     before, begin, rest = card.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -221,7 +221,8 @@ def put(card: str, text: str) -> str:
 
 
 def chart(found: dict[str, Any], path: Path) -> None:
-    """R@1 over gamma as an SVG file: one line a threshold, and the report's own steps, each with its interval."""
+    """Plots R@1 over gamma as an SVG file: one line per threshold, and the report's own steps, each with its
+    interval."""
     import matplotlib
 
     matplotlib.use("svg")

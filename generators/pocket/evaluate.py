@@ -1,11 +1,11 @@
-"""How good pocket is, in numbers: `make evaluate`.
+"""Evaluates pocket: `make evaluate`.
 
     python -m generators.pocket.evaluate      # writes evaluation.json and evaluation.svg, and the card's section
 
-Every sample is drawn as the report draws, with its seeds (sample k at 42 + k) and none chosen. Two judges look at each:
-the first one's numbers count, the second one's stand beside them (scorer.py says what they are). Their accuracy on
-drawings that they have not seen says what a perfect model could reach. Shares come with Wilson's 95% interval, which
-knows only how many pictures there are.
+Samples are drawn as in the report, with its seeds (sample k at 42 + k), without selection. Two judges rate each: the
+first one's numbers count, the second one's are shown beside them (see scorer.py). Their accuracy on unseen drawings
+bounds what a perfect model could reach. Shares come with Wilson's 95% interval, which accounts only for the number of
+pictures.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from .scorer import Judge, parse
 from .scorer_pictures import labelled, shown, tests
 
 HERE = Path(__file__).parent
-PROMPTS = (  # each reading of an anagram or a hybrid is ranked among twenty: its own pair's, then these
+PROMPTS = (  # each reading of an anagram or hybrid is ranked among twenty prompts: its pair's, then these
     "an oil painting of a snowy mountain village", "an oil painting of people around a campfire",
     "an oil painting of an old man", "a photo of the amalfi coast", "a photo of a man", "a photo of a hipster barista",
     "a photo of a dog", "a lithograph of waterfalls", "a lithograph of a skull", "a photo of a city",
@@ -61,41 +61,41 @@ PROMPTS = (  # each reading of an anagram or a hybrid is ranked among twenty: it
     "a photo of a penguin", "an oil painting of a fox", "a lithograph of a whale", "a photo of a robot",
 )  # fmt: skip
 AMONG = 20
-TRAINING = 16_384  # training drawings among which copies are looked for
-FRESH, COMPARED = 4, 5  # new drawings of each name that is looked for among them; their sequence of random numbers
-SEAMED, PATCH = 30, 8  # samples whose patch borders are measured; pixels from border to border
+TRAINING = 16_384  # training drawings searched for copies
+FRESH, COMPARED = 4, 5  # new drawings of each compared name; their random sequence
+SEAMED, PATCH = 30, 8  # samples with measured patch borders; pixels between borders
 
 
 class Judges(NamedTuple):
-    """The one whose numbers count, and the one that checks it."""
+    """The judge whose numbers count, and the one that checks it."""
 
     first: Judge
     second: Judge
 
 
-# ------------------------------------------------------------------------------------------------------ what is drawn
+# ------------------------------------------------------------------------------------------------------ drawing
 
 
 def draw(lab: Lab, jobs: Iterable[Job], progress: Progress) -> Tensor:
-    """The pictures of the jobs, all sampled together: (N, 3, 64, 64) in -1 … 1."""
+    """Samples the jobs in one batch: (N, 3, 64, 64) in -1 … 1."""
     lab.model.on_evaluated = lambda count: progress.step(count=count)
     with torch.inference_mode():
         drawn = batching.run([job.work for job in jobs])
-    del lab.model.on_evaluated  # what follows is no part of the plan
+    del lab.model.on_evaluated  # later evaluations are not part of the plan
     return torch.stack([task.result for task in drawn]).float().cpu().clamp(-1, 1)
 
 
 def training_drawings(count: int) -> list[Picture]:
-    """The first of the drawings that stage 1 learns from."""
+    """Returns the first `count` drawings of stage 1's training."""
     return list(islice(DataLoader(Endless(small, 0), batch_size=None, num_workers=WORKERS), count))
 
 
-# --------------------------------------------------------------------------------------------------- what it is worth
+# --------------------------------------------------------------------------------------------------- judging
 
 
 def judged(judges: Judges, images: Tensor, prompts: Sequence[str]) -> dict[str, Any]:
-    """R@1 and R@5 of the images among all names, and how many show the style and the place that their prompts say; by
-    the first judge, and by the second under "second". agreement: how many have the same best name by both."""
+    """Returns R@1 and R@5 of the images among all names, and the shares with the right style and place; by the first
+    judge, and by the second under "second". agreement: share with the same best name by both."""
     readings = [parse(prompt) for prompt in prompts]
     best, found = [], []
     for judge in judges:
@@ -113,7 +113,7 @@ def judged(judges: Judges, images: Tensor, prompts: Sequence[str]) -> dict[str, 
 
 
 def by(judges: Judges, jobs: Sequence[Job], images: Tensor, *fields: str) -> list[dict[str, Any]]:
-    """`judged` for each combination of the values of these fields, in the order in which they come."""
+    """Returns `judged` for each combination of these fields' values, in order of appearance."""
     groups: dict[tuple, list[int]] = {}
     for row, job in enumerate(jobs):
         groups.setdefault(tuple(job.said[field] for field in fields), []).append(row)
@@ -125,7 +125,7 @@ def by(judges: Judges, jobs: Sequence[Job], images: Tensor, *fields: str) -> lis
 
 
 def photos(judges: Judges, jobs: Sequence[Job], images: Tensor) -> list[dict[str, Any]]:
-    """What each judge takes each sample of a prompt without a name for, and how probable that is to it."""
+    """Returns each judge's best name, with its probability, for each sample of a prompt without a name."""
     seen = [judge.see(images).names.softmax(-1).max(-1) for judge in judges]
     return [
         {
@@ -146,7 +146,7 @@ def as_is(image: Tensor) -> Tensor:
 
 
 def illusions(judges: Judges, jobs: Sequence[Job], images: Tensor, *views: View) -> list[dict[str, Any]]:
-    """For each image its readings, through each view, against the pair's prompts (in the views' order) and among 20.
+    """Scores the readings of each image, one per view, against the pair's prompts (in the views' order) and among 20.
 
     ranks: of each reading's own prompt, by the first judge; by the second under "second".
     """
@@ -169,10 +169,10 @@ def illusions(judges: Judges, jobs: Sequence[Job], images: Tensor, *views: View)
 
 
 def nearest(judge: Judge, drawn: Tensor, references: dict[str, Tensor], training: Tensor) -> dict[str, Any]:
-    """How near the drawn pictures come to the training drawings, and how near pictures do that no training has seen.
+    """Compares the drawn pictures' distances to the training drawings with those of pictures outside the training.
 
-    Quartiles of the distance to the nearest training drawing, in pixels (`rms`) and between the judge's features of
-    unit length (0 … 2); and the share of copies by each of the references.
+    Returns quartiles of the distance to the nearest training drawing, in pixels (`rms`) and between the judge's
+    unit-length features (0 … 2), and the share of copies by each reference.
     """
     found: dict[str, Any] = {"n": len(drawn), "training drawings": len(training)}
     views: tuple[tuple[str, View], ...] = (
@@ -194,9 +194,10 @@ def nearest(judge: Judge, drawn: Tensor, references: dict[str, Tensor], training
 
 
 def diversity(jobs: Sequence[Job], images: Tensor, training: Tensor, captions: Sequence[Sequence[str]]) -> list[dict]:
-    """How far the samples of each prompt lie apart, beside the training drawings that have it among their captions.
+    """Returns the mean distance between the samples of each prompt, and between the training drawings with that
+    caption.
 
-    share: the first over the second; None where the training has fewer than two such drawings.
+    share: the first over the second; None with fewer than two such drawings.
     """
     found = []
     for prompt in dict.fromkeys(job.said["prompt"] for job in jobs):
@@ -214,7 +215,8 @@ def diversity(jobs: Sequence[Job], images: Tensor, training: Tensor, captions: S
 
 
 def sdedit(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
-    """The distance (`rms`) of each edit to its original, by image and i_start, and whether it falls at every step."""
+    """Returns the distance (`rms`) of each edit to its original, by image and i_start, and whether it falls at every
+    step."""
     found: dict[str, dict[str, float]] = {}
     for job, edited in zip(jobs, images, strict=True):
         original = lab.image(job.said["image"]).float().cpu()
@@ -224,7 +226,7 @@ def sdedit(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
 
 
 def inpainting(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
-    """The mean step across the border of each hole, filled and in the original, and the first over the second."""
+    """Returns the mean step across the border of each hole, filled and in the original, and their ratio."""
     found = {}
     for job, filled in zip(jobs, images, strict=True):
         mask = part_1_7_2.hole(job.said["image"])
@@ -234,7 +236,8 @@ def inpainting(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
 
 
 def patch_borders(lab: Lab, jobs: Sequence[Job], images: Tensor, training: Tensor) -> list[dict[str, Any]]:
-    """`seams` of samples at 64 pixels and enlarged to 256, where a patch is four times as wide, and of drawings."""
+    """Returns `seams` of samples at 64 pixels, enlarged to 256, where a patch is four times as wide, and of
+    drawings."""
     large = torch.stack(
         [lab.enlarge(image, job.said["prompt"]) for job, image in zip(jobs, images, strict=True)]
     ).clamp(-1, 1)
@@ -246,7 +249,7 @@ def patch_borders(lab: Lab, jobs: Sequence[Job], images: Tensor, training: Tenso
 
 
 def evaluate() -> dict[str, Any]:
-    """Draw everything, judge it, and return the numbers. A quarter of an hour on two cores."""
+    """Draws and judges everything, and returns the numbers. Takes a quarter of an hour on two cores."""
     began = time.monotonic()
     judges, lab = Judges(*(train_scorer.load(name) for name in train_scorer.JUDGES)), Lab(models.load("pocket"))
     jobs = plan(lab)
@@ -298,7 +301,7 @@ def evaluate() -> dict[str, Any]:
 
 
 def rounded(value: Any) -> Any:
-    """The same, every float with four digits after the point."""
+    """Returns the value with every float rounded to four decimals."""
     if isinstance(value, dict):
         return {key: rounded(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

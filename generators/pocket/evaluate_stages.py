@@ -1,10 +1,10 @@
-"""How well pocket's stages 2 and 3 enlarge drawings of an icon style that nothing was trained on.
+"""Measures how well pocket's stages 2 and 3 enlarge drawings of a held-out icon style.
 
     python -m generators.pocket.evaluate_stages
 
-The smaller image is the exact 4 x 4 average. PSNR and SSIM reward what can be known; a grain whose phase must be
-guessed costs them, so the table also says how much detail there is: the standard deviation of what is added to the
-bicubic enlargement, over that of what should be added. Bicubic itself has 0.
+The smaller image is the exact 4 x 4 average. PSNR and SSIM penalise a grain whose phase must be guessed, so the table
+also reports detail: the standard deviation of what is added to the bicubic enlargement, over that of what should be
+added. Bicubic itself has 0.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .icons import HELD_OUT, has
 from .scorer_pictures import held_out_icon
 from .styles import FILTERS
 
-EACH = {256: 6, 1024: 2}  # drawings of each style, for stage 2 and stage 3; at 1024 pixels they take long
+EACH = {256: 6, 1024: 2}  # drawings of each style for stages 2 and 3; those at 1024 pixels are slow
 
 
 def held_out(count: int) -> list[Drawing]:
-    """So many things in each of the styles, other things for each; every k-th name, so that they are of many kinds."""
+    """Returns so many things in each style, different ones for each; every k-th name, for variety."""
     drawn = [noun for noun, key in NOUNS.items() if has(key, HELD_OUT)]
     chosen = drawn[:: len(drawn) // (count * len(FILTERS))]
     rng = np.random.default_rng(0)
@@ -42,7 +42,7 @@ def pixels(drawing: Drawing, size: int) -> Tensor:
 
 
 def scores(found: Tensor, truth: Tensor, base: Tensor) -> tuple[float, float, float]:
-    """PSNR in dB, SSIM, and the share of detail."""
+    """Returns PSNR in dB, SSIM, and the share of detail."""
     both = [((x.clamp(-1, 1) + 1) / 2).numpy() for x in (truth, found)]
     return (
         float(peak_signal_noise_ratio(*both, data_range=1)),

@@ -1,7 +1,7 @@
-"""The free vector icons that pocket learns from: things drawn by several hands.
+"""The free vector icons of pocket's training: things drawn by several hands (icon sets).
 
-icons.json.gz holds those of the names in data.py, taken from npm packages by `python -m generators.pocket.icons`, so
-that training needs no package. Sources and licences: MODEL_CARD.md.
+icons.json.gz holds the icons of the names in data.py, extracted from npm packages by `python -m
+generators.pocket.icons`, so training needs no package. Sources and licences: MODEL_CARD.md.
 """
 
 import gzip
@@ -16,7 +16,7 @@ import numpy as np
 
 from .vectors import chance
 
-PACKAGES = {  # npm packages of the scope @iconify-json, a hand each: version pinned
+PACKAGES = {  # npm packages of the scope @iconify-json, one hand each, with pinned versions
     "fluent-emoji-flat": "1.2.6",
     "fluent-emoji": "1.2.7",
     "noto": "1.2.9",
@@ -24,7 +24,7 @@ PACKAGES = {  # npm packages of the scope @iconify-json, a hand each: version pi
     "emojione": "1.2.3",
     "twemoji": "1.2.5",
 }
-HELD_OUT = "twemoji"  # the hand that neither pocket nor its judges ever train on
+HELD_OUT = "twemoji"  # the hand that neither pocket nor its judges train on
 HANDS = tuple(hand for hand in PACKAGES if hand != HELD_OUT)
 FILE = Path(__file__).with_name("icons.json.gz")
 
@@ -35,25 +35,25 @@ def _icons() -> dict[str, Any]:
 
 
 def icon_set(package: str) -> dict[str, Any]:
-    """The icons of a hand: their `width` in units of their own, and `icons`, {key: {"body": SVG fragment, …}}."""
+    """Returns the icons of a hand: their `width` in their own units, and `icons`, {key: {"body": SVG fragment, …}}."""
     return _icons()[package]
 
 
 def has(key: str, package: str) -> bool:
-    """Whether the hand has drawn that thing."""
+    """Whether the hand has an icon of this key."""
     return key in icon_set(package)["icons"]
 
 
 def icon(key: str, package: str, x: float, y: float, size: float, mirror: bool = False, tilt: float = 0) -> str:
-    """The icon of that key as an SVG fragment, `size` units wide, its middle at (x, y), turned by `tilt` degrees.
+    """Returns the icon of that key as an SVG fragment, `size` units wide, centred at (x, y), turned by `tilt` degrees.
 
-    Raises KeyError where the hand has not drawn it.
+    Raises KeyError if the hand has no such icon.
     """
     icons = icon_set(package)
     entry = icons["icons"][key]
     side = entry.get("width", icons["width"])
     scale = size / side
-    # Whole units: resvg 0.48 can fail on an icon's own filters at fractions of a pixel.
+    # Whole units, because resvg 0.48 can fail on an icon's filters at fractional pixels.
     return (
         f'<g transform="translate({round(x)} {round(y)}) rotate({tilt:.1f}) '
         f'scale({-scale if mirror else scale:.5f} {scale:.5f}) translate({-side / 2} {-side / 2})">{entry["body"]}</g>'
@@ -61,16 +61,16 @@ def icon(key: str, package: str, x: float, y: float, size: float, mirror: bool =
 
 
 def any_icon(rng: np.random.Generator, key: str, x: float, y: float, size: float, tilt: float = 0) -> str:
-    """The icon by one of HANDS, its middle at (x, y), half of the time mirrored."""
+    """Returns the icon by a random hand of HANDS, centred at (x, y), mirrored half of the time."""
     hands = [hand for hand in HANDS if has(key, hand)]
-    # The filters of this one take ten times as long as all else.
+    # The filters of fluent-emoji take ten times as long as everything else.
     odds = np.array([0.15 if hand == "fluent-emoji" else 1.0 for hand in hands])
     hand = hands[rng.choice(len(hands), p=odds / odds.sum())]
     return icon(key, hand, x, y, size, mirror=chance(rng, 0.5), tilt=tilt)
 
 
 def collect() -> None:
-    """Make FILE anew from the npm packages. Raises CalledProcessError when npm fails."""
+    """Rebuilds FILE from the npm packages. Raises CalledProcessError if npm fails."""
     from . import data
 
     keys = sorted({*data.NOUNS.values(), "ewe", "high-voltage"})

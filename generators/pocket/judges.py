@@ -1,4 +1,4 @@
-"""The two judges: one learns its features from pixels, the other reads fixed ones (gradients and colours)."""
+"""The two judges: one learns its features from pixels, the other uses fixed ones (gradients and colours)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .scorer import PLACES, STYLES, Judge, Seen, names
 
 
 class Heads(nn.Module):
-    """The names, the style and the place, read off features of so many channels."""
+    """Linear heads for name, style and place on features of so many channels."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -26,13 +26,13 @@ class Heads(nn.Module):
 
 
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
-    """A convolution and its normalisation over groups of 16 channels."""
+    """A convolution with group normalisation over groups of 16 channels."""
     conv = nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False)
     return nn.Sequential(conv, nn.GroupNorm(max(1, outputs // 16), outputs))
 
 
 class Down(nn.Module):
-    """A residual block of two 3 x 3 convolutions at half the resolution (He et al. 2016)."""
+    """A residual block of two 3 x 3 convolutions that halves the resolution (He et al. 2016)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Down(nn.Module):
 
 
 class Residual(Judge):
-    """A small residual network, which learns its features from pixels. At width 24 it has 0.7 M parameters."""
+    """A small residual network on pixels. At width 24 it has 0.7 M parameters."""
 
     def __init__(self, width: int = 24) -> None:
         super().__init__()
@@ -63,13 +63,13 @@ class Residual(Judge):
 
 
 class Gradients(Judge):
-    """A perceptron over histograms of oriented gradients (Dalal and Triggs 2005) and a coarse grid of colours.
+    """A perceptron on histograms of oriented gradients (Dalal and Triggs 2005) and a coarse grid of colours.
 
-    The histograms are scikit-image's, at two scales; it learns nothing about pixels.
+    scikit-image computes the histograms, at two scales; no feature is learned from pixels.
     """
 
-    COLOURS = 16  # by so many means of colours the picture is shown
-    WIDTH = 7 * 7 * 36 + 3 * 3 * 36 + 3 * COLOURS**2  # values in all
+    COLOURS = 16  # cells a side of the grid of mean colours
+    WIDTH = 7 * 7 * 36 + 3 * 3 * 36 + 3 * COLOURS**2  # number of features
 
     def __init__(self, width: int = 768) -> None:
         super().__init__()
@@ -87,14 +87,14 @@ class Gradients(Judge):
 
     @staticmethod
     def prepare(images: Tensor) -> Tensor:
-        """The values of each image, (N, WIDTH)."""
+        """Returns the features of each image, (N, WIDTH)."""
         grids = [F.avg_pool2d(images, side) for side in (1, 2)]
         colours = F.adaptive_avg_pool2d(images, Gradients.COLOURS).flatten(1)
         edges = [
             np.stack([hog(image, pixels_per_cell=(8, 8), cells_per_block=(2, 2), channel_axis=0) for image in grid])
             for grid in (part.numpy() for part in grids)
         ]
-        # Of unit length in each block of 36: times 5, about as large as the colours.
+        # Blocks of 36 have unit length; times 5, they are about as large as the colours.
         return torch.cat([*(5 * torch.from_numpy(part).float() for part in edges), colours], dim=1)
 
     def forward(self, values: Tensor) -> Seen:

@@ -1,4 +1,4 @@
-"""Measures of pictures and of judgements that need no model: shares, ranks, distances, steps across borders."""
+"""Measures of pictures and judgements that need no model: shares, ranks, distances, steps across borders."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 def wilson(hits: int, n: int, z: float = 1.96) -> list[float]:
-    """The share of hits and Wilson's score interval around it (Wilson 1927): [share, low, high], 95% at z = 1.96.
+    """Returns the share of hits and Wilson's score interval (Wilson 1927): [share, low, high], 95% at z = 1.96.
 
-    Raises ValueError without a trial, or where there are more hits than trials.
+    Raises ValueError without a trial, or for more hits than trials.
     """
     if not 0 <= hits <= n or n == 0:
-        raise ValueError(f"{hits} hits of {n}: at least one trial, and no more hits than trials")
+        raise ValueError(f"{hits} hits of {n}: needs at least one trial and no more hits than trials")
     share = hits / n
     middle, root = share + z * z / (2 * n), z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
     return [share, (middle - root) / (1 + z * z / n), (middle + root) / (1 + z * z / n)]
@@ -27,7 +27,7 @@ def wilson(hits: int, n: int, z: float = 1.96) -> list[float]:
 def alignment(scores: Tensor) -> float:
     """A = min_i S_ii: the score of the worse reading (Geng et al. 2024, "Visual Anagrams").
 
-    scores: S, (V, V), of view i of an image under prompt j; here log-probabilities, so that 0 is best.
+    scores: S, (V, V), of view i under prompt j; here log-probabilities, so 0 is best.
     """
     return scores.diagonal().min().item()
 
@@ -35,15 +35,15 @@ def alignment(scores: Tensor) -> float:
 def concealment(scores: Tensor) -> float:
     """C = tr(softmax(S)) / V, after the concealment score of Geng et al. 2024.
 
-    1 where each view shows its own prompt and nothing of the others', 1 / V where one cannot tell. That the softmax
-    over the prompts and that over the views are averaged is this project's choice. The paper divides CLIP's cosines by
-    its temperature; these scores are log-probabilities already, at a temperature of 1.
+    1 if each view shows only its own prompt, 1 / V if the views are indistinguishable. Averaging the softmax over
+    prompts and that over views is this project's choice. The paper divides CLIP's cosines by its temperature; these
+    scores are already log-probabilities, at temperature 1.
     """
     return (scores.softmax(0).trace() + scores.softmax(1).trace()).item() / (2 * len(scores))
 
 
 def rank(scores: Tensor, own: int) -> int:
-    """The rank of the prompt of index `own` among the scores (P,) of one image; 1 is best."""
+    """Returns the rank of the prompt of index `own` among one image's scores (P,); 1 is best."""
     return 1 + int((scores > scores[own]).sum())
 
 
@@ -51,13 +51,13 @@ def rank(scores: Tensor, own: int) -> int:
 
 
 def rms(a: Tensor, b: Tensor) -> Tensor:
-    """Root mean square differences (A, B) between images (A, 3, H, W) and (B, 3, H, W) in -1 … 1, as parts of the full
-    range: 0 for the same image, 1 for black against white."""
+    """Returns root mean square differences (A, B) between images (A, 3, H, W) and (B, 3, H, W) in -1 … 1, as fractions
+    of the full range: 0 for equal images, 1 for black against white."""
     return torch.cdist(a.flatten(1), b.flatten(1)) / a[0].numel() ** 0.5 / 2
 
 
 def mean_distance(images: Tensor) -> float:
-    """The mean `rms` difference of the pairs of N >= 2 images."""
+    """Returns the mean `rms` difference over all pairs of N >= 2 images."""
     upper = torch.ones(len(images), len(images)).triu(1).bool()
     return rms(images, images)[upper].mean().item()
 
@@ -67,17 +67,16 @@ def quartiles(values: Tensor) -> list[float]:
 
 
 def copies(drawn: Tensor, held_out: Tensor) -> list[float]:
-    """The share of the drawn pictures that are copies, with Wilson's interval, from the distances of drawn pictures and
-    of held-out ones, (N,) and (M,), to their nearest training picture.
+    """Returns the share of drawn pictures that are copies, with Wilson's interval, from the distances of drawn and
+    held-out pictures, (N,) and (M,), to their nearest training picture.
 
-    A copy is nearer than nineteen in twenty of the held-out ones: of new drawings of the training pictures' own kind,
-    one in twenty would be called so.
+    A copy is nearer than 19 in 20 of the held-out ones, so 1 in 20 new drawings of the same kind would count as one.
     """
     return wilson(int((drawn < torch.quantile(held_out, 0.05)).sum()), len(drawn))
 
 
 def falls(distances: Sequence[float]) -> bool:
-    """Whether each distance is smaller than the one before."""
+    """Whether each distance is smaller than the previous one."""
     return all(after < before for before, after in pairwise(distances))
 
 
@@ -85,9 +84,9 @@ def falls(distances: Sequence[float]) -> bool:
 
 
 def seams(images: Tensor, period: int) -> float:
-    """The mean absolute step between neighbouring pixels across the borders of patches, over that inside of them.
+    """Returns the mean absolute step between neighbouring pixels across patch borders, over that inside the patches.
 
-    images: (N, 3, H, W); the patches are `period` pixels wide and high. 1 where the borders cannot be told.
+    images: (N, 3, H, W); patches are `period` pixels wide and high. 1 if the borders are invisible.
     """
     across, inside = [], []
     for axis in (-2, -1):
@@ -99,7 +98,7 @@ def seams(images: Tensor, period: int) -> float:
 
 
 def border_step(image: Tensor, mask: Tensor) -> float:
-    """The mean absolute step between neighbouring pixels of which one is in the mask and the other is not.
+    """Returns the mean absolute step between neighbouring pixels on opposite sides of the mask's border.
 
     image: (3, H, W) in -1 … 1; mask: (1, H, W), 1 inside.
     """

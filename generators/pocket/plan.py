@@ -1,4 +1,4 @@
-"""What the evaluation draws: the samples of every part, with the report's own seeds, and what they cost."""
+"""The evaluation's samples: every part, with the report's seeds, and their cost."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..sections import part_1_6, part_1_7, part_1_7_1, part_1_7_2, part_1_8, par
 from . import data, scorer
 from .styles import LITHOGRAPH, SKETCH
 
-NAMES, STYLED, PLACED, PAIRED, SWEPT = 64, 15, 32, 12, 12  # how many names each part takes, evenly spread
+NAMES, STYLED, PLACED, PAIRED, SWEPT = 64, 15, 32, 12, 12  # names in each part, evenly spread
 STRIDE = 30
 SWEEP_GAMMAS, SWEEP_THRESHOLDS, SWEEP_STRIDE = (1, 3, 5, 7, 10), (1.0, 1.5), 90
-STRIDES = (200, 90)  # beside the report's
+STRIDES = (200, 90)  # in addition to the report's
 DIVERSE = (
     "an oil painting of an old man", "an oil painting of people around a campfire", "a photo of the amalfi coast",
     "a photo of a dog", "a lithograph of a skull", "a lithograph of waterfalls",
@@ -29,7 +29,7 @@ SEEDS = 5
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to draw: the work, the network's evaluations that it takes, and what it is (prompt, gamma, …)."""
+    """One picture to draw: the work, its network evaluations, and its description (prompt, gamma, …)."""
 
     work: Callable[[], Tensor]
     evaluations: int
@@ -37,7 +37,7 @@ class Job:
 
 
 def sample(lab: Lab, prompt: str, gamma: float | None = None, k: int = 0, stride: int = STRIDE) -> Job:
-    """Sample k of a prompt. At gamma = 1, guidance is the conditional estimate alone, in half the evaluations."""
+    """Sample k of a prompt. At gamma = 1 guidance is the conditional estimate, at half the evaluations."""
     gamma = lab.model.gamma if gamma is None else gamma
     estimate = lab.estimate(prompt) if gamma == 1 else lab.guided(prompt, gamma)
     said = {"prompt": prompt, "gamma": gamma, "stride": stride, "threshold": lab.schedule.threshold, "k": k}
@@ -45,12 +45,13 @@ def sample(lab: Lab, prompt: str, gamma: float | None = None, k: int = 0, stride
 
 
 def spread(items: Sequence[str], count: int) -> list[str]:
-    """`count` of the items, evenly spread from the first on."""
+    """Returns `count` of the items, evenly spread from the first on."""
     return [items[k * len(items) // count] for k in range(count)]
 
 
 def placed(count: int) -> list[str]:
-    """Prompts that no training picture has: things in a place, in a style in which `data.draw` draws no landscape."""
+    """Returns prompts without a training picture: things in a place, in a style in which `data.draw` draws no
+    landscape."""
     places = list(data.GROUNDS)
     return [
         f"{(LITHOGRAPH, SKETCH)[k % 2]} {noun} {places[k % len(places)]}"
@@ -59,18 +60,18 @@ def placed(count: int) -> list[str]:
 
 
 def paired(count: int) -> list[str]:
-    """Prompts for two things."""
+    """Returns prompts for two things."""
     nouns = list(data.NOUNS)
     return [f"{noun} and {nouns[(nouns.index(noun) + len(nouns) // 2) % len(nouns)]}" for noun in spread(nouns, count)]
 
 
 def cases(section: Any, *fields: str) -> list[tuple]:
-    """What the cases of a section say in these fields, each once, in their order."""
+    """Returns the distinct values of these fields in a section's cases, in order."""
     return list(dict.fromkeys(tuple(c[field] for field in fields) for figure in section.figures for c in figure.cases))
 
 
 def plan(lab: Lab) -> dict[str, list[Job]]:
-    """All that is to be drawn, part by part."""
+    """Returns all jobs, by part."""
     known = [phrases[0] for phrases in scorer.names()]
     swept = spread(known, SWEPT)
     labs = {threshold: Lab(lab.model) for threshold in SWEEP_THRESHOLDS}

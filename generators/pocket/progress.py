@@ -1,18 +1,18 @@
-"""A line of progress with the time left, for what takes minutes."""
+"""A progress line with the time left, for work of minutes."""
 
 import sys
 import time
 
 
 class Progress:
-    """Rewrites one line on standard error, at most once a second: how far, how long still, and a note."""
+    """Rewrites one line on standard error, at most once a second: progress, time left, and a note."""
 
     def __init__(self, what: str, total: int) -> None:
         self.what, self.total, self.done = what, total, 0
         self.began = self.last_shown = time.monotonic()
 
     def step(self, note: str = "", count: int = 1) -> None:
-        """So many parts more are done."""
+        """Advances by `count` parts."""
         self.done += count
         now = time.monotonic()
         if self.done >= self.total or now - self.last_shown > 1:

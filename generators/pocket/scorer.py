@@ -1,14 +1,14 @@
-"""What a judge of pocket's pictures is: how well does a picture answer a prompt?
+"""The interface of a judge: how well a picture matches a prompt.
 
-A judge reads three things off a 64-pixel picture: the name of what it shows, among all that pocket knows; the style;
-and the place. A prompt is taken apart into the same three (`parse`), and its score is the sum of the log-probabilities
-of what it says. What it does not say is not scored.
+A judge classifies a 64-pixel picture three ways: the name of what it shows, among all names pocket knows; the style;
+and the place. `parse` splits a prompt into the same three, and its score is the sum of the log-probabilities of the
+parts it specifies.
 
-There are two judges, of two builds (judges.py), so that neither's quirks can pass for a picture's merits. Both learn
-from drawings only, never from a generated picture. The icons of `icons.HELD_OUT`, a hand that neither they nor pocket
-have learned from, show how far to trust them.
+Two judges of different architectures (judges.py) keep one's quirks from passing for a picture's merits. Both learn only
+from drawings, never from a generated picture. The icons of `icons.HELD_OUT`, a hand that neither they nor pocket
+trained on, measure their accuracy.
 
-scorer_pictures.py holds the pictures, train_scorer.py the training.
+scorer_pictures.py contains the pictures, train_scorer.py the training.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from . import data, scenes, sights
 from .styles import FILTERS, PHOTO
 
 STYLES, PLACES = [*FILTERS], ["", *data.GROUNDS]
-SCENES: dict[Callable, tuple[str, ...]] = {  # what the pictures of each scene are called
+SCENES: dict[Callable, tuple[str, ...]] = {  # the names of each scene
     scenes.old_man: ("an old man", "an elderly man"),
     scenes.campfire: ("people around a campfire",),
     scenes.barista: ("a hipster barista",),
@@ -52,7 +52,7 @@ SCENES: dict[Callable, tuple[str, ...]] = {  # what the pictures of each scene a
 
 
 class Reading(NamedTuple):
-    """What a prompt says: the style word, the phrase or the two names of a pair, the place; "" or () if it does not."""
+    """A parsed prompt: the style word, the phrase or the two names of a pair, the place; "" or () if unspecified."""
 
     style: str
     phrases: tuple[str, ...]
@@ -61,9 +61,9 @@ class Reading(NamedTuple):
 
 @cache
 def names() -> tuple[tuple[str, ...], ...]:
-    """All names that a picture can have, each followed by its synonyms: the nouns of `data`, then the scenes.
+    """Returns all names of pictures, each followed by its synonyms: the nouns of `data`, then the scenes.
 
-    A scene that shows what a noun says, such as a dog, has the noun's name.
+    A scene of something that a noun also names, such as a dog, has the noun's name.
     """
     said = {noun: (noun, data.SYNONYMS.get(noun.split(" ", 1)[-1], noun)) for noun in data.NOUNS}
     known = {phrase for pair in said.values() for phrase in pair}
@@ -73,14 +73,14 @@ def names() -> tuple[tuple[str, ...], ...]:
 
 @cache
 def numbers() -> dict[str, int]:
-    """The number of each name in `names`; synonyms share theirs."""
+    """Returns the number of each name in `names`; synonyms share it."""
     return {phrase: number for number, phrases in enumerate(names()) for phrase in phrases}
 
 
 def parse(prompt: str) -> Reading:
-    """Take a prompt apart: "a photo of a cat on the grass" has the style "a photo of" and the place "on the grass".
+    """Parses a prompt: "a photo of a cat on the grass" has the style "a photo of" and the place "on the grass".
 
-    Where in the picture a thing is ("on the left") is not read.
+    A position in the picture ("on the left") is ignored.
     """
     if prompt == data.HIGH_QUALITY:
         return Reading(PHOTO, (), "")
@@ -95,8 +95,7 @@ def parse(prompt: str) -> Reading:
 
 
 class Seen(NamedTuple):
-    """What a network makes of N images: features (N, F); logits of the names (N, G), of the styles (N, 5) and of the
-    places (N, 6)."""
+    """A network's output for N images: features (N, F); logits of the names (N, G), styles (N, 5) and places (N, 6)."""
 
     features: Tensor
     names: Tensor
@@ -105,18 +104,18 @@ class Seen(NamedTuple):
 
 
 class Judge(nn.Module, ABC):
-    """A network whose forward takes what `prepare` makes of N images to what it sees in them, a `Seen`."""
+    """A network whose forward maps the output of `prepare` to a `Seen`."""
 
     @staticmethod
     @abstractmethod
     def prepare(images: Tensor) -> Tensor:
-        """What the network is shown of images, (N, 3, 64, 64) in -1 … 1."""
+        """Returns the network's input for images (N, 3, 64, 64) in -1 … 1."""
 
     @torch.inference_mode()
     def see(self, images: Tensor) -> Seen:
-        """The mean of what it makes of images, (N, 3, 64, 64) in -1 … 1, and of the same mirrored.
+        """Returns the mean output for images, (N, 3, 64, 64) in -1 … 1, and their mirror images.
 
-        Raises ValueError where they have another shape.
+        Raises ValueError for another shape.
         """
         if images.ndim != 4 or images.shape[1:] != (3, 64, 64):
             raise ValueError(f"images of shape {tuple(images.shape)}: a judge takes (N, 3, 64, 64)")
@@ -129,10 +128,10 @@ class Judge(nn.Module, ABC):
 
     @torch.inference_mode()
     def scores(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
-        """How well each image answers each prompt, (N, P): the log-probabilities of what the prompt says, summed.
+        """Returns how well each image matches each prompt, (N, P): the summed log-probabilities of its parts; 0 is
+        best.
 
-        Of a pair of names it is the mean of both. The more negative, the worse; 0 is best. Raises ValueError for a
-        prompt with a phrase that is no name.
+        A pair of names scores the mean of both. Raises ValueError for a prompt with an unknown name.
         """
         seen = self.see(images)
         name, style, place = (logits.log_softmax(-1) for logits in seen[1:])
@@ -151,28 +150,28 @@ class Judge(nn.Module, ABC):
 
 
 def number(phrase: str) -> int:
-    """The number of a name. Raises ValueError where it is none."""
+    """Returns the number of a name. Raises ValueError for an unknown one."""
     if phrase not in numbers():
-        raise ValueError(f"{phrase!r} is none of the {len(names())} names that a judge knows")
+        raise ValueError(f"{phrase!r} is not among the {len(names())} names that a judge knows")
     return numbers()[phrase]
 
 
 def retrieval(logits: Tensor, prompts: Sequence[str]) -> Tensor:
-    """The rank, (N,), among all names of what each image should show; 1 is best.
+    """Returns the rank, (N,), of each image's prompt among all names; 1 is best.
 
-    logits: of the names, (N, G); prompts: one an image. A pair is ranked 1 where its two names come first and second.
-    Raises ValueError for a prompt that names nothing, or nothing that is known.
+    logits: of the names, (N, G); prompts: one per image. A pair has rank 1 if its two names come first and second.
+    Raises ValueError for a prompt without a name or with an unknown one.
     """
     ranks = []
     for row, prompt in zip(logits, prompts, strict=True):
         phrases = parse(prompt).phrases
         if not phrases:
-            raise ValueError(f"{prompt!r} names nothing that could be ranked")
+            raise ValueError(f"{prompt!r} has no name to rank")
         better = [int((row > row[number(phrase)]).sum()) for phrase in phrases]
         ranks.append(max(better) + 2 - len(phrases))
     return torch.tensor(ranks)
 
 
 def recall(ranks: Tensor, k: int) -> float:
-    """R@k: the share of the ranks that are k or better."""
+    """R@k: the share of ranks up to k."""
     return (ranks <= k).float().mean().item()

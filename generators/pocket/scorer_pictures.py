@@ -1,4 +1,4 @@
-"""What the judges learn from and are tested on: drawings at 64 pixels, with what they show."""
+"""The judges' training and test pictures: labelled drawings at 64 pixels."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from .scorer import PLACES, SCENES, STYLES, names, number, parse
 from .styles import GREY
 from .vectors import chance, pick, shadowed
 
-USES = 8  # of a lesson, on average
-AGAIN = 4  # lessons that are made of a drawing
-START, POOL = 512, 8192  # lessons at hand at first, and at most
-IGNORED = -100  # cross_entropy's word for a label that does not count
-TESTING = 4  # the sequence of random numbers of all that the judges are tested on
-VARIANTS = 4  # of each scene in each of its styles, for testing
+USES = 8  # average uses of a lesson
+AGAIN = 4  # lessons per drawing
+START, POOL = 512, 8192  # lessons in the pool at the start, and at most
+IGNORED = -100  # cross_entropy's ignore_index
+TESTING = 4  # the random sequence of the test pictures
+VARIANTS = 4  # test variants of each scene in each of its styles
 
 
 class Pictures(NamedTuple):
-    """Labelled pictures: rgb (N, 3, 64, 64) uint8; the numbers of the names, (N, 2), twice the same unless a pair; of
-    the style and of the place, (N,)."""
+    """Labelled pictures: rgb (N, 3, 64, 64) uint8; name numbers (N, 2), equal unless a pair; style and place numbers
+    (N,)."""
 
     rgb: Tensor
     names: Tensor
@@ -41,7 +41,7 @@ class Pictures(NamedTuple):
 
 
 def lesson(rng: np.random.Generator) -> data.Drawing:
-    """A drawing to learn from: each name as likely, each style as likely, by any hand but `icons.HELD_OUT`."""
+    """Returns a training drawing: names and styles equally likely, by any hand except `icons.HELD_OUT`."""
     phrases, style = pick(rng, *names()), pick(rng, *STYLES)
     if scene := _scene_of(phrases, rng):
         drawing = _in_style(scene, style, rng)
@@ -60,7 +60,8 @@ def lesson(rng: np.random.Generator) -> data.Drawing:
 
 
 def shown(phrases: Sequence[str], style: str, rng: np.random.Generator) -> data.Drawing:
-    """A drawing of one of the `names` as pocket learns it: its scene, or the thing alone; where it has both, either."""
+    """Returns a drawing of one of the `names` as pocket learns it: its scene or the thing alone; either if it
+    has both."""
     scene = _scene_of(phrases, rng)
     drawing = _in_style(scene, style, rng) if scene else data.alone(phrases[0], style, rng)
     return replace(drawing, tint=data.tint(rng))
@@ -77,7 +78,7 @@ def _in_style(scene: Callable, style: str, rng: np.random.Generator) -> data.Dra
 
 
 def held_out_icon(noun: str, style: str, rng: np.random.Generator) -> data.Drawing:
-    """A thing by the held-out hand, staged as `data.alone` stages the others."""
+    """Returns a thing by the held-out hand, composed as `data.alone` does."""
     x, y = 128 + rng.uniform(-12, 12, 2)
     thing = icons.icon(data.NOUNS[noun], icons.HELD_OUT, x, y, rng.uniform(172, 236), tilt=rng.normal(0, 5))
     body = data.backdrop(style, rng) + shadowed(thing)
@@ -85,7 +86,7 @@ def held_out_icon(noun: str, style: str, rng: np.random.Generator) -> data.Drawi
 
 
 def labelled(drawings: Sequence[data.Drawing]) -> Pictures:
-    """The drawings as 2 x 2 averages of 128 pixels, with the numbers of what they show."""
+    """Returns the drawings as 2 x 2 averages of 128 pixels, with their labels."""
     rgb = [drawing.render(128).reshape(64, 2, 64, 2, 3).mean((1, 3)).round().astype(np.uint8) for drawing in drawings]
     labels = torch.tensor([_label(drawing) for drawing in drawings])
     pixels = torch.from_numpy(np.stack(rgb)).permute(0, 3, 1, 2).contiguous()
@@ -93,15 +94,15 @@ def labelled(drawings: Sequence[data.Drawing]) -> Pictures:
 
 
 def _label(drawing: data.Drawing) -> tuple[int, int, int, int]:
-    """What a drawing shows: two names (the same unless a pair), the style and the place."""
+    """Returns a drawing's labels: two names (equal unless a pair), style and place."""
     reading = parse(drawing.captions[0])
     found = [number(phrase) for phrase in reading.phrases]
     return found[0], found[-1], STYLES.index(drawing.style), PLACES.index(reading.place)
 
 
 class Lesson(NamedTuple):
-    """N augmented drawings as a judge is shown them, in half precision; the numbers of their names, (N, 2), of their
-    style and of their place, (N,). The style is IGNORED where the augmentation took it away."""
+    """N augmented drawings as a judge's input, in half precision; the numbers of their names, (N, 2), of their style
+    and of their place, (N,). The style is IGNORED if the augmentation removed it."""
 
     shown: Tensor
     names: Tensor
@@ -110,10 +111,10 @@ class Lesson(NamedTuple):
 
 
 class Lessons:
-    """Lessons from the drawings of one sequence of random numbers, from `first` on; the latest POOL are at hand.
+    """A pool of the latest POOL lessons from the drawings of one random sequence, from `first` on.
 
-    prepare: what a judge is shown of images. Each drawing makes AGAIN lessons, each augmented by itself, and a lesson
-    is learned several times: to draw, augment and prepare takes longer than to learn.
+    prepare: returns a judge's input. Each drawing gives AGAIN separately augmented lessons, each learned several times,
+    because drawing, augmenting and preparing take longer than learning.
     """
 
     def __init__(self, prepare: Callable[[Tensor], Tensor], sequence: int, first: int = 0) -> None:
@@ -124,7 +125,7 @@ class Lessons:
         self._keep(some)
 
     def _next(self, size: int, rng: torch.Generator) -> Lesson:
-        """At least so many lessons."""
+        """Returns at least so many new lessons."""
         drawings = list(islice(self._drawn, -(-size // AGAIN)))
         drawn = Pictures(*(part.repeat_interleave(AGAIN, 0) for part in labelled(drawings)))
         images, styled = augmented(as_images(drawn.rgb), rng)
@@ -138,15 +139,15 @@ class Lessons:
         self._count += len(places)
 
     def batch(self, size: int, rng: torch.Generator) -> Lesson:
-        """So many lessons. A share of 1 / USES as many are drawn first, in place of the oldest."""
+        """Returns so many lessons, after replacing the oldest by a share of 1 / USES new ones."""
         self._keep(self._next(-(-size // USES), rng))
         index = torch.randint(min(self._count, POOL), (size,), generator=rng)
         return Lesson(*(part[index] for part in self._kept))
 
 
 def tests() -> dict[str, Pictures]:
-    """Drawings that no judge has learned from, in lots: "icons" by the held-out hand in all styles; and of the hands
-    that are known, with other random numbers, "scenes", things in "places", and "pairs"."""
+    """Returns unseen drawings in lots: "icons" by the held-out hand in all styles; and by the known hands, with other
+    random numbers, "scenes", things in "places", and "pairs"."""
     nouns = list(data.NOUNS)
     lots: dict[str, list[Callable[[np.random.Generator], data.Drawing]]] = {
         "icons": [
@@ -171,10 +172,11 @@ def tests() -> dict[str, Pictures]:
 
 
 def augmented(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Images (N, 3, 64, 64) turned, shifted, scaled, mirrored, blurred, recoloured, with a hole and with noise; and
-    whether each is still of its style, (N,): half are recoloured, a third of these in grey, so that shapes are learned.
+    """Turns, shifts, scales, mirrors, blurs and recolours images (N, 3, 64, 64), and adds a hole and noise. Also
+    returns whether each keeps its style, (N,): half are recoloured, a third of these in grey, so that shapes are
+    learned.
 
-    A fifth are blurred as much as what a hybrid image shows from afar: a box of 7 pixels, whose sigma is 2.
+    A fifth are blurred like a hybrid seen from far away: a box of 7 pixels, whose sigma is 2.
     """
     n = len(images)
 

@@ -1,6 +1,6 @@
-"""A sheet of a hundred samples for the model card, one a prompt with the report's seed, none chosen.
+"""Draws the model card's sheet of a hundred samples, one per prompt with the report's seed, without selection.
 
-python -m generators.pocket.sheet        # writes generators/pocket/sheet.webp
+python -m generators.pocket.sheet # writes generators/pocket/sheet.webp
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ from ..diffusion import batching
 from ..lab import Lab
 from .progress import Progress
 
-GROUPS = {  # ten prompts a row
+GROUPS = {  # ten prompts per row
     "The course's prompts, and Part 0's": (
         "an oil painting of a snowy mountain village", "an oil painting of people around a campfire",
         "an oil painting of an old man", "a photo of the amalfi coast", "a photo of a man",
@@ -61,7 +61,7 @@ COLUMNS, CELL, LABEL, HEADING, GAP = 10, 128, 34, 34, 8  # pixels; a sample of 6
 
 
 def lines(prompt: str, width: int = 22) -> str:
-    """The prompt in lines of at most `width` letters, broken between words."""
+    """Wraps the prompt to lines of at most `width` letters."""
     rows = [""]
     for word in prompt.split():
         if rows[-1] and len(rows[-1]) + 1 + len(word) > width:
@@ -71,7 +71,7 @@ def lines(prompt: str, width: int = 22) -> str:
 
 
 def sheet(groups: dict[str, list[Image.Image]], prompts: dict[str, tuple[str, ...]]) -> Image.Image:
-    """The pictures of each group under its heading, each above its prompt."""
+    """Composes the pictures of each group under its heading, each above its prompt."""
     rows = {heading: -(-len(pictures) // COLUMNS) for heading, pictures in groups.items()}
     width = COLUMNS * (CELL + GAP) + GAP
     height = sum(HEADING + count * (CELL + LABEL + GAP) for count in rows.values()) + GAP
@@ -90,7 +90,7 @@ def sheet(groups: dict[str, list[Image.Image]], prompts: dict[str, tuple[str, ..
 
 
 def draw(lab: Lab) -> dict[str, list[Image.Image]]:
-    """Sample 0 of every prompt, guided as in the report."""
+    """Draws sample 0 of every prompt, guided as in the report."""
     prompts = [prompt for group in GROUPS.values() for prompt in group]
     progress = Progress("samples", len(prompts) * 68)
     lab.model.on_evaluated = lambda count: progress.step(count=count)

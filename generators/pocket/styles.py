@@ -1,8 +1,8 @@
-"""Style words by procedure: what makes a drawing a photo, an oil painting, a lithograph or a pencil sketch.
+"""Procedural styles: turn a drawing into a photo, an oil painting, a lithograph or a pencil sketch.
 
-Each style is told apart twice: by tone and colour, which 64 pixels can show, and by a grain of a few of the 256 units
-(brush, hatch, graphite), which averages out at 64 pixels and which stage 2 has to put back from the prompt's words.
-A filter takes and gives RGB in 0 … 1 of shape (size, size, 3), at any size.
+Each style has two signatures: tone and colour, visible at 64 pixels, and a grain of a few of the 256 units (brush,
+hatch, graphite), which averages out at 64 pixels and which stage 2 restores from the prompt. A filter maps RGB in 0 …
+1, (size, size, 3), to the same, at any size.
 """
 
 from collections.abc import Callable
@@ -17,26 +17,27 @@ GREY = np.array([0.30, 0.59, 0.11], np.float32)
 
 
 def _grid(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """y and x of every pixel, in units of 0 … 256."""
+    """Returns y and x of every pixel, in units of 0 … 256."""
     y, x = np.mgrid[0 : len(rgb), 0 : len(rgb)].astype(np.float32) + 0.5
     return y * 256 / len(rgb), x * 256 / len(rgb)
 
 
 def _inked(tone: np.ndarray, paper: tuple[float, ...], ink: tuple[float, ...]) -> np.ndarray:
-    """A grey tone in 0 … 1 printed in one ink on a paper."""
+    """Prints a grey tone in 0 … 1 in one ink on paper."""
     tone = np.clip(tone, 0, 1)[..., None]
     return tone * np.array(paper, np.float32) + (1 - tone) * np.array(ink, np.float32)
 
 
 def photo(rgb: np.ndarray) -> np.ndarray:
-    """Camera look: light from the upper left and a vignette."""
+    """Camera look: light from the upper left, and a vignette."""
     y, x = (v / 128 - 1 for v in _grid(rgb))
     light = 1.06 - 0.05 * (x + y) - 0.08 * (x * x + y * y)
     return np.clip(rgb * light[..., None], 0, 1)
 
 
 def oil_painting(rgb: np.ndarray) -> np.ndarray:
-    """Kuwahara filter (each pixel takes the mean of its most even quadrant), warm and dark-edged, with brush ridges."""
+    """Kuwahara filter (each pixel becomes the mean of its most uniform quadrant), warm tones, dark edges, brush
+    ridges."""
     radius = max(1, round(len(rgb) / 128))
     grey = rgb.mean(-1)
     means, spreads = [], []
@@ -56,7 +57,7 @@ def oil_painting(rgb: np.ndarray) -> np.ndarray:
 
 
 def lithograph(rgb: np.ndarray) -> np.ndarray:
-    """Black ink on cream paper: grey, more contrast, and a fine diagonal hatch in the shadows."""
+    """Black ink on cream paper: grey, high contrast, and a fine diagonal hatch in the shadows."""
     grey = rgb @ GREY
     low, high = np.percentile(grey, (2, 98))
     tone = np.clip((grey - low) / max(high - low, 0.2), 0, 1)
@@ -66,7 +67,7 @@ def lithograph(rgb: np.ndarray) -> np.ndarray:
 
 
 def pencil_sketch(rgb: np.ndarray) -> np.ndarray:
-    """Graphite on white paper: contours by a colour dodge, a light tone for the rest, and a fine grain."""
+    """Graphite on white paper: contours by colour dodge, a light tone elsewhere, and a fine grain."""
     grey = rgb @ GREY
     blurred = gaussian_filter(1 - grey, len(rgb) / 64)
     lines = np.clip(grey / np.clip(1 - blurred, 0.05, 1), 0, 1)

@@ -1,6 +1,6 @@
-"""Trains the judges on drawings, keeps them, and says how good they are on those that they have not seen.
+"""Trains the judges on drawings, saves them, and tests them on unseen ones.
 
-python -m generators.pocket.train_scorer gradients    # trains where none is kept; resumes
+python -m generators.pocket.train_scorer gradients # trains if no judge is saved; resumes
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SMOOTHING, EMA = 0.1, 0.998
 
 
 class Recipe(NamedTuple):
-    """How a judge is made. sequence: of the random numbers of its drawings; seed: of its first weights."""
+    """A judge's training. sequence: the random sequence of its drawings. seed: of its initial weights."""
 
     build: Callable[[], Judge]
     sequence: int
@@ -44,7 +44,7 @@ JUDGES = {  # the first one judges, the second checks it
 
 
 def loss(network: Callable[[Tensor], Any], batch: Lesson) -> Tensor:
-    """Cross entropy of the names, of the style and of the place."""
+    """Cross entropy of names, style and place."""
     _, name, style, place = (part.float().cpu() for part in network(batch.shown.float().to(training.DEVICE)))
     shown = F.one_hot(batch.names, name.shape[1]).float().mean(1)
     named, styled, placed = (
@@ -55,15 +55,15 @@ def loss(network: Callable[[Tensor], Any], batch: Lesson) -> Tensor:
 
 
 def train(name: str) -> Judge:
-    """Train a judge and keep it in `training.CHECKPOINTS`; goes on where an earlier run was killed.
+    """Trains a judge and saves it in `training.CHECKPOINTS`; resumes an interrupted run.
 
-    Six minutes of a core that has nothing else to do.
+    Takes six minutes of an otherwise idle core.
     """
     recipe = JUDGES[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         judge = recipe.build().to(training.DEVICE).train()
-        # A run goes on from a checkpoint of the same recipe alone.
+        # A run resumes only from a checkpoint of the same recipe.
         run = f"judge_{name}_{hashlib.sha256(_config(name).encode()).hexdigest()[:8]}"
         state = training.load(run)
         learned = recipe.batch * state["update"] if state else 0
@@ -84,19 +84,19 @@ def train(name: str) -> Judge:
 
 
 def digest(name: str) -> str:
-    """sha256 over the weights of the judge that is kept."""
+    """Returns the sha256 over the saved judge's weights."""
     return hashlib.sha256((training.CHECKPOINTS / f"{name}.safetensors").read_bytes()).hexdigest()
 
 
 def _config(name: str) -> str:
-    """What a judge that is kept was trained for and how, as JSON."""
+    """Returns the recipe of a saved judge as JSON."""
     recipe = JUDGES[name]._asdict() | {"build": JUDGES[name].build.__name__}
     config = recipe | {"smoothing": SMOOTHING, "names": names(), "styles": STYLES, "places": PLACES}
     return json.dumps(config, indent=1) + "\n"
 
 
 def load(name: str) -> Judge:
-    """The judge that is kept; trained first where there is none, or one that was trained otherwise."""
+    """Loads the saved judge; trains it first if there is none, or one of another recipe."""
     config = training.CHECKPOINTS / f"{name}.json"
     if not config.exists() or config.read_text(encoding="utf-8") != _config(name):
         return train(name)
@@ -106,7 +106,7 @@ def load(name: str) -> Judge:
 
 
 def accuracy(judge: Judge, pictures: Pictures, images: Tensor) -> dict[str, float]:
-    """R@1 and R@5 among all the names, and the share of styles and places that are right, of the pictures' images."""
+    """Returns R@1 and R@5 among all names, and the shares of right styles and places, of the pictures' images."""
     seen = judge.see(images)
     prompts = [" and ".join(names()[n][0] for n in dict.fromkeys(pair)) for pair in pictures.names.tolist()]
     ranks = retrieval(seen.names, prompts)
@@ -120,7 +120,7 @@ def accuracy(judge: Judge, pictures: Pictures, images: Tensor) -> dict[str, floa
 
 
 def held_out(judge: Judge, lots: dict[str, Pictures]) -> dict[str, dict[str, float]]:
-    """The accuracy on the lots of `scorer_pictures.tests`, the icons in each style apart, and low-passed."""
+    """Returns the accuracy on the lots of `scorer_pictures.tests`, with icons split by style, and low-passed."""
     tested = {
         f"icons, {style.removesuffix(' of') or 'plain'}": lots["icons"].at(lots["icons"].style == number)
         for number, style in enumerate(STYLES)

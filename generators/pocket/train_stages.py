@@ -1,11 +1,11 @@
-"""Train pocket's stages 2 and 3, which enlarge by 4.
+"""Trains pocket's stages 2 and 3, which enlarge by 4.
 
     python -m generators.pocket.train_stages stage_2 --updates 20000        # resumes from its last checkpoint
 
-Both see crops on the grid of the smaller image, never mirrored: a style's grain has a direction and a phase. What they
-enlarge is a sample and not an average of pixels, and they are to mend what the stage before leaves. So stage 2 sees, of
-most pictures, what stage 1 makes of their 4 x 4 average at a low noise level, with the blur, the seams and the errors
-of its samples; stage 3 sees the average a little blurred. Then noise of a level that the network is told is added.
+Both see crops on the grid of the smaller image, never mirrored, because a style's grain has a direction and a phase. In
+use they enlarge samples, not averages of pixels, and should repair the previous stage's errors. Stage 2 therefore sees,
+for most pictures, stage 1's reconstruction of their 4 x 4 average at low noise, with the blur, seams and errors of its
+samples; stage 3 sees the average slightly blurred. Then noise of a known level is added.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from .train_stage_1 import dropped, noisy
 from .training import DEVICE, TRAINED, adamw, encoded, fit, load
 
 BATCH, SIDE, RATE, EMA = 8, 96, 2e-3, 0.998
-HIGHEST_LEVEL = 60  # of the noise on the smaller image: sigma = 0.1
-REDRAWN, LATEST = 0.75, 300  # the share of pictures that stage 1 draws again, and from up to which t
+HIGHEST_LEVEL = 60  # level of the noise on the smaller image: sigma = 0.1
+REDRAWN, LATEST = 0.75, 300  # the share of pictures that stage 1 reconstructs, and the highest t for it
 
 
 def blurred(low: Tensor, rng: torch.Generator) -> Tensor:
-    """Images (N, 3, H, W), half of them a little blurred."""
+    """Blurs half of the images (N, 3, H, W) slightly."""
     kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]).expand(3, 1, 3, 3) / 16
     soft = F.conv2d(F.pad(low, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
     return torch.lerp(low, soft, (1.6 * torch.rand(len(low), 1, 1, 1, generator=rng) - 0.8).clamp(min=0))
 
 
 def crops(x0: Tensor, low: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Squares of 96 pixels of each image (N, 3, H, W), and the same squares of the four times smaller images."""
+    """Returns crops of 96 pixels of each image (N, 3, H, W), and the same crops of the four times smaller images."""
     scale = super_resolution.SCALE
     places = (x0.shape[-1] - SIDE) // scale + 1
     corners = torch.randint(places, (len(x0), 2), generator=rng).tolist()
@@ -59,7 +59,8 @@ def diffusion_loss(
     tokens: Tensor | None,
     rng: torch.Generator,
 ) -> Tensor:
-    """The squared error of the residual, in units of its typical size, at timesteps as sampling spaces them."""
+    """Returns the squared error of the residual, in units of its typical size, at timesteps distributed as in
+    sampling."""
     n = len(x0)
     level, t = (
         (top * torch.rand(n, generator=rng) ** 2).round().long() for top in (HIGHEST_LEVEL, super_resolution.FIRST)
@@ -73,7 +74,7 @@ def diffusion_loss(
 
 
 def redrawn(stage_1: torch.nn.Module, schedule: Schedule, low: Tensor, tokens: Tensor, rng: torch.Generator) -> Tensor:
-    """Images (N, 3, 64, 64), most of them as stage 1 makes them out in a little noise."""
+    """Returns images (N, 3, 64, 64), most of them reconstructed by stage 1 from a little noise."""
     t = torch.randint(LATEST, (len(low),), generator=rng)
     x, abar_t = noisy(low, t, schedule.abar, rng)
     with torch.no_grad():
@@ -83,9 +84,9 @@ def redrawn(stage_1: torch.nn.Module, schedule: Schedule, low: Tensor, tokens: T
 
 
 def stage_1() -> torch.nn.Module:
-    """Stage 1 as far as it is trained. Raises SystemExit where it is not."""
+    """Loads stage 1's latest checkpoint. Raises SystemExit if there is none."""
     if (state := load("stage_1")) is None:
-        raise SystemExit("stage 2 learns to mend what stage 1 draws: run generators.pocket.train_stage_1 first")
+        raise SystemExit("stage 2 learns from stage 1's output: run generators.pocket.train_stage_1 first")
     network = denoiser().to(DEVICE).eval()
     network.load_state_dict(state["average"])
     return network
@@ -119,7 +120,7 @@ def train_stage_3(schedule: Schedule, updates: int) -> torch.nn.Module:
 
 
 def _drawn(name: str) -> int:
-    """A number that no earlier run of this training has drawn."""
+    """Returns a number that no earlier run of this training has used."""
     state = load(name)
     return BATCH * state["update"] if state else 0
 
