@@ -286,7 +286,7 @@ def test_a_pair_ranks_first_where_its_names_are_the_first_two(looking):
 
 @pytest.mark.parametrize("prompt", ["a high quality photo", ""])
 def test_a_prompt_that_names_nothing_has_no_rank(prompt):
-    with pytest.raises(ValueError, match="names nothing"):
+    with pytest.raises(ValueError, match="has no name to rank"):
         scorer.retrieval(torch.zeros(1, len(scorer.names())), [prompt])
 
 
