@@ -318,7 +318,7 @@ def test_changed_words_are_put_into_the_record_without_drawing(root):
     source = path.read_text(encoding="utf-8")
     for old, new in (
         ("Implementing the forward process", "Adding noise"),
-        ("The Campanile under more and more noise, and as it was.", "New caption."),
+        ("The Campanile at increasing noise levels, and without noise.", "New caption."),
         ('label="{show}"', 'label="level: {show}"'),
         ("The Campanile under noise, {show}", "New alt text, {show}"),
     ):

@@ -14,7 +14,7 @@ SECTION = Section(
     [
         Figure(
             "noisy",
-            caption="The Campanile under more and more noise, and as it was.",
+            caption="The Campanile at increasing noise levels, and without noise.",
             label="{show}",
             alt={"original": "The Campanile without noise", "*": "The Campanile under noise, {show}"},
             cases=strip("t", (250, 500, 750)),

@@ -20,7 +20,7 @@ SECTION = Section(
     [
         Figure(
             "blur",
-            caption="Above, the noisy Campanile; below, the Gaussian blur of it that comes nearest to the original.",
+            caption="Above, the noisy Campanile; below, its Gaussian blur closest to the original.",
             row="{show}",
             label="t = {t}",
             alt={

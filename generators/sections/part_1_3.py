@@ -23,7 +23,7 @@ SECTION = Section(
     [
         Figure(
             "one-step",
-            caption="The Campanile, noised, and what the network takes the clean image to be, in one step.",
+            caption="The noised Campanile, and the network’s one-step estimate of the clean image.",
             row="{show}",
             label="t = {t}",
             alt={

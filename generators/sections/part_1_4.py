@@ -54,7 +54,7 @@ SECTION = Section(
         ),
         Figure(
             "results",
-            caption="The original, the image at t = {t} from which all three start, and what each makes of it.",
+            caption="The original, the image at t = {t} from which all three methods start, and their results.",
             label="{show}",
             alt={
                 "original": "The Campanile without noise",

@@ -15,7 +15,7 @@ SECTION = Section(
             label="{show}",
             alt={
                 "original": "The {image} before any noise",
-                "*": "The {image}, noised to {show} and led back by the prompt “{prompt}”",
+                "*": "The {image}, noised to {show} and denoised with the prompt “{prompt}”",
             },
             cases=strips(each(prompt=PHOTO, image=("campanile", "fox", "building"))),
             draw=edit,

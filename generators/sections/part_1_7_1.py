@@ -10,12 +10,12 @@ SECTION = Section(
     [
         Figure(
             "sdedit",
-            caption="A photograph from the web and two felt-pen drawings, led towards “{prompt}”.",
+            caption="A photograph from the web and two felt-pen drawings, guided by “{prompt}”.",
             row="{image}",
             label="{show}",
             alt={
                 "original": "The {image} before any noise",
-                "*": "The {image}, noised to {show} and led back by the prompt “{prompt}”",
+                "*": "The {image}, noised to {show} and denoised with the prompt “{prompt}”",
             },
             cases=strips(each(prompt=PHOTO, image=("pagoda", "sketch-house", "sketch-boat"))),
             draw=edit,

@@ -51,8 +51,8 @@ SECTION = Section(
             alt={
                 "original": "The {image} before it is changed",
                 "mask": "The mask of the {image}: white where new content goes",
-                "to be filled": "What of the {image} lies under the mask and will be replaced",
-                "inpainted": "The {image} with what the model put in the place of the masked part",
+                "to be filled": "The part of the {image} under the mask, which will be replaced",
+                "inpainted": "The {image} with the masked part replaced by the model",
             },
             cases=each(image=("campanile", "fox", "building"), show=("original", "mask", "to be filled", "inpainted")),
             draw=inpaint,

@@ -18,7 +18,7 @@ SECTION = Section(
             label="{show}",
             alt={
                 "original": "The {image} before any noise",
-                "*": "The {image}, noised to {show} and led back by the prompt “{prompt}”",
+                "*": "The {image}, noised to {show} and denoised with the prompt “{prompt}”",
             },
             cases=strips([{"prompt": prompt, "image": image} for prompt, image in PAIRS]),
             draw=edit,

@@ -32,8 +32,8 @@ def pair(name, upright, flipped):
         row="{show}",
         label="sample {k}",
         alt={
-            "upright": "Sample {k}, upright: asked for is “{upright}”",
-            "flipped": "Sample {k}, turned over: asked for is “{flipped}”",
+            "upright": "Sample {k}, upright: the prompt is “{upright}”",
+            "flipped": "Sample {k}, turned over: the prompt is “{flipped}”",
         },
         cases=each(upright=upright, flipped=flipped, show=("upright", "flipped"), k=(0, 1, 2)),
         draw=turning,
@@ -53,8 +53,8 @@ SECTION = Section(
             row="{show}",
             label="{pixels} × {pixels}",
             alt={
-                "upright": "At {pixels} by {pixels} pixels, upright: asked for is “{upright}”",
-                "flipped": "At {pixels} by {pixels} pixels, turned over: asked for is “{flipped}”",
+                "upright": "At {pixels} by {pixels} pixels, upright: the prompt is “{upright}”",
+                "flipped": "At {pixels} by {pixels} pixels, turned over: the prompt is “{flipped}”",
             },
             cases=each(upright=DOG, flipped=LION, k=0, show=("upright", "flipped"), pixels=(64, 256)),
             draw=enlarged,

@@ -37,8 +37,8 @@ def pair(name, far, near):
         row="{show}",
         label="sample {k}",
         alt={
-            "near": "Sample {k}, from near: asked for is “{near}”",
-            "far": "Sample {k} blurred, as from afar: asked for is “{far}”",
+            "near": "Sample {k}, from near: the prompt is “{near}”",
+            "far": "Sample {k} blurred, as from afar: the prompt is “{far}”",
         },
         cases=each(far=far, near=near, show=("near", "far"), k=(0, 1, 2)),
         draw=distant,
@@ -58,8 +58,8 @@ SECTION = Section(
             row="{show}",
             label="{pixels} × {pixels}",
             alt={
-                "near": "At {pixels} by {pixels} pixels, from near: asked for is “{near}”",
-                "far": "At {pixels} by {pixels} pixels, blurred, as from afar: asked for is “{far}”",
+                "near": "At {pixels} by {pixels} pixels, from near: the prompt is “{near}”",
+                "far": "At {pixels} by {pixels} pixels, blurred, as from afar: the prompt is “{far}”",
             },
             cases=each(far=SKULL, near=ZEBRA, k=0, show=("near", "far"), pixels=(64, 256)),
             draw=enlarged,
