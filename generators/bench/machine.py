@@ -68,7 +68,7 @@ def anonymous_memory() -> int | None:
 
 
 def description(device: torch.device) -> str:
-    """Returns the machine's name: GPU, or processor and cores."""
+    """Returns the machine's name: the GPU, or the processor and its threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cpuinfo = Path("/proc/cpuinfo")

@@ -79,8 +79,8 @@ def _fade() -> Tensor:
 
 @cache
 def _places(side: int) -> tuple[Tensor, Tensor]:
-    """Returns the positions of side x side windows: one-hot over 8 x 8 places, normalised, (side^2, 64); and centre
-    rows and columns for the rotary embedding, (side^2, 3), the first column 0."""
+    """Returns the positions of side x side windows: unit vectors over the 8 x 8 places that each covers, (side^2, 64);
+    and centres for the rotary embedding, (side^2, 3), as (0, row, column)."""
     covered = GRID // side
     one_hot = torch.eye(GRID**2).view(GRID**2, GRID, GRID)
     places = covered * F.avg_pool2d(one_hot[:, None], covered).view(GRID**2, side**2).T

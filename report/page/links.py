@@ -11,7 +11,7 @@ POINTERS = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
 
 
 def anchor(name: str) -> str:
-    """What the id of a section or a figure has for its name: an underscore for each dot, which CSS would misread.
+    """The part of an id that names a section or a figure: dots become underscores, because CSS would misread dots.
 
     >>> anchor("1.7.2")
     '1_7_2'

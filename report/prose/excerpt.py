@@ -52,7 +52,8 @@ def excerpt(root: Path, target: str) -> Excerpt:
 
 
 def declared(root: Path, path: str, name: str) -> tuple[int, int] | None:
-    """Returns the lines on which a section's source declares the figure of this name: the first call that passes it."""
+    """Returns the lines where a section's source declares the figure of this name: the first call with it as first
+    argument."""
     try:
         tree = ast.parse((root / path).read_text(encoding="utf-8"))
     except (SyntaxError, ValueError):
