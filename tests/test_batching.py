@@ -166,7 +166,7 @@ def test_works_that_ask_nothing_and_no_works_at_all():
     assert run([]) == []
 
 
-def test_batchedasks_in_one_call_in_order_however_deep():
+def test_gather_asks_in_one_call_in_order_at_any_depth():
     batches = []
     answer = doubled(batches)
 
@@ -183,7 +183,7 @@ def test_batchedasks_in_one_call_in_order_however_deep():
     assert [q for q in batches[0] if q < 100] == list(range(8))
 
 
-def test_batchedwaits_for_the_slowest_and_of_nothing_is_nothing():
+def test_gather_waits_for_the_slowest_and_returns_nothing_for_nothing():
     answer = doubled([])
 
     def slow(times):

@@ -33,7 +33,7 @@ KILLS = 20
 
 @pytest.fixture(scope="module")
 def older(tiny_pocket, tmp_path_factory):
-    """A report whose sections are to be drawn again, for their records are of an older source, and its site."""
+    """A report with stale sections, whose records are of an older source, and its site."""
     root = fixture.folder(tmp_path_factory.mktemp("older") / "report")
     for section_id in SECTIONS:
         (root / "generators" / "sections" / staleness.sections()[section_id].name).touch()
@@ -202,7 +202,7 @@ def interrupted(root: str, end) -> None:
 
 
 def hang_up() -> None:
-    """The reader of what is printed is gone."""
+    """The reader of the output is gone."""
     readable, writable = os.pipe()
     os.close(readable)
     for number in (1, 2):
@@ -232,7 +232,7 @@ def test_an_interrupted_run_keeps_what_was_finished(root, end, codes):
 
 
 def limited(root: str, size: int) -> None:
-    """Draw and build where no file may grow beyond so many bytes: the kernel refuses the write."""
+    """Draws and builds while no file may exceed so many bytes: the kernel refuses the write."""
     import torch
 
     torch.set_num_threads(1)

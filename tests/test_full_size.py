@@ -1,4 +1,4 @@
-"""The dry run at full size, in small: what is written is what the real path loads, and what is refused."""
+"""`make full-size` with small networks: the real path loads what is written, and refusals."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ TINY = Configuration("I-XL", (32, 32), layers=1, head=8, text=16, text_heads=2, 
 
 @pytest.fixture
 def small(monkeypatch, tmp_path):
-    """The networks in small, under the real ones' names, in many files."""
+    """Small networks under the real names, in many files."""
     monkeypatch.setitem(CONFIGURATIONS, "I-XL", TINY)
     monkeypatch.setattr(
         weights, "T5_XXL",

@@ -1,4 +1,4 @@
-"""pocket's stage 1 as a network: windows and their blending, halved pictures, and what a mixed batch is answered."""
+"""pocket's stage 1: windows and their blending, half resolution, and mixed batches."""
 
 import pytest
 import torch

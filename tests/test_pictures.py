@@ -53,7 +53,7 @@ def test_every_scene_has_its_styles_and_every_drawing_its_captions():
 
 
 def test_a_place_is_never_drawn_as_a_lithograph_or_a_sketch():
-    """The evaluation asks for these as what was never met."""
+    """The evaluation uses these as unseen combinations."""
     said = {caption for seed in range(400) for caption in data.draw(rng(seed)).captions}
     placed = [caption for caption in said if any(caption.endswith(place) for place in data.GROUNDS)]
     assert placed

@@ -28,7 +28,7 @@ CHEAP = ("1.1", "1.2")  # they ask the network nothing
 
 
 class Told(run.Observer):
-    """Keeps what a run tells."""
+    """Collects what a run reports."""
 
     def __init__(self) -> None:
         self.why, self.drawn, self.waited, self.evaluations = {}, [], threading.Event(), 0
@@ -296,7 +296,7 @@ def test_edits_of_the_source_make_stale_what_they_reach_and_no_words_do(root, na
 
 
 def test_moved_files_make_nothing_stale(root):
-    """What the sections import lies elsewhere, and every import says so; the panels are the same."""
+    """The imported modules move, and every import with them; the panels stay the same."""
     copied = copy_of_the_project(root) / "generators"
     (copied / "diffusion" / "filters.py").rename(copied / "blurs.py")
     (copied / "prompts.py").rename(copied / "sections" / "texts.py")
@@ -407,7 +407,7 @@ def start(*arguments) -> int:
 
 
 def make_older(folder: Path) -> None:
-    """Make of a section another whole one, every file of which differs: so that a mixture of both is seen."""
+    """Replaces a section by another complete one that differs in every file, so that a mixture of both is detected."""
     kept = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     for panel in (panel for figure in kept["figures"] for panel in figure["panels"]):
         data = (folder / panel["file"]).read_bytes() + b"older"
@@ -417,7 +417,7 @@ def make_older(folder: Path) -> None:
 
 
 def test_killed_before_any_of_its_file_operations_a_run_leaves_whole_sections(root, tmp_path, monkeypatch):
-    """At every moment at which the folder changes, one after the other, until a run gets through."""
+    """Kills at every change of the folder, one after the other, until a run completes."""
     loaded = models.load("pocket")
     monkeypatch.setattr(models, "load", lambda name: loaded)  # the forked processes have it at once
     digests, other, folder = pixels(root, "1.1"), everything(root, "1.2"), state(root) / "1.1"

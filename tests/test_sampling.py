@@ -80,7 +80,7 @@ def test_at_stride_30_a_standard_deviation_of_a_half_comes_out_smaller(name, std
 
 
 def test_where_the_clip_never_bites_it_changes_nothing():
-    """Data well inside -1 … 1: with a clipping schedule and with a thresholding one."""
+    """Data well inside -1 … 1, with a clipping schedule and with a thresholding one."""
     free = last(sample(UNCLIPPED, oracles.gaussian(UNCLIPPED, 0.1, 0.05), strided(), seeded(), MANY))
     for schedule in (SCHEDULE, Schedule(ABAR, threshold=1.5)):
         assert torch.equal(
@@ -90,7 +90,7 @@ def test_where_the_clip_never_bites_it_changes_nothing():
 
 @pytest.mark.parametrize("i_start", [1, 3, 5, 7, 10, 20])
 def test_sdedit_of_one_image_has_the_moments_of_the_closed_form(i_start):
-    """From x_0 = 0.8 in every pixel: the fewer steps, the nearer to it, the more, the nearer to the data."""
+    """From x_0 = 0.8 in every pixel: fewer steps stay nearer to it, more steps come nearer to the data."""
     timesteps = strided(i_start=i_start)
     abar = oracles.cosine()[timesteps[0]].item()
     mean, variance = recursion(math.sqrt(abar) * 0.8, 1 - abar, 0.0, 0.3, timesteps)
@@ -111,7 +111,7 @@ def test_samples_of_a_mixture_land_on_its_modes():
 
 
 def test_samples_of_a_mixture_choose_its_modes_in_proportion():
-    """Every pixel chooses for itself, in steps of 5: steps of 30 are too long for more than rough proportions."""
+    """Each pixel chooses a mode independently, with stride 5: stride 30 gives only rough proportions."""
     modes = torch.tensor([-0.8, 0.0, 0.7]).view(3, 1, 1, 1)
     estimate = oracles.mixture(SCHEDULE, modes, WEIGHTS, 0.02, each_pixel=True)
     like = torch.zeros(3, 64, 64)
@@ -272,7 +272,7 @@ def test_inpainting_holds_the_known_part_at_each_level_of_noise():
 
 
 def test_inpainting_everything_and_nothing():
-    """With a mask of ones the projection is idle; with one of zeros the image comes back as it was."""
+    """With a mask of ones the projection does nothing; with one of zeros it returns the original image."""
     estimate, x0 = oracles.gaussian(SCHEDULE, 0.0, 0.1), MODES[0]
     assert torch.equal(inpainted(estimate, x0, torch.zeros(1, 8, 8))[-1][1], x0)
     full = inpainted(estimate, x0, torch.ones(1, 8, 8))[-1][1]

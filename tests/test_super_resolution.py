@@ -37,7 +37,7 @@ def normal(*shape, seed=0):
 
 
 class Spy:
-    """In place of the network: keeps what it is asked, and gives the same answer always."""
+    """Replaces the network: records its inputs and returns a constant."""
 
     def __init__(self, answer):
         self.answer = answer
@@ -80,7 +80,7 @@ def test_the_network_sees_the_best_linear_guess(schedule, t):
 
 
 def test_space_to_depth_and_back_keep_their_places(schedule):
-    """Where there is next to no noise, a network that hands back what it sees gives the image back."""
+    """At nearly no noise, a network that returns its input returns the image."""
     x0, abar_t, x, given = noised(schedule, 0)
     echo = lambda inputs, t, **conditions: (inputs[:, :-3],)  # noqa: E731
     torch.testing.assert_close(predicted(echo, x, abar_t, torch.tensor([0, 0]), given), x0, atol=0.05, rtol=0)

@@ -1,4 +1,4 @@
-"""The UNet as this report calls it, against the UNet as it is; and that a GPU's compiler would see one graph."""
+"""The UNet as this report calls it, compared with the unchanged UNet; and its graph for a GPU's compiler."""
 
 import pytest
 import torch

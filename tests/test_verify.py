@@ -1,4 +1,4 @@
-"""Drawing again and comparing: what is identical, what is close, what differs, and when a result is void."""
+"""Redrawing and comparing: identical, close, different, and invalidated results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Sections drawn by several processes: the same records as by one, one line where a worker fails, and nothing left."""
+"""Sections drawn by several processes: the records equal a single process's, a failing worker gives one line, and
+nothing is left behind."""
 
 from __future__ import annotations
 
@@ -55,7 +56,7 @@ def records(root: Path) -> dict[str, dict]:
 
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
-    """A thread a process, here as in the workers: with another number of threads, the last bits may differ."""
+    """One thread per process, here as in the workers, because another number of threads may change the last bits."""
     import torch
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -135,7 +136,7 @@ def test_a_file_that_declares_no_workers_is_refused_in_one_line(tiny_pocket, tmp
 
 
 def test_an_error_in_a_worker_is_its_one_line_and_what_was_drawn_stays(tiny_pocket, tmp_path, monkeypatch):
-    """The weights are damaged in such a way that only a worker, who loads them, finds out."""
+    """The weights are damaged so that only the worker, which loads them, notices."""
     shutil.copytree(tiny_pocket, tmp_path / "weights")
     monkeypatch.setenv("POCKET_WEIGHTS", str(tmp_path / "weights"))
     run.draw(tmp_path, "pocket", ["1.1"])
