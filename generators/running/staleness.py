@@ -174,7 +174,7 @@ class _WithImports(_WithoutWords):
 
     def visit_Import(self, node: ast.Import) -> ast.AST:
         return ast.Constant(
-            ", ".join(f"{_brought(alias.name)} as {alias.asname or alias.name}" for alias in node.names)
+            ", ".join(f"{_import_digest(alias.name)} as {alias.asname or alias.name}" for alias in node.names)
         )
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
@@ -183,12 +183,12 @@ class _WithImports(_WithoutWords):
         brought = []
         for alias in node.names:
             inner = f"{origin}.{alias.name}"
-            what = _brought(inner) if inner in _graph().modules else f"{_brought(origin)} {alias.name}"
+            what = _import_digest(inner) if inner in _graph().modules else f"{_import_digest(origin)} {alias.name}"
             brought.append(f"{what} as {alias.asname or alias.name}")
         return ast.Constant(", ".join(sorted(brought)))
 
 
-def _brought(module: str) -> str:
+def _import_digest(module: str) -> str:
     """Returns the digest of a module of this package, or the name of any other."""
     return _body(module) if module in _graph().modules else module
 

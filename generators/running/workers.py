@@ -28,7 +28,7 @@ from . import run
 if TYPE_CHECKING:
     from ..models.base import Model
 
-_held: list[FileLock] = []  # this worker's slot, held until it ends
+_slots: list[FileLock] = []  # the slot of this worker, held until it ends
 
 
 class WorkerError(RuntimeError):
@@ -50,7 +50,7 @@ def in_workers(count: int) -> run.Backend:
         with tempfile.TemporaryDirectory(prefix="report-workers-", ignore_cleanup_errors=True) as places:
             executor = ProcessPoolExecutor(
                 count,
-                initializer=_take_place,
+                initializer=_claim_slot,
                 initargs=(places, count, _gpus()),
                 env={"OMP_NUM_THREADS": str(max(1, cores // count))},
             )
@@ -61,7 +61,7 @@ def in_workers(count: int) -> run.Backend:
             finally:  # after an error the workers are still busy
                 executor.shutdown(kill_workers=not finished)
 
-    return _by(workers)
+    return _backend(workers)
 
 
 def in_parsl(file: Path) -> run.Backend:
@@ -81,7 +81,7 @@ def in_parsl(file: Path) -> run.Backend:
         os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
         try:
             config = runpy.run_path(str(file)).get("config")
-            with _ctrl_c_waits():
+            with _ctrl_c_deferred():
                 executor = ParslPoolExecutor(config) if isinstance(config, Config) else None
         except Exception as error:  # the file is a program and may raise anything
             raise WorkerError(f"{file}: {type(error).__name__}: {' '.join(str(error).split())}") from error
@@ -94,10 +94,10 @@ def in_parsl(file: Path) -> run.Backend:
         finally:
             executor.shutdown(wait=finished)
 
-    return _by(workers)
+    return _backend(workers)
 
 
-def _by(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Backend:
+def _backend(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Backend:
     """Returns a backend that submits each section to the workers and reports it once it is on disk."""
 
     def draw(expected: dict[str, int], model: str, state: Path, observer: run.Observer) -> None:
@@ -105,7 +105,7 @@ def _by(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Backend:
         in_order = sorted(expected, key=lambda section_id: -expected[section_id])
         try:
             with workers() as executor:
-                with _ctrl_c_waits():
+                with _ctrl_c_deferred():
                     tasks = {executor.submit(_draw, key, model, str(state.resolve())): key for key in in_order}
                 for task in as_completed(tasks):
                     record = task.result()
@@ -120,7 +120,7 @@ def _by(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Backend:
 
 
 @contextmanager
-def _ctrl_c_waits() -> Iterator[None]:
+def _ctrl_c_deferred() -> Iterator[None]:
     """Defers Ctrl-C to the end of the block. Processes started inside inherit the signal mask and never receive it."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -139,7 +139,7 @@ def _ctrl_c_waits() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _take_place(places: str, count: int, gpus: list[str]) -> None:
+def _claim_slot(places: str, count: int, gpus: list[str]) -> None:
     """Initialises a worker: claims a free slot, with its GPU.
 
     A slot is a locked file. The system releases the lock when its worker ends, so a later worker can claim it.
@@ -150,7 +150,7 @@ def _take_place(places: str, count: int, gpus: list[str]) -> None:
             lock.acquire(timeout=0)
         except Timeout:
             continue
-        _held.append(lock)
+        _slots.append(lock)
         if gpus:  # before torch is imported
             os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
         return

@@ -83,7 +83,7 @@ def _slide(figure: Figure, names: Sequence[str], _: Pixels, __: Other) -> Contro
 
 def _wipe(figure: Figure, names: Sequence[str], pixels: Pixels, other: Other) -> Control:
     if len(names) == 1:
-        return _against(figure, other(names[0]))
+        return _wipe_against(figure, other(names[0]))
     labels, rows = _columns(figure, "wipe"), dict(figure.rows)
     if set(names) <= set(rows):
         sets = [[rows[name][column] for name in names] for column in range(len(labels))]
@@ -96,7 +96,7 @@ def _wipe(figure: Figure, names: Sequence[str], pixels: Pixels, other: Other) ->
     return Control("wipe", tuple(names[:2]), over=over)
 
 
-def _against(figure: Figure, other: Figure) -> Control:
+def _wipe_against(figure: Figure, other: Figure) -> Control:
     """A wipe against the panels of another figure, which must have the same seeds."""
     if [panel.seeds for panel in other.panels] != [panel.seeds for panel in figure.panels]:
         raise LookupError(f"`wipe`: the panels of {other.id} have other seeds than those of {figure.id}")

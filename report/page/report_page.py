@@ -91,7 +91,7 @@ class ReportPage:
                         placed[figure] = prose.path, line
                         order.append(figure)
             elif name in self.by_id:
-                order += [figure.id for figure in self.by_id[name].figures if self._is_left(figure)]
+                order += [figure.id for figure in self.by_id[name].figures if self._is_unplaced(figure)]
         for name, (record, _) in self.figures.items():
             if name not in order:
                 prose = self.prose[record.id]
@@ -140,7 +140,7 @@ class ReportPage:
             if prose:
                 html = prose.html(self.directives, level + 1)
             else:
-                mine = [figure.id for figure in record.figures if self._is_left(figure)]
+                mine = [figure.id for figure in record.figures if self._is_unplaced(figure)]
                 html = Markup("").join(self.directives.figure(name, Markup()) for name in mine)
             sections.append({"id": record.id, "title": rich_or_plain(record.title), "level": level, "html": html})
         thumbnails = {name: figure_view.thumbnail_view(*found[1:]) for name, found in self.thumbnails.items()}
@@ -183,7 +183,7 @@ class ReportPage:
     def _static(self) -> dict[str, str]:
         return {name: _digest(self.root / "templates" / "static" / name) for name in ("style.css", "page.js")}
 
-    def _is_left(self, figure: Figure) -> bool:
+    def _is_unplaced(self, figure: Figure) -> bool:
         """Whether no prose places the figure, not even another section's."""
         return not any(figure.id == name for prose in self.prose.values() for _, name in prose.figures)
 

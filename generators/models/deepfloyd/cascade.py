@@ -139,7 +139,7 @@ class ThirdStage:
         self.model, self.folder, self.variant = model, folder, variant
         self.spot = model.place.spots["stage_3"]
         unet = model.place.unet("stage_3", folder, variant)
-        unet.forward = self._kept(unet.forward)
+        unet.forward = self._cached(unet.forward)
         self.pipeline = _Upscaler(
             vae=self._part(AutoencoderKL, "vae"),
             text_encoder=None,
@@ -178,7 +178,7 @@ class ThirdStage:
         finally:
             self.pipeline.text_encoder = None
 
-    def _kept(self, forward: Callable[..., tuple[Tensor]]) -> Callable[..., tuple[Tensor]]:
+    def _cached(self, forward: Callable[..., tuple[Tensor]]) -> Callable[..., tuple[Tensor]]:
         """Wraps the UNet's forward with the cache of an interrupted run."""
 
         def asked(x: Tensor, t: Tensor, **arguments: Any) -> tuple[Tensor]:
