@@ -70,7 +70,7 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(small, m
     monkeypatch.setattr(full_size, "disk", lambda place: 1000)
     done = run(small, "--yes")
     assert done.exit_code == 1
-    assert f"{small}: deepfloyd at full size needs 0.0 GB, and 0.0 are free; free some space, or name" in done.stderr
+    assert f"{small}: deepfloyd at full size needs 0.0 GB, and 0.0 are free; free some space, or set" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not small.exists()
 
