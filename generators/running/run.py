@@ -8,9 +8,6 @@ section drawn alone is drawn just as in a full run.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import itertools
 import json
 import os
 import platform
@@ -28,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from .. import models
-from ..figures import DeclarationError, Figure, Panel, Section
+from ..figures import DeclarationError, Section
 from . import staleness
+from .drawing import panel_texts, works, write_panel
 
 if TYPE_CHECKING:
-    from ..diffusion.batching import Task
     from ..models.base import Model
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow")
@@ -177,7 +174,7 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
     from ..lab import Lab
     from ..models.forward_cache import ForwardCache
 
-    lab, source = Lab(model), staleness.source_digest(section.id, model.name)
+    source = staleness.source_digest(section.id, model.name)
     versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
     about = [model.name, model.digest, dict(model.settings), str(model.dtype), str(model.device), source, versions]
     answers = ForwardCache(_forward_cache_of(folder), json.dumps(about, sort_keys=True)) if model.resumes else None
@@ -186,7 +183,7 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
     model.forward_cache = answers
     try:
         with torch.inference_mode():
-            drawn = batching.run([partial(figure.draw, lab, **case) for figure, case in cases])
+            drawn = batching.run(works(section, Lab(model)))
     finally:
         model.forward_cache = None
     model.wait()
@@ -196,7 +193,8 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
         panels: dict[str, list[dict[str, Any]]] = {figure.name: [] for figure in section.figures}
         for (figure, case), task in zip(cases, drawn, strict=True):
             of_figure = panels[figure.name]
-            of_figure.append(_write_panel(part, f"{figure.name}-{len(of_figure) + 1:02}.webp", figure, case, task))
+            file = f"{figure.name}-{len(of_figure) + 1:02}.webp"
+            of_figure.append(write_panel(part, file, section, figure, case, task))
         record = {
             "format": 1,
             "id": section.id,
@@ -225,7 +223,7 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
                 for figure in section.figures
             ],
         }
-        _write_json(part / "record.json", record)
+        _write_record(part / "record.json", record)
     if answers:
         answers.forget()
     return record
@@ -234,59 +232,6 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
 def _forward_cache_of(folder: Path) -> Path:
     """Where the answers are kept while the section of this folder is drawn."""
     return folder.with_name(f".{folder.name}.answers")
-
-
-def _write_panel(folder: Path, file: str, figure: Figure, case: Any, task: Task) -> dict[str, Any]:
-    """Write one panel as lossless WebP and return its record."""
-    from PIL import Image
-
-    panel = task.result if isinstance(task.result, Panel) else Panel(task.result)
-    if missing := set(panel.found) - set(figure.finds):
-        raise DeclarationError(
-            f"figure {figure.name!r}: draw found {', '.join(sorted(missing))}, which `finds` does not name"
-        )
-    found = {name: value if isinstance(value, str) else round(value, 4) for name, value in panel.found.items()}
-    rgb = ((panel.image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-    encoded = io.BytesIO()
-    Image.fromarray(rgb).save(encoded, "WEBP", lossless=True, quality=80, exact=True)
-    (folder / file).write_bytes(encoded.getvalue())
-
-    def noted(kind: str) -> list[Any]:
-        """The distinct values of one kind of event, in the order of their first appearance."""
-        return list(dict.fromkeys(event[1] for event in task.log if event[0] == kind))
-
-    evaluations = [event for event in task.log if event[0] == "evaluation"]
-    later = [event for event in task.log if event[0] == "later evaluation"]
-    gammas = noted("gamma")
-    return {
-        "file": file,
-        "bytes": hashlib.sha256(encoded.getvalue()).hexdigest(),
-        "pixels": hashlib.sha256(rgb.tobytes()).hexdigest(),
-        "width": rgb.shape[1],
-        "height": rgb.shape[0],
-        "row": figure.row_of(case),
-        "label": figure.label_of(case, found),
-        "alt": figure.alt_of(case, found),
-        "case": dict(case),
-        "found": found,
-        "origin": _origin(noted("input"), noted("seed"), bool(evaluations)),
-        "inputs": noted("input"),
-        "seeds": noted("seed"),
-        "prompts": list(dict.fromkeys(event[1] for event in (*evaluations, *later))),
-        "gamma": gammas[0] if gammas else None,
-        "timesteps": list(dict.fromkeys(t for _, _, t, _ in evaluations)),
-        # Of every stage that came later, one after the other: two stages may visit the same timestep.
-        "later_timesteps": [t for t, _ in itertools.groupby(t for _, _, t, _ in later)],
-        "evaluations": len(evaluations) + len(later),
-        "seconds": round(sum(float(stopwatch) for *_, stopwatch in (*evaluations, *later)), 3),
-    }
-
-
-def _origin(inputs_used: list[str], seeds: list[int], evaluated: bool) -> str:
-    """Whether a panel was sampled, edited from an input, merely noised, or is the input as it was."""
-    if evaluated:
-        return "edit" if inputs_used else "sample"
-    return "noised" if seeds else "photograph"
 
 
 def _source(section_id: str) -> str:
@@ -305,10 +250,8 @@ def _reword(folder: Path, section_id: str) -> None:
     for figure, kept in zip(section.figures, record["figures"], strict=True):
         kept["caption"] = figure.caption_text()
         for case, panel in zip(figure.cases, kept["panels"], strict=True):
-            found = panel["found"]
-            panel["row"] = figure.row_of(case)
-            panel["label"], panel["alt"] = figure.label_of(case, found), figure.alt_of(case, found)
-    _write_json(folder / "record.json", record)
+            panel |= panel_texts(section, figure, case, panel["found"])
+    _write_record(folder / "record.json", record)
 
 
 def _expected(root: Path, model: str, section_id: str) -> int:
@@ -360,11 +303,12 @@ def _in_place_of(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _write_json(path: Path, content: Any) -> None:
-    """Sorted text, written beside and put in place by a rename."""
+def _write_record(path: Path, record: dict[str, Any]) -> None:
+    """Seal a record and write it as sorted JSON: beside its place first, then put there by a rename."""
+    record["seal"] = staleness.seal(record)
     part = path.with_suffix(".part")
     with part.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        file.write(json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)

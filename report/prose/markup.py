@@ -25,6 +25,7 @@ from markdown import Markdown
 from markdown.treeprocessors import Treeprocessor
 from markupsafe import Markup
 
+from report.basics.characters import CONTROL
 from report.basics.problems import Problems
 from report.prose.excerpt import highlighted
 from report.prose.mathml import INLINE, TexError, mathml
@@ -40,7 +41,7 @@ PLACEHOLDER = re.compile(
 )
 DIRECTIVES = ("fig", "code", "only", *OPENING)
 
-_CONTROL = re.compile("(?![\n\r\t])[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(rf"(?![\n\r\t]){CONTROL}")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[ \t]*$")
 _LIFT = re.compile(
     r"(?P<code>(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=ticks)(?!`))"

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from report.records.record import parse
+
 FOLDER = "verified"
 FORMAT = 1
 IDENTICAL, CLOSE, DIFFERS = "identical", "within tolerance", "differs"
@@ -23,8 +25,9 @@ IDENTICAL, CLOSE, DIFFERS = "identical", "within tolerance", "differs"
 LARGEST = 8
 PSNR = 48.1
 
-# Words for readers, the place of the source and the duration of one run. A verification covers the rest of a record.
-_WORDS = {"title", "source", "words", "caption", "label", "alt", "row", "seconds"}
+# Words for readers, the path of the source, the duration of one run, and the seal, which covers all of these. A
+# verification covers the rest of a record.
+_NOT_COVERED = {"title", "source", "words", "caption", "label", "alt", "row", "seconds", "seal"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def subject(record: Mapping[str, Any]) -> str:
 
     def kept(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: kept(item) for name, item in value.items() if name not in _WORDS}
+            return {name: kept(item) for name, item in value.items() if name not in _NOT_COVERED}
         return [kept(item) for item in value] if isinstance(value, list) else value
 
     text = json.dumps({**kept(record), "figures": kept(record["figures"])}, sort_keys=True)
@@ -64,8 +67,8 @@ def path_of(site: Path, section_id: str) -> Path:
 def read(site: Path, record: Path) -> dict[str, Any] | None:
     """The verification in `site` that speaks of the record in this file; None where there is none, or it is void."""
     try:
-        spoken_of = json.loads(record.read_text(encoding="utf-8"))
-        found = json.loads(path_of(site, spoken_of["id"]).read_text(encoding="utf-8"))
+        spoken_of = parse(record.read_text(encoding="utf-8"))
+        found = parse(path_of(site, spoken_of["id"]).read_text(encoding="utf-8"))
         whole = found["format"] == FORMAT and found["subject"] == subject(spoken_of)
         for figure in spoken_of["figures"]:
             whole = whole and len(results(found, figure["name"])) == len(figure["panels"])
