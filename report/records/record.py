@@ -117,6 +117,10 @@ def section_key(section_id: str) -> tuple[int, ...]:
     return tuple(int(part) for part in section_id.split("."))
 
 
+class SealError(ValueError):
+    """A record does not carry the seal of its content."""
+
+
 def seal(record: Mapping[str, Any]) -> str:
     """The seal of a record: the SHA-256 of its other fields as sorted JSON. It shows whether a record was edited.
 
@@ -127,7 +131,7 @@ def seal(record: Mapping[str, Any]) -> str:
 
 
 def parse(text: str) -> Any:
-    """The content of a JSON text. Raises ValueError for what is no JSON: NaN, Infinity and numbers too large for a float."""
+    """The value of a JSON text. Raises ValueError for NaN, Infinity and numbers too large for a float."""
     return json.loads(text, parse_constant=_finite, parse_float=_finite)
 
 
@@ -171,10 +175,6 @@ def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: boo
         elif local:  # a published record of another model does not concern this page
             problems.add(path, None, f"drawn by {record.model}, not {model}; {again}")
     return sorted(records, key=lambda record: section_key(record.id))
-
-
-class SealError(ValueError):
-    """A record does not carry the seal of its content."""
 
 
 def _read(path: Path, folder: Path | None) -> Record:
@@ -256,7 +256,7 @@ def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
 
 
 def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """All texts in a value of JSON, names of fields included, each with its place, such as figures[0].panels[2].label."""
+    """All texts in a JSON value, names of fields included, each with its place, such as figures[0].panels[2].label."""
     if isinstance(value, dict):
         for name, item in value.items():
             yield f"the name of a field of {place or 'the record'}", name
