@@ -60,7 +60,10 @@ def subject(record: Mapping[str, Any]) -> str:
             return {name: kept(item) for name, item in value.items() if name not in _NOT_COVERED}
         return [kept(item) for item in value] if isinstance(value, list) else value
 
-    text = json.dumps({**kept(record), "figures": kept(record["figures"])}, sort_keys=True)
+    # `depends` is covered as a whole: its `source` is a digest of the code, not a path.
+    text = json.dumps(
+        {**kept(record), "depends": record["depends"], "figures": kept(record["figures"])}, sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
