@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from report.records.record import seal
+
 REPO = Path(__file__).resolve().parent.parent
 TIMESTEPS = list(range(990, -1, -30))
 
@@ -93,8 +95,13 @@ def section(
     source.parent.mkdir(parents=True, exist_ok=True)
     source.touch()
     path = place / "record.json"
-    path.write_text(json.dumps(record, indent=1, sort_keys=True))
+    write_record(path, record)
     return path
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Seal a record and write it."""
+    path.write_text(json.dumps({**record, "seal": seal(record)}, indent=1, sort_keys=True))
 
 
 def prose(root: Path, name: str, text: str) -> None:
