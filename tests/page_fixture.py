@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -142,11 +143,11 @@ def inpainted() -> list[dict[str, Any]]:
     ]
 
 
-def two_ways(*rows: str) -> list[dict[str, Any]]:
-    """Two samples with two readings; in the second row they are turned over."""
+def two_ways(*rows: str, view: Callable[[Image.Image], Image.Image] = ImageOps.flip) -> list[dict[str, Any]]:
+    """Two samples with two readings; the second row shows them through the view, turned over unless given."""
     case = {"one": "an old man", "other": "a campfire"}
     first = [panel(f"sample {k}", 60 + k, row=rows[0], case=case) for k in range(2)]
-    return first + [{**each, "row": rows[1], "image": ImageOps.flip(each["image"])} for each in first]
+    return first + [{**each, "row": rows[1], "image": view(each["image"])} for each in first]
 
 
 CONTROLS = {  # figure: the control that its prose asks for
