@@ -106,7 +106,7 @@ def test_a_damaged_evaluation_is_one_line(root, text):
         ("the best one", "'the best one' selects no panel"),
         (
             "1.8-turning[row=upright,label=sample 0] | slide",
-            "`slide` needs its whole figure; possible here: flip, distance",
+            "`slide` needs its whole figure; possible here: flip, rotate, invert, rearrange, distance",
         ),
         ("1.8-turning[row=flipped,label=sample 0] | flip: one, other", "is not in the first row"),
         ("1.8-turning[row=upright,label=sample 0] | flip: one, far", "no field 'far'"),

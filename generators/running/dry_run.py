@@ -7,7 +7,6 @@ prompts can therefore be encoded before the first stage is loaded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,6 +18,7 @@ from ..figures import Section
 from ..lab import Lab
 from ..models import Workload
 from ..models.base import LaterStage, Model
+from .drawing import works
 
 SCHEDULE = Schedule(torch.linspace(0.999, 0.001, T))
 
@@ -72,14 +72,16 @@ class DryRunSecondStage(LaterStage):
 
 
 def dry_run(sections: Iterable[Section], steps: int, guided: bool) -> Workload:
-    """Returns the workload of these sections for a model whose second stage takes so many steps, guided or not."""
+    """Returns the workload of these sections for a model whose second stage takes so many steps, guided or not.
+
+    Raises DrawingError if a `draw` fails or does not return a panel.
+    """
     model, threads = DryRunModel(steps, guided), torch.get_num_threads()
     torch.set_num_threads(1)  # more threads only add overhead on such small tensors
     try:
         with torch.inference_mode():
             for section in sections:
-                lab = Lab(model)
-                batching.run(partial(figure.draw, lab, **case) for figure in section.figures for case in figure.cases)
+                batching.run(works(section, Lab(model)))
     finally:
         torch.set_num_threads(threads)
     first, second, third = (sum(images for stage, images in model.asked if stage == number) for number in (1, 2, 3))
