@@ -238,7 +238,7 @@ def edited(path: Path) -> None:
 
 
 def test_a_number_edited_by_hand(root, monkeypatch):
-    monkeypatch.setattr(staleness, "why_outdated", lambda *_: None)
+    monkeypatch.setattr(staleness, "changed_dependency", lambda *_: None)
     monkeypatch.setattr(staleness, "sections", lambda: {"1.2": root / "part_1_2.py"})
     says = "the record was changed by hand: its seal does not match its content"
     says += "; to draw it again, run `report section 1.2`"

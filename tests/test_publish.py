@@ -46,7 +46,7 @@ def verified(root: Path, section_id: str, result: PanelResult = PanelResult(IDEN
 def root(tmp_path, monkeypatch):
     """A committed report of two sections, verified and fresh, in a git repository."""
     monkeypatch.setattr(figure_png, "compose", lambda *_: b"grid")
-    monkeypatch.setattr(staleness, "why_outdated", lambda record, section_id, model: None)
+    monkeypatch.setattr(staleness, "changed_dependency", lambda record, section_id, model: None)
     for setting, value in zip(("NAME", "EMAIL"), ("A Reader", "reader@example.org"), strict=True):
         monkeypatch.setenv(f"GIT_AUTHOR_{setting}", value)
         monkeypatch.setenv(f"GIT_COMMITTER_{setting}", value)
@@ -220,7 +220,7 @@ def test_an_unfit_site_is_refused_in_one_line_that_says_why(root, name):
 
 def test_a_stale_section_is_refused(root, monkeypatch):
     why = {"1.2": None, "1.8": "its source changed"}
-    monkeypatch.setattr(staleness, "why_outdated", lambda record, section_id, model: why[section_id])
+    monkeypatch.setattr(staleness, "changed_dependency", lambda record, section_id, model: why[section_id])
     assert publish.refusals(root, "pocket") == [
         "site/records/1.8.json: stale: its source changed; run `report section 1.8`"
     ]
@@ -228,9 +228,11 @@ def test_a_stale_section_is_refused(root, monkeypatch):
 
 def test_checking_changes_nothing(root):
     before = files(root / "site")
-    assert check.unfit(root, "pocket") == []
+    assert check.publishing_problems(root, "pocket") == []
     assert files(root / "site") == before
-    assert check.unfit(root, "deepfloyd") == ["site/records: no section was drawn by deepfloyd; run `report all`"]
+    assert check.publishing_problems(root, "deepfloyd") == [
+        "site/records: no section was drawn by deepfloyd; run `report all`"
+    ]
 
 
 @pytest.mark.parametrize(

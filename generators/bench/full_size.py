@@ -37,7 +37,7 @@ LIMITS = {"text": 3.0, "stage 1": 6.0, "stage 2": 6.0, "stage 3": 8.0}  # GB for
 SPARE = 1.05  # factor on the disk space needed
 
 
-class Watch:
+class Meter:
     """Measures this process from its creation: peak memory without mapped files, and time."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ def text(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     prompts = run.asked_of(staleness.sections()).prompts
     kept = Embeddings(places.CACHE / "embeddings", places.encoder(name, folder))
     layers = Layers(name, lambda line: click.echo(line, err=True))
-    watch = Watch()
+    watch = Meter()
     encode(prompts, kept, folder / "stage_1", "fp16", CPU, layers.passed)
     return {**watch.stop(), "did": f"{len(prompts)} prompts"}
 
@@ -81,10 +81,10 @@ def text(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
 def stage_1(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     """Draws sections as `report section` does."""
     rate = machine.core_rate()
-    loading = Watch()
+    loading = Meter()
     model = load(name)
     loaded = loading.stop()["wall"]
-    watch, expected = Watch(), run.asked_of(sections).first
+    watch, expected = Meter(), run.asked_of(sections).first
     model.on_evaluated = Progress(expected).evaluated
     records = [run.draw_section(run.load_section(key), model, folder / "drawn" / key) for key in sections]
     found = watch.stop()
@@ -97,7 +97,7 @@ def stage_1(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
 def stage_2(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     """Runs one forward of stage 2 on both halves of a guided step."""
     model = load(name)
-    watch, generator = Watch(), torch.Generator().manual_seed(0)
+    watch, generator = Meter(), torch.Generator().manual_seed(0)
     with torch.inference_mode():
         x, given = model.second.begin(model.blank(), generator)
         model.second.predict(torch.stack([x, x]), torch.tensor([500, 500]), ["", ""], torch.stack([given, given]))
@@ -110,7 +110,7 @@ def stage_3(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
 
     model = load(name)
     ThirdStage.steps = 1
-    watch = Watch()
+    watch = Meter()
     model.enlarge(torch.zeros(3, 256, 256), "", torch.Generator().manual_seed(0))
     return {**watch.stop(), "evaluations": 2, "did": "one step of two images, and 1024 × 1024 pixels decoded"}
 
@@ -123,7 +123,7 @@ PARTS: dict[str, Callable[[str, Path, Sequence[str]], dict[str, Any]]] = {
 }
 
 
-def limited(part: str, name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any] | None:
+def run_limited(part: str, name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any] | None:
     """Runs a part in its own process under its limit. Returns None if it does not fit. Raises ModelError if it fails
     otherwise."""
     command = [sys.executable, "-m", __spec__.name, "--model", name, "--folder", str(folder), "--part", part]
@@ -136,7 +136,7 @@ def limited(part: str, name: str, folder: Path, sections: Sequence[str]) -> dict
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def alone(part: str, name: str, folder: Path, sections: Sequence[str]) -> None:
+def run_part(part: str, name: str, folder: Path, sections: Sequence[str]) -> None:
     """Runs in that process: sets the limit, does the part, prints the measurements as JSON."""
     import resource
 
@@ -221,7 +221,7 @@ def main(
     folder = folder or Path.home() / ".cache" / "diffusion-report" / f"full-size-{name}"
     try:
         if part:
-            return alone(part, name, folder, sections)
+            return run_part(part, name, folder, sections)
         size = random_weights.size(SHAPES[name])
         whole = folder / "whole"
         try:
@@ -235,7 +235,7 @@ def main(
             os.environ[variable(name)] = str(folder)
             for line in itertools.chain(*run.examine(name, sections)):
                 click.echo(line, err=True)
-            found = {part: limited(part, name, folder, sections) for part in PARTS}
+            found = {part: run_limited(part, name, folder, sections) for part in PARTS}
         finally:
             if folder.exists() and not keep:
                 shutil.rmtree(folder)

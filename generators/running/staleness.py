@@ -27,7 +27,7 @@ PACKAGE = __package__.partition(".")[0]
 HOME = Path(__file__).parents[1]
 SECTIONS = HOME / "sections"
 SECTIONS_PACKAGE = f"{PACKAGE}.sections"
-WORDS = {"caption", "label", "alt", "row"}  # arguments of a Figure that only readers see
+READER_TEXTS = {"caption", "label", "alt", "row"}  # arguments of a Figure that only readers see
 
 
 class SectionError(ValueError):
@@ -70,7 +70,7 @@ def why_stale(folder: Path, section_id: str, model: str) -> str | None:
             return "its record has no seal: it is of an older version, or was changed by hand"
         if record["seal"] != seal(record):
             return "its record was changed by hand; it has to be drawn again"
-        if why := why_outdated(record, section_id, model):
+        if why := changed_dependency(record, section_id, model):
             return why
         for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
             path = folder / panel["file"]
@@ -81,7 +81,7 @@ def why_stale(folder: Path, section_id: str, model: str) -> str | None:
     return None
 
 
-def why_outdated(record: dict[str, Any], section_id: str, model: str) -> str | None:
+def changed_dependency(record: dict[str, Any], section_id: str, model: str) -> str | None:
     """Returns which dependency of the record has changed, in a few words; None if none has."""
     depends = record["depends"]
     if depends["weights"] != weights_digest(model):
@@ -174,7 +174,7 @@ class _WithoutWords(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name == "Figure":
-            node.keywords = [keyword for keyword in node.keywords if keyword.arg not in WORDS]
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg not in READER_TEXTS]
         if name == "Section":
             node.args = [arg for k, arg in enumerate(node.args) if k != 1]
         return self.generic_visit(node)

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Holds the folder's lock for the duration of the block; waits for another process. Raises OSError if it cannot be
     created."""
     with FileLock(folder.with_name(f".{folder.name}.lock")):
@@ -19,7 +19,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
+def replacing(folder: Path) -> Iterator[Path]:
     """Yields a new folder to fill, which then replaces `folder`. After an error nothing has changed.
 
     First repairs what a killed process left: restores the old folder if it had been renamed. Raises OSError if the
@@ -27,7 +27,7 @@ def replaced(folder: Path) -> Iterator[Path]:
     """
     new, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("new", "old"))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
+    with locked(folder):
         _restore(folder, old)
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

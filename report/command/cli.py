@@ -165,9 +165,9 @@ def verify(ids: tuple[str, ...], sample: int, model: str) -> None:
 @one_line_errors
 def check(model: str) -> None:
     """Check the site: whole, as its records and the prose give it, and verified. Never samples."""
-    from ..publishing.check import unfit
+    from ..publishing.check import publishing_problems
 
-    _refuse(unfit(ROOT, model))
+    _refuse(publishing_problems(ROOT, model))
     click.echo("The site is what its records and the prose give, and every section was verified.")
 
 

@@ -32,7 +32,7 @@ Other = Callable[[str], Figure]
 
 
 @dataclass(frozen=True)
-class Over:
+class Overlay:
     """What a wipe overlays on a panel: a panel, the figure it belongs to, and the SVG path of a mask's edge."""
 
     figure: Figure
@@ -55,7 +55,7 @@ class Control:
     angle: int = 0
     start: tuple[int, int] = (0, 0)
     readings: tuple[str, ...] = ()
-    over: dict[int, Over] = field(default_factory=dict)
+    over: dict[int, Overlay] = field(default_factory=dict)
 
     @property
     def layout(self) -> str:
@@ -103,7 +103,7 @@ def _wipe(figure: Figure, names: Sequence[str], pixels: Pixels, other: Other) ->
     else:
         known = "; ".join(", ".join(axis) for axis in (rows, labels) if any(axis))
         raise LookupError(f"`wipe` takes two rows or two columns of {figure.id}, which are: {known}")
-    over = {own.number: Over(figure, first, edge(pixels(mask[0])) if mask else "") for first, own, *mask in sets}
+    over = {own.number: Overlay(figure, first, edge(pixels(mask[0])) if mask else "") for first, own, *mask in sets}
     return Control("wipe", tuple(names[:2]), over=over)
 
 
@@ -111,7 +111,7 @@ def _wipe_against(figure: Figure, other: Figure) -> Control:
     """A wipe against the panels of another figure, which must have the same seeds."""
     if [panel.seeds for panel in other.panels] != [panel.seeds for panel in figure.panels]:
         raise LookupError(f"`wipe`: the panels of {other.id} have other seeds than those of {figure.id}")
-    over = {own.number: Over(other, first) for own, first in zip(figure.panels, other.panels, strict=True)}
+    over = {own.number: Overlay(other, first) for own, first in zip(figure.panels, other.panels, strict=True)}
     return Control("wipe", (_guidance(other), _guidance(figure)), over=over)
 
 

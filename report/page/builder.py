@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jinja2 import TemplateError, TemplateSyntaxError
 
-from report.basics.atomic import replaced
+from report.basics.atomic import replacing
 from report.basics.problems import BuildError, Problems
 from report.figures import figure_png
 from report.page import budget, links, structured_data
@@ -37,7 +37,7 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
     root = root.resolve()
     site = (site or root / "site").resolve()
     problems = Problems(root)
-    with replaced(site) as new:
+    with replacing(site) as new:
         page = ReportPage(root, model, site, problems)
         try:
             html = page.render()

@@ -37,7 +37,7 @@ class Citation:
         return f"{day} {month_name[month]} {year}"
 
 
-def cited(path: Path) -> Citation:
+def read_citation(path: Path) -> Citation:
     """Reads the citation from CITATION.cff. Raises CitationError."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))

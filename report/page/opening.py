@@ -24,7 +24,7 @@ from report.records.record import Figure, Panel, Record
 from report.web.images import PanelError
 
 LEAD, CONTENTS = OPENING
-TRIED = (*VIEWS, "distance")  # the controls that work on a single picture
+SINGLE_PICTURE_CONTROLS = (*VIEWS, "distance")  # the controls that work on a single picture
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,10 @@ def _exhibit(text: str, directives: Directives) -> Exhibit:
     if not option:
         return made
     control = directives.control(record, figure, option)
-    if control.kind not in TRIED:
-        raise LookupError(f"`{control.kind}` needs its whole figure; possible here: {', '.join(TRIED)}")
+    if control.kind not in SINGLE_PICTURE_CONTROLS:
+        raise LookupError(
+            f"`{control.kind}` needs its whole figure; possible here: {', '.join(SINGLE_PICTURE_CONTROLS)}"
+        )
     first, second = (panels for _, panels in figure.rows)
     if panel not in first:
         raise LookupError(f"{target} is not in the first row, where `{control.kind}` starts")

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from report.basics.problems import Problems
 from report.figures import figure_view
 from report.page import opening, structured_data
-from report.page.citation import CitationError, cited
+from report.page.citation import CitationError, read_citation
 from report.page.companions import CARD, CODE, card_html, listing, model_card
 from report.page.directives import Directives, known_figures
 from report.page.social_card import Card, card_of
@@ -61,7 +61,7 @@ class ReportPage:
         self.model_card = model_card(root, model)
         self.citation = None
         try:
-            self.citation = cited(root / "CITATION.cff")
+            self.citation = read_citation(root / "CITATION.cff")
         except CitationError as error:
             problems.add(root / "CITATION.cff", None, str(error))
         self._scan_records()

@@ -18,7 +18,7 @@ from ..records.record import Record, load
 from ..web.images import Form, PanelError, forms, open_panel, pixelated
 
 
-def unfit(root: Path, model: str) -> list[str]:
+def publishing_problems(root: Path, model: str) -> list[str]:
     """Returns the problems that prevent publishing root/site, one line each; empty if it is complete, fresh and
     verified."""
     site = root / "site"
@@ -31,7 +31,7 @@ def unfit(root: Path, model: str) -> list[str]:
     for record in records:
         raw = staleness.read_json(record.path)
         assert raw, record.path
-        if why := staleness.why_outdated(raw, record.id, model):
+        if why := staleness.changed_dependency(raw, record.id, model):
             problems.add(record.path, None, f"stale: {why}; run `report section {record.id}`")
         _panels(record, site, problems)
         _verified(record, site, problems)

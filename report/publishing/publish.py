@@ -49,7 +49,7 @@ def refusals(root: Path, model: str) -> list[str]:
     dirty = [entry[3:] for entry in status.split("\0") if re.match(r"[ MADRCUT?]{2} ", entry)]
     shown = ", ".join(dirty[:3]) + (f" and {len(dirty) - 3} more" if len(dirty) > 3 else "")
     lines = [f"dirty: {shown} not committed; commit first, so that the page is reproducible"] if dirty else []
-    return lines + check.unfit(root, model)
+    return lines + check.publishing_problems(root, model)
 
 
 def plan(root: Path, remote: str, branch: str) -> Plan:

@@ -23,7 +23,7 @@ from generators import models
 from generators.running import staleness
 from generators.running.run import Observer, draw_section, load_section, ready, state_folder
 
-from ..basics.atomic import alone
+from ..basics.atomic import locked
 from ..basics.problems import Problems, VerifyError
 from ..records import verification
 from ..records.record import Figure, Panel, Record, load
@@ -46,7 +46,7 @@ def verify(
         if section_id not in published:
             known = ", ".join(published) or "none"
             raise VerifyError(f"section {section_id} is not on {model}'s published page; published: {known}")
-        if why := staleness.why_outdated(_raw(published[section_id]), section_id, model):
+        if why := staleness.changed_dependency(_raw(published[section_id]), section_id, model):
             raise VerifyError(f"section {section_id}: {why} since it was published; run `report section {section_id}`")
     if sample:
         drawn = random.sample(chosen, min(sample, len(chosen)))
@@ -65,7 +65,7 @@ def verify(
                 figure.name: compare(record, figure, again, Path(scratch) / section_id, root, model)
                 for figure in record.figures
             }
-            with alone(site):
+            with locked(site):
                 verification.write(site, section_id, _result(record, again, of_figures))
             found[section_id] = [result for panels in of_figures.values() for result in panels]
             observer.done(section_id, again)

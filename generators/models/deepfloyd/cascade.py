@@ -63,11 +63,11 @@ class Place:
         spot = self.spots[stage]
         tensors = disk.Tensors(folder / "unet", variant, spot.dtype)
         config = UNet2DConditionModel.load_config(folder / "unet")
-        net = disk.empty(lambda: UNet2DConditionModel.from_config(config), tensors)
+        net = disk.build_empty(lambda: UNet2DConditionModel.from_config(config), tensors)
         if spot.offloading == HELD:
-            disk.bring(net, tensors, spot.device)
+            disk.load_weights(net, tensors, spot.device)
         elif spot.offloading == BY_LAYER:
-            disk.by_layer(net, tensors, spot.device)
+            disk.load_by_layer(net, tensors, spot.device)
         else:
             self._waiting[stage] = net, tensors
         return net
@@ -77,11 +77,11 @@ class Place:
         if stage == self._here:
             return
         if self._here in self._waiting:
-            disk.send_away(self._waiting[self._here][0])
+            disk.free_weights(self._waiting[self._here][0])
             torch.cuda.empty_cache()
         self._here = ""
         if stage in self._waiting:
-            disk.bring(*self._waiting[stage], self.spots[stage].device)
+            disk.load_weights(*self._waiting[stage], self.spots[stage].device)
         self._here = stage
 
 

@@ -17,12 +17,12 @@ from .. import ModelError
 VARIABLE = "DEEPFLOYD_EMBEDDINGS"
 
 
-def chosen() -> Path | None:
+def embeddings_file() -> Path | None:
     """Returns the file that replaces T5, if one is set."""
     return Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
 
 
-class HandedOut:
+class CourseEmbeddings:
     """The embeddings in a file. width: of an embedding as stage 1 takes it; None if unknown.
 
     Raises ModelError if the file is unreadable, contains anything but embeddings, or has embeddings of another width.

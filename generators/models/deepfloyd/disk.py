@@ -70,7 +70,7 @@ class Tensors(Mapping[str, Tensor]):
 
 
 @cache
-def frugal() -> None:
+def return_freed_memory() -> None:
     """Makes glibc return freed memory to the system at once; does nothing on another C library.
 
     By default glibc keeps tensors below 32 MB in a heap, which layers of varying sizes fragment: I-L, layer by layer,
@@ -80,10 +80,10 @@ def frugal() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**20)
 
 
-def empty(make: Callable[[], Net], tensors: Tensors) -> Net:
+def build_empty(make: Callable[[], Net], tensors: Tensors) -> Net:
     """Builds the network without memory for its weights. Raises ModelError if one of its weights is not in
     `tensors`."""
-    frugal()
+    return_freed_memory()
     with torch.device("meta"):
         net = make()
     nn.Module.to(net, tensors.dtype).eval()  # not diffusers' `to`, which warns
@@ -93,27 +93,27 @@ def empty(make: Callable[[], Net], tensors: Tensors) -> Net:
 
 
 @torch.inference_mode(False)
-def bring(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, prefix: str = "") -> None:
+def load_weights(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, prefix: str = "") -> None:
     """Reads a network's weights to the device one tensor at a time, without a second copy of the whole."""
     for name, _ in net.named_parameters():
         set_module_tensor_to_device(net, name, device, value=tensors[prefix + name])
 
 
-def send_away(net: nn.Module) -> None:
+def free_weights(net: nn.Module) -> None:
     """Frees the memory of a network's weights."""
     net.to("meta")
 
 
 @contextmanager
-def present(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, prefix: str = "") -> Iterator[None]:
+def loaded(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, prefix: str = "") -> Iterator[None]:
     """Holds the weights of a network, or of one layer, for the duration of the block."""
-    bring(net, tensors, device, prefix)
+    load_weights(net, tensors, device, prefix)
     try:
         yield
     finally:
-        send_away(net)
+        free_weights(net)
 
 
-def by_layer(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device) -> None:
+def load_by_layer(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device) -> None:
     """Makes each layer read its weights when called and free them afterwards."""
     attach_align_device_hook(net, device, offload=True, weights_map=tensors)

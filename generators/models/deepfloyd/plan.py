@@ -19,8 +19,8 @@ from huggingface_hub import constants
 from .. import DryRun, ModelError, Workload
 from . import course_embeddings, flops, hub, weights
 from .cascade import BY_LAYER, HELD, IN_TURN, DeepFloyd, Place, SecondStage, Spot, ThirdStage
-from .course_embeddings import HandedOut
-from .disk import frugal
+from .course_embeddings import CourseEmbeddings
+from .disk import return_freed_memory
 from .machine import GB, Machine, disk, placement, present, text_device, to_read
 from .text import CLEAN_CAPTION, FORM, Embeddings, encode
 
@@ -76,10 +76,10 @@ def prepare(name: str, own: Path | None, dry_run: DryRun, tell: Callable[[str], 
     for found in plan.fetching:
         tell(f"{name}: fetching  {found.repository.id}")
         hub.fetch(name, found)
-        weights.remember(found.repository.id, found.commit)
+        weights.pin(found.repository.id, found.commit)
     here = weights.stages(name, own)
     for stage, parts in _parts(plan).items():
-        if why := weights.missing(here[stage], parts) or weights.torn(here[stage], parts):
+        if why := weights.missing(here[stage], parts) or weights.incomplete(here[stage], parts):
             raise ModelError(f"{name}: {here[stage]}/{why}; remove the file and run the same command again")
     if plan.missing:
         assert plan.text
@@ -118,9 +118,9 @@ def load(name: str, own: Path | None) -> DeepFloyd:
         spots = placement(machine, sizes)
     if isinstance(spots, str):
         raise ModelError(f"{name}: {spots}; `report doctor --model {name}` shows what is needed")
-    kept: HandedOut | Embeddings
-    if file := course_embeddings.chosen():
-        kept = HandedOut(file, _width(here))
+    kept: CourseEmbeddings | Embeddings
+    if file := course_embeddings.embeddings_file():
+        kept = CourseEmbeddings(file, _width(here))
         text = kept.called
     else:
         kept = _embeddings(name, own)
@@ -135,7 +135,7 @@ def load(name: str, own: Path | None) -> DeepFloyd:
 def _planned(name: str, own: Path | None, dry_run: DryRun) -> Plan:
     if own is not None:
         weights.check(name, own)
-    frugal()  # before the dry run allocates
+    return_freed_memory()  # before the dry run allocates
     work = dry_run(SecondStage.steps, SecondStage.gamma != 1)
     plan = Plan(name, own, work, present(weights.largest(weights.stages(name, own))))
     _plan_text(plan)
@@ -147,8 +147,8 @@ def _planned(name: str, own: Path | None, dry_run: DryRun) -> Plan:
 
 def _plan_text(plan: Plan) -> None:
     name, own, work = plan.name, plan.own, plan.work
-    if file := course_embeddings.chosen():
-        lacks = HandedOut(file, _width(weights.stages(name, own))).missing(work.prompts)
+    if file := course_embeddings.embeddings_file():
+        lacks = CourseEmbeddings(file, _width(weights.stages(name, own))).missing(work.prompts)
         plan.say("prompts", f"{len(work.prompts)}, their embeddings from {file}")
         if lacks:
             named = ", ".join(f"“{prompt}”" for prompt in lacks)
@@ -178,8 +178,8 @@ def _plan_files(plan: Plan) -> None:
         lacks = weights.missing(here[stage], parts) if stage in here else f"{stage}/ is missing"
         if lacks is None:
             plan.say(stage, f"{source}, present" + (", in fp16" if _variant(here, stage) else ""))
-            if torn := weights.torn(here[stage], parts):
-                plan.refuse(f"{here[stage]}/{torn}; remove the file and fetch it again")
+            if incomplete := weights.incomplete(here[stage], parts):
+                plan.refuse(f"{here[stage]}/{incomplete}; remove the file and fetch it again")
         elif plan.own:
             plan.say(stage, f"{source}, incomplete")
             plan.refuse(f"{plan.own}: {lacks} ({stage}); save {origin[stage].id} there with diffusers")

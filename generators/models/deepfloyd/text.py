@@ -85,14 +85,14 @@ def encode(
     tensors = disk.Tensors(stage / "text_encoder", variant, getattr(torch, FORM))
     tensors.tie("shared.weight", "encoder.embed_tokens.weight")
     config = T5Config.from_pretrained(stage / "text_encoder")
-    encoder = disk.empty(lambda: T5EncoderModel(config), tensors)
+    encoder = disk.build_empty(lambda: T5EncoderModel(config), tensors)
     layers = {
         "encoder.embed_tokens.": encoder.encoder.embed_tokens,
         **{f"encoder.block.{k}.": block for k, block in enumerate(encoder.encoder.block)},
         "encoder.final_layer_norm.": encoder.encoder.final_layer_norm,
     }
     for number, (prefix, layer) in enumerate(layers.items(), 1):
-        _in_step(layer, partial(disk.present, layer, tensors, device, prefix), partial(tell, number, len(layers)))
+        _in_step(layer, partial(disk.loaded, layer, tensors, device, prefix), partial(tell, number, len(layers)))
     pipeline = IFPipeline(
         tokenizer=T5Tokenizer.from_pretrained(stage / "tokenizer"),
         text_encoder=encoder,

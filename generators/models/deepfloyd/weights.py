@@ -66,7 +66,7 @@ def repositories(name: str) -> dict[str, Repository]:
     }
 
 
-def remember(repository: str, commit: str) -> None:
+def pin(repository: str, commit: str) -> None:
     """Pins this repository to this commit from now on."""
     _write("revisions.json", {**_read("revisions.json"), repository: commit})
 
@@ -96,7 +96,7 @@ def digest(name: str, own: Path | None) -> str:
     Precomputed embeddings are included.
     """
     total = hashlib.sha256()
-    if file := course_embeddings.chosen():
+    if file := course_embeddings.embeddings_file():
         total.update(f"{_of_files([file], file.parent)}\n".encode())
     if own is not None:
         total.update(_of_files([path for path in own.rglob("*") if path.is_file()], own).encode())
@@ -189,7 +189,7 @@ def missing(folder: Path, parts: Sequence[str]) -> str | None:
     return None
 
 
-def torn(folder: Path, parts: Sequence[str]) -> str | None:
+def incomplete(folder: Path, parts: Sequence[str]) -> str | None:
     """Returns which file is incomplete, in a few words; None if each has the length that its header gives."""
     for name in wanted(files(folder), parts):
         if name.endswith(".safetensors"):
