@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from . import inputs
 from .diffusion.estimates import Estimate
-from .diffusion.sampling import gaussian, last, sample, sdedit
+from .diffusion.sampling import gaussian, inpaint, last, sample, sdedit
 from .diffusion.schedule import strided
 from .diffusion.strands import Once, note
 from .models.base import Model
@@ -66,6 +66,14 @@ class Lab:
     def sdedit(self, estimate: Estimate, x0: Tensor, i_start: int) -> Tensor:
         """The image x0, noised to the timestep of index `i_start` and denoised again, with the noise of sample 0."""
         return last(sdedit(self.schedule, estimate, strided(i_start=i_start), self.generator(), x0))
+
+    def inpaint(self, estimate: Estimate, x0: Tensor, mask: Tensor, timesteps: Sequence[int] | None = None) -> Tensor:
+        """The image x0 with new content where the mask, (1, H, W), is 1, with the noise of sample 0.
+
+        timesteps: None for the strided ones; those of `resampled` make it RePaint.
+        """
+        timesteps = strided() if timesteps is None else timesteps
+        return last(inpaint(self.schedule, estimate, timesteps, self.generator(), x0, mask))
 
     def enlarge(self, x: Tensor, prompt: str, k: int = 0) -> Tensor:
         """The next stage of the cascade: four times as many pixels a side."""

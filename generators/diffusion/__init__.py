@@ -6,9 +6,9 @@ trajectories together without their code noticing. Images are tensors (3, H, W) 
 Python int from 0 (almost clean) to 999 (almost pure noise).
 """
 
-from .estimates import Estimate, Noise, anagram, cfg, hybrid, mean, viewed
-from .filters import gaussian_blur, high_pass, low_pass
-from .sampling import iterative_denoise, keep_known, last, sample, sdedit
+from .estimates import Estimate, Noise, anagram, cfg, factorised, hybrid, mean, viewed
+from .filters import colour, gaussian_blur, grey, high_pass, low_pass, motion_blur, motion_rest, three_bands
+from .sampling import inpaint, iterative_denoise, keep_known, keep_part, last, resampled, sample, sdedit
 from .schedule import Schedule, strided
 
 __all__ = [
@@ -17,16 +17,25 @@ __all__ = [
     "Schedule",
     "anagram",
     "cfg",
+    "colour",
+    "factorised",
     "gaussian_blur",
+    "grey",
     "high_pass",
     "hybrid",
+    "inpaint",
     "iterative_denoise",
     "keep_known",
+    "keep_part",
     "last",
     "low_pass",
     "mean",
+    "motion_blur",
+    "motion_rest",
+    "resampled",
     "sample",
     "sdedit",
     "strided",
+    "three_bands",
     "viewed",
 ]

@@ -28,12 +28,12 @@ from torch.utils.data import DataLoader
 from .. import models, part_1_7_2
 from ..diffusion import strands
 from ..diffusion.filters import low_pass
+from ..diffusion.metrics import border_step
 from ..diffusion.views import FLIP
 from ..lab import Lab
 from . import card, icons, scorer, train_scorer
 from .measures import (
     alignment,
-    border_step,
     concealment,
     copies,
     falls,
