@@ -96,7 +96,9 @@ def blur(x):
     ids=["blur", "scale", "shift", "sorts", "clamp", "doubles", "sign"],
 )  # fmt: skip
 def test_what_is_not_orthogonal_is_refused_with_the_reason(move, back, sign):
-    with pytest.raises(ViewError, match=r"not orthogonal: .*independent from pixel to pixel.*section 3\.3\); give") as e:
+    with pytest.raises(
+        ViewError, match=r"not orthogonal: .*independent from pixel to pixel.*section 3\.3\); give"
+    ) as e:
         View(move, back, sign)
     assert "\n" not in str(e.value)
 
