@@ -1,5 +1,7 @@
 """RePaint's resampling: the order of the timesteps, the steps back up, and the loop that goes both ways."""
 
+import itertools
+
 import oracles
 import pytest
 import torch
@@ -15,7 +17,7 @@ UNCLIPPED = oracles.Unclipped(oracles.cosine())
 def papers(levels: int, length: int, times: int) -> list[int]:
     """The order of Lugmayr et al.'s published configuration, by its own rule: a counter of the jumps left at every
     `length` levels; whoever comes down to one that has some left uses one up and climbs. Ends at level 0."""
-    jumps = {level: times - 1 for level in range(0, levels - length, length)}
+    jumps = dict.fromkeys(range(0, levels - length, length), times - 1)
     order, level = [], levels
     while level > 0:
         level -= 1
@@ -45,7 +47,7 @@ def test_the_papers_figure():
     assert order.count(0) == 10
     assert order[-1] == 0
     assert max(order) == 249
-    assert all(abs(one - other) == 1 for one, other in zip(order, order[1:], strict=False))
+    assert all(abs(one - other) == 1 for one, other in itertools.pairwise(order))
     # The levels above 240 are left downwards once, those below ten times.
     downs = [one for one, other in zip(order, [*order[1:], -1], strict=True) if other < one]
     assert (downs.count(245), downs.count(235), downs.count(240)) == (1, 10, 10)

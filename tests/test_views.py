@@ -1,4 +1,4 @@
-"""Views: orthogonal on noise, exactly undone, refused where they are not; their arithmetic is that of visual_anagrams."""
+"""Views: orthogonal on noise, exactly undone, refused where they are not; and those of visual_anagrams are theirs."""
 
 import math
 
