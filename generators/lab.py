@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -30,15 +31,19 @@ class Lab:
         self._once = Once()
         self._image = lru_cache(self._load)
 
-    def image(self, name: str) -> Tensor:
-        """The input image called `name` in report/inputs, (3, 64, 64) in -1 … 1. Raises InputError."""
+    def image(self, name: str | Path) -> Tensor:
+        """The input image called `name` in report/inputs, or in the file at a path: (3, 64, 64) in -1 … 1.
+
+        Raises InputError.
+        """
         image, digest = self._image(name)
-        note("input", name, digest)
+        note("input", name if isinstance(name, str) else name.name, digest)
         return image
 
-    def _load(self, name: str) -> tuple[Tensor, str]:
-        digest = inputs.digest(name)  # before the pixels are read: a later change makes the section stale
-        pixels = torch.from_numpy(inputs.load(name, 64)).permute(2, 0, 1)
+    def _load(self, name: str | Path) -> tuple[Tensor, str]:
+        path = inputs.find(name) if isinstance(name, str) else name
+        digest = inputs.digest_of(path)  # before the pixels are read: a later change makes the section stale
+        pixels = torch.from_numpy(inputs.read(path, 64)).permute(2, 0, 1)
         return (pixels * 2 - 1).to(self.model.device), digest
 
     def generator(self, k: int = 0) -> torch.Generator:

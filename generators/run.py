@@ -177,8 +177,7 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
     from .models.answers import Answers
 
     lab, source = Lab(model), staleness.source_digest(section.id, model.name)
-    versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
-    about = [model.name, model.digest, dict(model.settings), str(model.dtype), str(model.device), source, versions]
+    about = [model.name, model.digest, dict(model.settings), str(model.dtype), str(model.device), source, _versions()]
     answers = Answers(_answers_of(folder), json.dumps(about, sort_keys=True)) if model.resumes else None
     cases = [(figure, case) for figure in section.figures for case in figure.cases]
     began, calls, evaluations = time.perf_counter(), model.calls, model.evaluations
@@ -195,21 +194,13 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
         panels: dict[str, list[dict[str, Any]]] = {figure.name: [] for figure in section.figures}
         for (figure, case), strand in zip(cases, drawn, strict=True):
             of_figure = panels[figure.name]
-            of_figure.append(_write_panel(part, f"{figure.name}-{len(of_figure) + 1:02}.webp", figure, case, strand))
+            of_figure.append(write_panel(part, f"{figure.name}-{len(of_figure) + 1:02}.webp", figure, case, strand))
         record = {
             "format": 1,
             "id": section.id,
             "title": section.title,
             "source": f"{__package__}/{staleness.sections()[section.id].name}",
-            "model": {
-                "name": model.name,
-                "digest": model.digest,
-                "description": model.description,
-                "settings": dict(model.settings),
-            },
-            "dtype": str(model.dtype).removeprefix("torch."),
-            "device": str(model.device),
-            "versions": versions,
+            **provenance(model),
             "depends": {
                 "weights": model.digest,
                 "source": source,
@@ -230,12 +221,31 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
     return record
 
 
+def provenance(model: Model) -> dict[str, Any]:
+    """What a record holds of the model and of what it ran on."""
+    return {
+        "model": {
+            "name": model.name,
+            "digest": model.digest,
+            "description": model.description,
+            "settings": dict(model.settings),
+        },
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": str(model.device),
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
 def _answers_of(folder: Path) -> Path:
     """Where the answers are kept while the section of this folder is drawn."""
     return folder.with_name(f".{folder.name}.answers")
 
 
-def _write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Strand) -> dict[str, Any]:
+def write_panel(folder: Path, file: str, figure: Figure, case: Any, strand: Strand) -> dict[str, Any]:
     """Write one panel as lossless WebP and return its record."""
     from PIL import Image
 

@@ -56,7 +56,7 @@ def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
         from generators.staleness import SectionError
         from generators.workers import WorkerError
 
-        from .problems import BuildError, PublishError, VerifyError
+        from .problems import BuildError, PublishError, RequestError, VerifyError
 
         known = (
             BuildError,
@@ -64,6 +64,7 @@ def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
             InputError,
             ModelError,
             PublishError,
+            RequestError,
             SectionError,
             VerifyError,
             WorkerError,
@@ -260,3 +261,6 @@ def _build(model: str) -> None:
     began = time.perf_counter()
     index = build(ROOT, model)
     click.echo(f"{index}  (built in {time.perf_counter() - began:.2f} s)")
+
+
+from . import verbs as verbs  # noqa: E402  the verbs for single pictures, which add themselves to `main`

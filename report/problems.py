@@ -21,6 +21,10 @@ class PublishError(Exception):
     """The site cannot be published. One line: what is wrong, what to do."""
 
 
+class RequestError(Exception):
+    """A picture that is asked for cannot be drawn or written so. One line: what is wrong, what to do."""
+
+
 class Problems:
     """Gathers problems so that one build reports all of them; `check` raises BuildError when there are any."""
 

@@ -349,6 +349,7 @@ FLOORS = {  # what stands on which floor; a module may import from its own floor
     "rehearsal": 3,
     "part": 3,
     "run": 4,
+    "single": 5,
     "pocket": 5,  # makes the weights; nothing that draws needs it
     "bench": 5, "workers": 5,
 }  # fmt: skip

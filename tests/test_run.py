@@ -525,5 +525,5 @@ def test_the_timesteps_of_each_later_stage_are_kept(tmp_path):
     asked = [("later evaluation", prompt, t, 0.1) for t in (500, 125) for prompt in ("a dog", "a lion")]
     asked += [("later evaluation", "", t, 0.1) for t in (500, 125)]
     drawn = SimpleNamespace(result=torch.zeros(3, 4, 4), log=asked)
-    kept = run._write_panel(tmp_path, "one-01.webp", figure, {"k": 0}, drawn)
+    kept = run.write_panel(tmp_path, "one-01.webp", figure, {"k": 0}, drawn)
     assert (kept["later_timesteps"], kept["evaluations"]) == ([500, 125, 500, 125], 6)

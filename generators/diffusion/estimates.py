@@ -13,7 +13,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .filters import Part
 from .strands import together
 from .views import View
 
@@ -31,6 +30,7 @@ class Noise(NamedTuple):
 
 
 Estimate = Callable[[Tensor, int], Noise]
+Part = Callable[[Tensor], Tensor]  # what a linear filter leaves of an image
 
 
 def _evaluate(estimates: tuple[Estimate, ...], x: Tensor, t: int) -> list[Noise]:

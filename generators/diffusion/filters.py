@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Part = Callable[[Tensor], Tensor]  # what a filter leaves of an image
 SIGMAS = [k / 10 for k in range(3, 61)]  # what `best_blur` tries, in pixels
 
 
@@ -40,7 +39,7 @@ def high_pass(x: Tensor, kernel: int = 33, sigma: float = 2.0) -> Tensor:
     return x - gaussian_blur(x, kernel, sigma)
 
 
-def three_bands(fine: float = 1.0, coarse: float = 2.0, kernel: int = 25) -> tuple[Part, Part, Part]:
+def three_bands(fine: float = 1.0, coarse: float = 2.0, kernel: int = 25) -> tuple[Callable[[Tensor], Tensor], ...]:
     """The low, middle and high frequencies, cut by two Gaussians, one after the other.
 
     low = G_coarse G_fine x, middle = G_fine x - low, high = x - G_fine x (Geng et al. 2024, "Factorized Diffusion", and

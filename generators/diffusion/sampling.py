@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from .estimates import Estimate
-from .filters import Part
+from .estimates import Estimate, Part
 from .schedule import Schedule
 
 Project = Callable[[Tensor, int | None], Tensor]

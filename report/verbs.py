@@ -1,0 +1,131 @@
+"""The verbs that draw single pictures: into a PNG with a JSON record beside it, and never into the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .cli import main, model_option, one_line_errors
+from .problems import RequestError
+
+if TYPE_CHECKING:
+    from generators.figures import Figure
+
+SEVERAL = click.IntRange(1, 16)
+
+out_option = click.option(
+    "-o",
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The PNG to write; without it, one in this folder that is named after what was asked for.",
+)
+view_option = click.option(
+    "--view",
+    "views",
+    multiple=True,
+    metavar="VIEW",
+    help="Such as flip, rotate180, jigsaw; a wrong one is told which there are. flip if none is named.",
+)
+
+
+def sampling_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """How many samples, in how many steps, by which model, into which file."""
+    count = click.option(
+        "-k", "count", default=4, type=SEVERAL, show_default=True, help="How many samples, seeds 42 on."
+    )
+    stride = click.option(
+        "--stride",
+        default=30,
+        type=click.IntRange(1, 333),
+        show_default=True,
+        help="From timestep to timestep: 30 takes 34 steps, 90 twelve.",
+    )
+    return count(stride(model_option(out_option(verb))))
+
+
+@main.command()
+@click.argument("prompt")
+@sampling_options
+@one_line_errors
+def sample(prompt: str, count: int, stride: int, model: str, out: Path | None) -> None:
+    """Draw samples of PROMPT."""
+    from generators import single
+
+    _check(prompt)
+    _draw("sample", lambda: single.samples(prompt, count, stride), model, out, prompt)
+
+
+@main.command()
+@click.argument("prompts", nargs=-1, required=True)
+@view_option
+@sampling_options
+@one_line_errors
+def anagram(
+    prompts: tuple[str, ...], views: tuple[str, ...], count: int, stride: int, model: str, out: Path | None
+) -> None:
+    """Draw pictures that are the first of PROMPTS as they are, and the others each through a view of its own."""
+    from generators import single
+
+    _check(*prompts)
+    views = views or ("flip",)
+    if len(prompts) != len(views) + 1:
+        raise RequestError(
+            f"{len(prompts)} prompts and {len(views)} views: name a --view for each prompt after the first, in order"
+        )
+    _draw("anagram", lambda: single.anagrams(prompts, views, count, stride), model, out, *prompts, *views)
+
+
+@main.command()
+@click.argument("far")
+@click.argument("near")
+@sampling_options
+@one_line_errors
+def hybrid(far: str, near: str, count: int, stride: int, model: str, out: Path | None) -> None:
+    """Draw pictures that are FAR from afar and NEAR from near."""
+    from generators import single
+
+    _check(far, near)
+    _draw("hybrid", lambda: single.hybrids(far, near, count, stride), model, out, far, near)
+
+
+@main.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("prompt")
+@model_option
+@out_option
+@one_line_errors
+def edit(image: Path, prompt: str, model: str, out: Path | None) -> None:
+    """Noise the picture in the file IMAGE to the six levels of section 1.7, and let PROMPT lead it back."""
+    from generators import inputs, single
+
+    _check(prompt)
+    inputs.read(image)  # refused before a model is loaded
+    _draw("edit", lambda: single.edits(image, prompt), model, out, image.stem, prompt)
+
+
+def _check(*prompts: str) -> None:
+    for prompt in prompts:
+        if not prompt.strip():
+            raise RequestError("a prompt is empty; say what the picture should show, as in “a photo of a dog”")
+
+
+def _draw(kind: str, figure: Callable[[], Figure], model: str, out: Path | None, *words: str) -> None:
+    from generators import models
+    from generators.diffusion.views import ViewError
+
+    from . import picture
+    from .progress import Progress
+
+    models.folder(model)  # refuses a model that is not there
+    png = picture.place(out, kind, *words)
+    try:
+        declared = figure()
+    except ViewError as error:
+        raise RequestError(str(error)) from None
+    with Progress() as progress:
+        picture.draw(kind, declared, model, png, progress)
+    click.echo(f"{png}, and how it was made: {png.with_suffix('.json')}")
