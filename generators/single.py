@@ -30,7 +30,7 @@ def samples(prompt: str, count: int, stride: int) -> Figure:
     """`count` samples of one prompt."""
     return Figure(
         "guided",
-        caption="“{prompt}”.",
+        caption="“{prompt}”",
         label="sample {k}",
         alt="Sample {k} of “{prompt}”",
         cases=each(prompt=prompt, stride=stride, k=tuple(range(count))),
@@ -70,7 +70,7 @@ def edits(path: Path, prompt: str) -> Figure:
     """The picture in a file, noised to the six levels of 1.7 and led back by the prompt, and as it was."""
     return Figure(
         "sdedit",
-        caption="SDEdit of {image}, guided by “{prompt}”.",
+        caption="SDEdit of {image}, guided by “{prompt}”",
         label="{show}",
         alt={"original": "{image} before any noise", "*": "{image}, noised to {show} and led back by “{prompt}”"},
         cases=strips(each(prompt=prompt, image=path.name)),
@@ -78,30 +78,41 @@ def edits(path: Path, prompt: str) -> Figure:
     )
 
 
-def draw(kind: str, figure: Figure, model: str, folder: Path, report: run.Report) -> dict[str, Any]:
-    """Draw the cases of a figure together, its panels into `folder`, and return the record.
+def evaluations(figure: Figure) -> int:
+    """How many evaluations of stage 1 a figure takes."""
+    return rehearse([_alone(figure)], 1, False).first
 
-    kind: what to call it, such as "anagram". Raises InputError or ModelError, one line.
+
+def ready(kind: str, title: str, expected: int, asks: Sequence[Figure], model: str, report: run.Report) -> Lab:
+    """The lab at which to draw, its model ready for all that is asked of it. Raises ModelError.
+
+    kind, title: what the report is told, such as "anagram" and its prompts; expected: how many evaluations there will
+    be. asks: figures that ask for all the prompts.
     """
-    alone = [Section("0", kind, [figure])]  # a rehearsal is of sections
-    report.begin({kind: ("asked for", rehearse(alone, 1, False).first)})
-    models.prepare(model, partial(rehearse, alone), report.planned)
+    report.begin({kind: ("asked for", expected)})
+    models.prepare(model, partial(rehearse, [_alone(figure) for figure in asks]), report.planned)
     loaded = models.load(model)
     loaded.on_answer = report.evaluated
-    report.section(kind, figure.caption_text())
-    lab, began = Lab(loaded), time.perf_counter()
+    report.section(kind, title)
+    return Lab(loaded)
+
+
+def draw(kind: str, figure: Figure, lab: Lab, folder: Path) -> dict[str, Any]:
+    """Draw the cases of a figure together, its panels into `folder`, and return the record. Raises InputError."""
+    model, began = lab.model, time.perf_counter()
+    calls, evaluations = model.calls, model.evaluations
     with torch.inference_mode():
         drawn = strands.run([partial(figure.draw, lab, **case) for case in figure.cases])
-    loaded.wait()
-    record = {
+    model.wait()
+    return {
         "format": 1,
         "id": kind,
         "title": figure.caption_text(),
         "source": f"report {kind}",
-        **run.provenance(loaded),
+        **run.provenance(model),
         "seconds": round(time.perf_counter() - began, 3),
-        "network_calls": loaded.calls,
-        "evaluations": loaded.evaluations,
+        "network_calls": model.calls - calls,
+        "evaluations": model.evaluations - evaluations,
         "figures": [
             {
                 "name": figure.name,
@@ -113,8 +124,11 @@ def draw(kind: str, figure: Figure, model: str, folder: Path, report: run.Report
             }
         ],
     }
-    report.done(kind, record)
-    return record
+
+
+def _alone(figure: Figure) -> Section:
+    """A section of this figure, for sections are what is rehearsed."""
+    return Section("0", figure.name, [figure])
 
 
 def _readings(
@@ -124,7 +138,7 @@ def _readings(
     said = "; ".join(f"{show}: “{prompt}”" for show, prompt in readings)
     return Figure(
         "".join(letter if letter.isalnum() else "-" for letter in name).strip("-"),
-        caption="{readings}.",
+        caption="{readings}",
         row="{show}",
         label="sample {k}",
         alt="Sample {k}, {show}: asked for is “{prompt}”",

@@ -37,7 +37,7 @@ def place(out: Path | None, *words: str) -> Path:
 
 
 def draw(kind: str, figure: Figure, model: str, png: Path, report: Report) -> None:
-    """Draw the figure and write its grid and its record. Raises what `single.draw` raises."""
+    """Draw the figure and write its grid and its record. Raises InputError or ModelError, one line."""
     from PIL import Image
 
     from generators import single
@@ -45,7 +45,9 @@ def draw(kind: str, figure: Figure, model: str, png: Path, report: Report) -> No
     from . import grids, metadata, records
 
     with tempfile.TemporaryDirectory() as folder:
-        raw = single.draw(kind, figure, model, Path(folder), report)
+        lab = single.ready(kind, figure.caption_text(), single.evaluations(figure), [figure], model, report)
+        raw = single.draw(kind, figure, lab, Path(folder))
+        report.done(kind, raw)
         record = records.parsed(raw, png)
         drawn = record.figures[0]
         images = [Image.open(Path(folder) / panel.file).convert("RGB") for panel in drawn.panels]

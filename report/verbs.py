@@ -107,6 +107,46 @@ def edit(image: Path, prompt: str, model: str, out: Path | None) -> None:
     _draw("edit", lambda: single.edits(image, prompt), model, out, image.stem, prompt)
 
 
+@main.command()
+@click.option("--prompt", "prompts", multiple=True, metavar="PROMPT", help="Two or more; 22 of the report's if none.")
+@click.option("--view", metavar="VIEW", default="flip", show_default=True, help="Through which the second is seen.")
+@click.option("--hybrid", "is_hybrid", is_flag=True, help="Hybrids instead: one from afar, one from near.")
+@sampling_options
+@one_line_errors
+def search(
+    prompts: tuple[str, ...], view: str, is_hybrid: bool, count: int, stride: int, model: str, out: Path | None
+) -> None:
+    """Draw every pair of prompts, and rank them by how well pocket's judges find both in one picture.
+
+    Stopped by Ctrl-C, the same command goes on where it was.
+    """
+    from generators import models
+    from generators.diffusion.views import ViewError
+    from generators.pocket import search as searching
+
+    from . import picture, ranking
+    from .cli import ROOT
+    from .progress import Progress
+
+    models.folder(model)
+    name = None if is_hybrid else view
+    png = picture.place(out, "search", name or "hybrid")
+    prompts = prompts or searching.PROMPTS
+    try:
+        searching.check(prompts)
+        way = searching.way(name)
+    except ViewError as error:
+        raise RequestError(str(error)) from None
+    except ValueError as error:
+        raise RequestError(f"{error}; the judges know pocket's names, see generators/pocket/MODEL_CARD.md") from None
+    with Progress() as progress:
+        finds = searching.search(way, prompts, count, stride, model, ROOT / ".cache" / "search", progress)
+    for line in ranking.table(finds):
+        click.echo(line)
+    ranking.write(png, way, finds)
+    click.echo(f"{png}, and all numbers: {png.with_suffix('.json')}")
+
+
 def _check(*prompts: str) -> None:
     for prompt in prompts:
         if not prompt.strip():

@@ -350,8 +350,8 @@ FLOORS = {  # what stands on which floor; a module may import from its own floor
     "part": 3,
     "run": 4,
     "single": 5,
-    "pocket": 5,  # makes the weights; nothing that draws needs it
     "bench": 5, "workers": 5,
+    "pocket": 6,  # makes the weights; nothing that draws needs it
 }  # fmt: skip
 
 

@@ -152,7 +152,7 @@ def test_the_report_is_not_touched(here, tiny_pocket):
 
 
 def test_progress_is_told(here, tiny_pocket):
-    assert "sample “a photo of a dog”.: 16 evaluations of the network in 4 calls" in run("sample", DOG, *QUICK).stderr
+    assert "sample “a photo of a dog”: 16 evaluations of the network in 4 calls" in run("sample", DOG, *QUICK).stderr
 
 
 def test_deepfloyd_draws_them_too_with_its_learned_variance(here, tmp_path_factory, monkeypatch):
