@@ -21,6 +21,7 @@ from .diffusion.views import named
 from .editing import edit, strips
 from .figures import Figure, Section, each
 from .lab import Lab
+from .models.base import Model
 from .rehearsal import rehearse
 
 AS_IT_IS = "identity"  # the view of an anagram's first reading
@@ -83,8 +84,8 @@ def evaluations(figure: Figure) -> int:
     return rehearse([_alone(figure)], 1, False).first
 
 
-def ready(kind: str, title: str, expected: int, asks: Sequence[Figure], model: str, report: run.Report) -> Lab:
-    """The lab at which to draw, its model ready for all that is asked of it. Raises ModelError.
+def ready(kind: str, title: str, expected: int, asks: Sequence[Figure], model: str, report: run.Report) -> Model:
+    """The model, ready for all that is asked of it. Raises ModelError.
 
     kind, title: what the report is told, such as "anagram" and its prompts; expected: how many evaluations there will
     be. asks: figures that ask for all the prompts.
@@ -94,12 +95,12 @@ def ready(kind: str, title: str, expected: int, asks: Sequence[Figure], model: s
     loaded = models.load(model)
     loaded.on_answer = report.evaluated
     report.section(kind, title)
-    return Lab(loaded)
+    return loaded
 
 
-def draw(kind: str, figure: Figure, lab: Lab, folder: Path) -> dict[str, Any]:
+def draw(kind: str, figure: Figure, model: Model, folder: Path) -> dict[str, Any]:
     """Draw the cases of a figure together, its panels into `folder`, and return the record. Raises InputError."""
-    model, began = lab.model, time.perf_counter()
+    lab, began = Lab(model), time.perf_counter()  # a lab of its own: what its panels share is no other figure's
     calls, evaluations = model.calls, model.evaluations
     with torch.inference_mode():
         drawn = strands.run([partial(figure.draw, lab, **case) for case in figure.cases])

@@ -45,8 +45,8 @@ def draw(kind: str, figure: Figure, model: str, png: Path, report: Report) -> No
     from . import grids, metadata, records
 
     with tempfile.TemporaryDirectory() as folder:
-        lab = single.ready(kind, figure.caption_text(), single.evaluations(figure), [figure], model, report)
-        raw = single.draw(kind, figure, lab, Path(folder))
+        loaded = single.ready(kind, figure.caption_text(), single.evaluations(figure), [figure], model, report)
+        raw = single.draw(kind, figure, loaded, Path(folder))
         report.done(kind, raw)
         record = records.parsed(raw, png)
         drawn = record.figures[0]

@@ -2,9 +2,11 @@
 
 import oracles
 import pytest
+import tiny_if
 import torch
 import torch.nn.functional as F
 
+from generators import models
 from generators.diffusion import (
     Noise,
     Schedule,
@@ -14,16 +16,20 @@ from generators.diffusion import (
     grey,
     high_pass,
     hybrid,
+    inpaint,
     iterative_denoise,
     keep_part,
     last,
     low_pass,
     motion_blur,
     motion_rest,
+    resampled,
+    sample,
     strided,
     three_bands,
 )
 from generators.diffusion.sampling import gaussian
+from generators.models.deepfloyd import weights
 
 DECOMPOSITIONS = {
     "hybrid": (low_pass, high_pass),
@@ -154,3 +160,41 @@ def test_to_keep_all_is_to_get_the_photograph_and_to_keep_nothing_changes_nothin
     nothing = kept(x0, torch.zeros_like, estimate, [400])
     alone = last(iterative_denoise(SCHEDULE, estimate, gaussian(generator, x0), [400], generator))
     torch.testing.assert_close(nothing[-1][1], alone, rtol=0, atol=0)
+
+
+# --- a network with a learned variance
+
+
+def test_all_of_it_draws_with_deepfloyds_learned_variance(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(tiny_if.save(tmp_path / "weights")))
+    models.prepare("deepfloyd", lambda *_: models.Work(("", "a dog", "a lion", "a fox"), 9, 0, 0), print)
+    model = models.load("deepfloyd")
+    a, b, c = (model.guided(prompt) for prompt in ("a dog", "a lion", "a fox"))
+    x0 = 0.3 * torch.ones(3, 16, 16)
+    mask = torch.zeros(1, 16, 16)
+    mask[:, 4:9, 5:11] = 1
+
+    def drawn(walk) -> torch.Tensor:
+        x = last(walk)
+        assert x.isfinite().all()
+        assert x.std() > 0.01
+        return x
+
+    with torch.inference_mode():
+        assert a(x0, 500).frac is not None
+        for estimate in (
+            factorised((a, b, c), three_bands(kernel=15)),
+            factorised((a, b), (grey, colour)),
+            factorised((a, b), (motion_blur, motion_rest)),
+        ):
+            frac = estimate(x0, 500).frac
+            assert torch.equal(frac, a(x0, 500).frac)
+            drawn(sample(model.schedule, estimate, strided(333), torch.Generator().manual_seed(42), x0))
+        generator = torch.Generator().manual_seed(42)
+        project = keep_part(model.schedule, x0, grey, generator)
+        x = gaussian(generator, x0)
+        x = drawn(iterative_denoise(model.schedule, a, x, strided(333), generator, project))
+        torch.testing.assert_close(grey(x), grey(x0), rtol=0, atol=1e-5)
+        x = drawn(inpaint(model.schedule, a, resampled(strided(200), 2, 2), generator, x0, mask))
+        assert torch.equal(x * (1 - mask), x0 * (1 - mask))

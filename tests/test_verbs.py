@@ -15,7 +15,7 @@ from generators import editing, models
 from generators.diffusion import strands
 from generators.lab import Lab
 from generators.models.deepfloyd import weights
-from report import cli
+from report import cli, grids
 
 ROOT = Path(__file__).parents[1]
 QUICK = ("--stride", "333", "-k", "2")
@@ -26,6 +26,12 @@ DOG, LION = "a photo of a dog", "a photo of a lion"
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def unset(monkeypatch):
+    """No grids are set, which takes longer than all the rest."""
+    monkeypatch.setattr(grids, "compose", lambda *_: b"grid")
 
 
 def run(*arguments: str):
@@ -78,7 +84,7 @@ def test_a_picture_is_drawn_with_the_reports_seeds_and_says_how(here, tiny_pocke
     assert str(here / f"{name}.png") not in json.dumps(record)
 
 
-def test_the_samples_are_those_that_a_section_draws(here, tiny_pocket):
+def test_the_samples_are_those_that_a_section_draws(here, tiny_pocket, unset):
     lab = Lab(models.load("pocket"))
     with torch.inference_mode():  # as a section draws its cases: all of them together
         both = strands.run([partial(lab.sample, lab.guided(DOG), k, 333) for k in range(2)])
@@ -100,7 +106,7 @@ def test_an_edit_shows_the_levels_of_the_report_and_the_picture_as_it_was(here, 
         assert b"compositeWithTrainedAlgorithmicMedia" in image.info["xmp"]
 
 
-def test_what_it_has_written_itself_it_writes_again_and_nothing_else(here, tiny_pocket):
+def test_what_it_has_written_itself_it_writes_again_and_nothing_else(here, tiny_pocket, unset):
     again = ("sample", DOG, "--stride", "333", "-k", "1", "-o", "dog.png")
     assert run(*again).exit_code == 0
     before = (here / "dog.png").read_bytes()
@@ -141,7 +147,7 @@ def test_what_cannot_be_drawn_is_told_in_one_line_and_nothing_is_written(here, t
     assert [path.name for path in here.iterdir()] == ["text.png"]
 
 
-def test_the_report_is_not_touched(here, tiny_pocket):
+def test_the_report_is_not_touched(here, tiny_pocket, unset):
     def stamps():
         folders = (ROOT / "site", ROOT / ".report")
         return {path: path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*")}
@@ -151,11 +157,11 @@ def test_the_report_is_not_touched(here, tiny_pocket):
     assert stamps() == before
 
 
-def test_progress_is_told(here, tiny_pocket):
+def test_progress_is_told(here, tiny_pocket, unset):
     assert "sample “a photo of a dog”: 16 evaluations of the network in 4 calls" in run("sample", DOG, *QUICK).stderr
 
 
-def test_deepfloyd_draws_them_too_with_its_learned_variance(here, tmp_path_factory, monkeypatch):
+def test_deepfloyd_draws_them_too_with_its_learned_variance(here, unset, tmp_path_factory, monkeypatch):
     folder = tiny_if.save(tmp_path_factory.mktemp("weights"), size=64, later=True)
     monkeypatch.setattr(weights, "CACHE", tmp_path_factory.mktemp("cache"))
     monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(folder))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -129,6 +129,7 @@ VIEWS: dict[str, Callable[[], View]] = {  # by name, made when asked for
 }
 
 
+@cache
 def named(name: str) -> View:
     """The view of that name in VIEWS, or "rotate" and degrees, such as rotate90 or rotate-45. Raises ViewError."""
     if name in VIEWS:

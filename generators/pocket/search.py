@@ -28,7 +28,7 @@ from .. import models, run, single, staleness
 from ..diffusion.filters import low_pass
 from ..diffusion.views import named
 from ..figures import Figure
-from ..lab import Lab
+from ..models.base import Model
 from . import scorer, train_scorer
 from .evaluate import PROMPTS, Judges, as_is, illusions
 from .plan import Job
@@ -113,19 +113,19 @@ def search(
     if to_draw:
         expected = len(to_draw) * single.evaluations(figure(to_draw[0][0]))
         asks = [figure(pair) for pair in itertools.pairwise(dict.fromkeys(prompts))]
-        lab = single.ready("search", f"{len(to_draw)} pairs of prompts", expected, asks, model, report)
+        drawing = single.ready("search", f"{len(to_draw)} pairs of prompts", expected, asks, model, report)
         for pair, folder in to_draw:
-            _draw(lab, figure(pair), folder)
+            _draw(drawing, figure(pair), folder)
     finds = [_judged(way, panel, pair, folder) for pair, folder in zip(pairs, folders, strict=True)]
     return sorted(finds, key=lambda find: (-find.samples[0]["alignment"], -find.samples[0]["concealment"]))
 
 
-def _draw(lab: Lab, figure: Figure, folder: Path) -> None:
+def _draw(model: Model, figure: Figure, folder: Path) -> None:
     """A pair's panels and record, put in place as a whole."""
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # of a search that was stopped
     part.mkdir(parents=True)
-    (part / "record.json").write_text(json.dumps(single.draw("search", figure, lab, part)), encoding="utf-8")
+    (part / "record.json").write_text(json.dumps(single.draw("search", figure, model, part)), encoding="utf-8")
     part.rename(folder)
 
 
