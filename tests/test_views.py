@@ -151,14 +151,12 @@ def test_a_turned_disc_is_turned_and_the_corners_are_still(degrees, side):
 
 def test_quarter_turns_of_the_disc_are_exact_and_turn_as_the_whole_does():
     x = normal(64)
-    rim = disc(torch.zeros(64, 64), 1)
     ys, xs = torch.meshgrid(*[torch.arange(64) - 31.5] * 2, indexing="ij")
     inside = ys**2 + xs**2 < 32**2
     for count, degrees in ((1, 90), (2, -180), (3, 270)):
         whole = named(f"rotate{degrees}")(x)
         assert torch.equal(whole, torch.rot90(x, count, (-2, -1)))
         assert torch.equal(disc(x, degrees), torch.where(inside, whole, x))
-    assert rim.sum() == 0
 
 
 # --- held against visual_anagrams (github.com/dangeng/visual_anagrams), written down anew from what it does

@@ -1,8 +1,8 @@
 """The mathematics of the report: schedule, noise, estimates and their combinations, and the one sampling loop.
 
 Read in this order: `schedule` (the forward process and one step back), `estimates` (what a network answers, and what
-can be made of several answers), `sampling` (the loop), then `views`, `filters` and `metrics`. `strands` runs many
-trajectories together without their code noticing. Images are tensors (3, H, W) in -1 … 1, one at a time; t is a
+can be made of several answers), `sampling` (the loop), then `views` with their `rearrangements`, `filters` and
+`metrics`. `strands` runs many trajectories together without their code noticing. Images are tensors (3, H, W) in -1 … 1, one at a time; t is a
 Python int from 0 (almost clean) to 999 (almost pure noise).
 """
 
