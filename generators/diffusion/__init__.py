@@ -2,8 +2,8 @@
 
 Read in this order: `schedule` (the forward process and one step back), `estimates` (what a network answers, and what
 can be made of several answers), `sampling` (the loop), then `views` with their `rearrangements`, `filters` and
-`metrics`. `strands` runs many trajectories together without their code noticing. Images are tensors (3, H, W) in -1 … 1, one at a time; t is a
-Python int from 0 (almost clean) to 999 (almost pure noise).
+`metrics`. `strands` runs many trajectories together without their code noticing. Images are tensors (3, H, W) in
+-1 … 1, one at a time; t is a Python int from 0 (almost clean) to 999 (almost pure noise).
 """
 
 from .estimates import Estimate, Noise, anagram, cfg, factorised, hybrid, mean, viewed

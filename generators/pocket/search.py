@@ -41,8 +41,7 @@ Look = Callable[[Tensor], Tensor]
 @dataclass(frozen=True)
 class Way:
     """What is made of a pair. figure: from the pair, how many samples and the stride. looks: how to see each reading,
-    in the pair's order. ordered: whether a pair turned round is drawn as well. source: the section
-    with its code."""
+    in the pair's order. ordered: whether a pair turned round is drawn too. source: the section that has its code."""
 
     name: str
     figure: Callable[[Sequence[str], int, int], Figure]
