@@ -65,14 +65,23 @@ def load(name: str, size: int = 64, folder: Path = INPUTS) -> np.ndarray:
     """
     if size < 1:
         raise InputError(f"cannot load {name!r} at {size} pixels a side: ask for a size of at least 1")
-    path = find(name, folder)
-    read = _read_svg if path.suffix.lower() == ".svg" else _read_raster
-    return np.asarray(read(path, size), dtype=np.float32) / 255
+    return read(find(name, folder), size)
+
+
+def read(path: Path, size: int = 64) -> np.ndarray:
+    """The image in a file, as `load` gives it. Raises InputError where the file cannot be read as an image."""
+    pixels = _read_svg if path.suffix.lower() == ".svg" else _read_raster
+    return np.asarray(pixels(path, size), dtype=np.float32) / 255
 
 
 def digest(name: str, folder: Path = INPUTS) -> str:
     """Returns the SHA-256 of the image file's bytes, 64 hexadecimal digits. Raises InputError as `find` does."""
-    return hashlib.sha256(_bytes(find(name, folder))).hexdigest()
+    return digest_of(find(name, folder))
+
+
+def digest_of(path: Path) -> str:
+    """Returns the SHA-256 of a file's bytes, 64 hexadecimal digits. Raises InputError if it cannot be read."""
+    return hashlib.sha256(_bytes(path)).hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from . import inputs
 from .diffusion.batching import SharedWork, note
 from .diffusion.estimates import Estimate
-from .diffusion.sampling import gaussian, last, sample, sdedit
+from .diffusion.sampling import gaussian, inpaint, last, sample, sdedit
 from .diffusion.schedule import strided
 from .models.base import Model
 
@@ -30,15 +31,19 @@ class Lab:
         self._shared = SharedWork()
         self._image = lru_cache(self._load)
 
-    def image(self, name: str) -> Tensor:
-        """Returns the input image called `name` in report/writeup/inputs, (3, 64, 64) in -1 … 1. Raises InputError."""
+    def image(self, name: str | Path) -> Tensor:
+        """Returns the input image called `name` in report/writeup/inputs, or the file at a path: (3, 64, 64) in -1 … 1.
+
+        Raises InputError.
+        """
         image, digest = self._image(name)
-        note("input", name, digest)
+        note("input", name if isinstance(name, str) else name.name, digest)
         return image
 
-    def _load(self, name: str) -> tuple[Tensor, str]:
-        digest = inputs.digest(name)  # before reading the pixels, so that a later change makes the section stale
-        pixels = torch.from_numpy(inputs.load(name, 64)).permute(2, 0, 1)
+    def _load(self, name: str | Path) -> tuple[Tensor, str]:
+        path = inputs.find(name) if isinstance(name, str) else name
+        digest = inputs.digest_of(path)  # before reading the pixels, so that a later change makes the section stale
+        pixels = torch.from_numpy(inputs.read(path, 64)).permute(2, 0, 1)
         return (pixels * 2 - 1).to(self.model.device), digest
 
     def generator(self, k: int = 0) -> torch.Generator:
@@ -67,6 +72,14 @@ class Lab:
     def sdedit(self, estimate: Estimate, x0: Tensor, i_start: int) -> Tensor:
         """Noises x0 to the timestep of index `i_start` with the noise of sample 0, then denoises it."""
         return last(sdedit(self.schedule, estimate, strided(i_start=i_start), self.generator(), x0))
+
+    def inpaint(self, estimate: Estimate, x0: Tensor, mask: Tensor, timesteps: Sequence[int] | None = None) -> Tensor:
+        """The image x0 with new content where the mask, (1, H, W), is 1, with the noise of sample 0.
+
+        timesteps: None for the strided ones; those of `resampled` make it RePaint.
+        """
+        timesteps = strided() if timesteps is None else timesteps
+        return last(inpaint(self.schedule, estimate, timesteps, self.generator(), x0, mask))
 
     def enlarge(self, x: Tensor, prompt: str, k: int = 0) -> Tensor:
         """Enlarges x, (3, H, W), to (3, 4 H, 4 W) with the next stage of the cascade."""

@@ -22,7 +22,7 @@ from generators.diffusion import (
     strided,
 )
 from generators.diffusion.batching import SharedWork, Task, ask, gather, note, run
-from generators.diffusion.views import FLIP
+from generators.diffusion.views import FLIP, IDENTITY
 from generators.models import load
 from generators.models.base import Model
 
@@ -70,7 +70,7 @@ def cases(model, like=SMALL):
         edited(20),
         sampled(guided, 43, strided(20)),
         edited(1),
-        sampled(anagram(guided, cfg(near, none, 7), FLIP), 42, strided()),
+        sampled(anagram((guided, IDENTITY), (cfg(near, none, 7), FLIP)), 42, strided()),
         sampled(hybrid(guided, near, partial(low_pass, kernel=9), partial(high_pass, kernel=9)), 44, strided()),
     ]
 

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 
 from generators.diffusion import Noise, anagram, cfg, gaussian_blur, high_pass, hybrid, low_pass, mean, viewed
 from generators.diffusion.filters import SIGMAS, best_blur, kernel_for
-from generators.diffusion.views import FLIP, NEGATIVE, View, flip
+from generators.diffusion.views import FLIP, IDENTITY, NEGATIVE, View, flip
 
 T = 480
 
@@ -114,23 +114,23 @@ def test_a_learned_variance_moves_with_its_pixel_and_keeps_its_sign(view):
     assert 0 <= frac.min() <= frac.max() <= 1
     assert torch.equal(frac, view.back(seen))
     assert torch.equal(frac.flatten().sort().values, seen.flatten().sort().values)
-    both = anagram(A, B, view)(X, T).frac
+    both = anagram((A, IDENTITY), (B, view))(X, T).frac
     assert 0 <= both.min() <= both.max() <= 1
     assert viewed(network(1, learned=False), view)(X, T).frac is None
 
 
 def test_the_anagram_is_the_mean_of_the_upright_and_the_turned_back_answer():
     a, b = A(X, T), B(X.flip(-2), T).map(lambda y: y.flip(-2))
-    same(anagram(A, B, FLIP)(X, T), Noise((a.eps + b.eps) / 2, (a.frac + b.frac) / 2), atol=1e-6)
+    same(anagram((A, IDENTITY), (B, FLIP))(X, T), Noise((a.eps + b.eps) / 2, (a.frac + b.frac) / 2), atol=1e-6)
 
 
 def test_the_anagram_of_an_equivariant_estimate_is_the_estimate():
     def pixelwise(x, t):
         return Noise(torch.tanh(x) * t / 1000, torch.sigmoid(x))
 
-    same(anagram(pixelwise, pixelwise, FLIP)(X, T), pixelwise(X, T), atol=1e-7)
-    same(anagram(_blurring, _blurring, FLIP)(X, T), _blurring(X, T), atol=1e-6)
-    assert not torch.allclose(anagram(A, A, FLIP)(X, T).eps, A(X, T).eps, atol=0.1)
+    same(anagram((pixelwise, IDENTITY), (pixelwise, FLIP))(X, T), pixelwise(X, T), atol=1e-7)
+    same(anagram((_blurring, IDENTITY), (_blurring, FLIP))(X, T), _blurring(X, T), atol=1e-6)
+    assert not torch.allclose(anagram((A, IDENTITY), (A, FLIP))(X, T).eps, A(X, T).eps, atol=0.1)
 
 
 def _blurring(x, t):
@@ -138,8 +138,8 @@ def _blurring(x, t):
 
 
 def test_the_anagrams_mirror_image_is_the_anagram_with_the_prompts_changed_over():
-    swapped = viewed(anagram(B, A, FLIP), FLIP)
-    same(anagram(A, B, FLIP)(X, T), swapped(X, T), atol=1e-6)
+    swapped = viewed(anagram((B, IDENTITY), (A, FLIP)), FLIP)
+    same(anagram((A, IDENTITY), (B, FLIP))(X, T), swapped(X, T), atol=1e-6)
 
 
 # --- hybrids
@@ -157,7 +157,7 @@ def test_the_hybrid_filters_noises_and_keeps_the_variance_of_the_far_one():
 
 def test_estimates_nest():
     u = network(9)
-    nested = hybrid(cfg(A, u, 7), anagram(cfg(B, u, 7), C, FLIP), low_pass, high_pass)(X, T)
+    nested = hybrid(cfg(A, u, 7), anagram((cfg(B, u, 7), IDENTITY), (C, FLIP)), low_pass, high_pass)(X, T)
     guided_a = u(X, T).eps + 7 * (A(X, T).eps - u(X, T).eps)
     guided_b = u(X, T).eps + 7 * (B(X, T).eps - u(X, T).eps)
     near = (guided_b + C(X.flip(-2), T).eps.flip(-2)) / 2

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from generators.diffusion import metrics
 from generators.pocket import (
     card,
     data,
@@ -429,7 +430,7 @@ def test_the_step_across_a_border_by_hand():
     mask[:, 2:5, 2:6] = 1
     image[:, 2:5, 2:6] = 0.5
     image[:, 3, 3] = 9  # inside, not at the border
-    assert measures.border_step(image, mask) == pytest.approx(0.5)
+    assert metrics.border_step(image, mask) == pytest.approx(0.5)
 
 
 def test_a_hole_that_is_filled_with_what_was_there_has_a_ratio_of_one(tiny_pocket):

@@ -1,14 +1,14 @@
 """The mathematics of the report: noise schedule, noise estimates and their combinations, and the one sampling loop.
 
 Reading order: `schedule` (the forward process and one reverse step), `estimates` (a network's output, and combinations
-of several), `sampling` (the loop), then `views`, `filters` and `metrics`. `batching` runs many trajectories in one
-batch without changes to their code. An image is a tensor (3, H, W) in -1 … 1; t is a Python int from 0 (almost clean)
-to 999 (almost pure noise).
+of several), `sampling` (the loop), then `views` with their `rearrangements`, `filters` and `metrics`. `batching` runs
+many trajectories in one batch without changes to their code. An image is a tensor (3, H, W) in -1 … 1; t is a Python
+int from 0 (almost clean) to 999 (almost pure noise).
 """
 
-from .estimates import Estimate, Noise, anagram, cfg, hybrid, mean, viewed
-from .filters import gaussian_blur, high_pass, low_pass
-from .sampling import iterative_denoise, keep_known, last, sample, sdedit
+from .estimates import Estimate, Noise, anagram, cfg, factorised, hybrid, mean, viewed
+from .filters import colour, gaussian_blur, grey, high_pass, low_pass, motion_blur, motion_rest, three_bands
+from .sampling import inpaint, iterative_denoise, keep_known, keep_part, last, resampled, sample, sdedit
 from .schedule import Schedule, strided
 
 __all__ = [
@@ -17,16 +17,25 @@ __all__ = [
     "Schedule",
     "anagram",
     "cfg",
+    "colour",
+    "factorised",
     "gaussian_blur",
+    "grey",
     "high_pass",
     "hybrid",
+    "inpaint",
     "iterative_denoise",
     "keep_known",
+    "keep_part",
     "last",
     "low_pass",
     "mean",
+    "motion_blur",
+    "motion_rest",
+    "resampled",
     "sample",
     "sdedit",
     "strided",
+    "three_bands",
     "viewed",
 ]

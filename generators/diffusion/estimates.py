@@ -6,8 +6,8 @@ An estimate is a callable (x, t) -> Noise: given x_t, (3, H, W), and t, it says 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from typing import NamedTuple
 
 import torch
@@ -30,6 +30,7 @@ class Noise(NamedTuple):
 
 
 Estimate = Callable[[Tensor, int], Noise]
+Part = Callable[[Tensor], Tensor]  # what a linear filter leaves of an image
 
 
 def _evaluate(estimates: tuple[Estimate, ...], x: Tensor, t: int) -> list[Noise]:
@@ -76,19 +77,31 @@ def viewed(estimate_: Estimate, view: View) -> Estimate:
     return estimate
 
 
-def anagram(a: Estimate, b: Estimate, view: View) -> Estimate:
-    """A visual anagram (Geng et al. 2024): an image that is `a` as it stands, and `b` through the view."""
-    return mean(a, viewed(b, view))
+def anagram(*readings: tuple[Estimate, View]) -> Estimate:
+    """A visual anagram (Geng et al. 2024, "Visual Anagrams"): an image that through each view is what the
+    estimate beside it says. The mean of the estimates as made through their views, of their variances too."""
+    return mean(*(viewed(estimate, view) for estimate, view in readings))
 
 
-def hybrid(a: Estimate, b: Estimate, low: Callable[[Tensor], Tensor], high: Callable[[Tensor], Tensor]) -> Estimate:
+def factorised(estimates: Sequence[Estimate], parts: Sequence[Part]) -> Estimate:
+    """Factorized Diffusion (Geng et al. 2024): an image x = f_1(x) + f_2(x) + …, each part by an estimate of its own.
+
+    eps = f_1(eps_1) + f_2(eps_2) + …; parts: the f, linear, which add up to the identity (see `filters`). They see the
+    noise only; the variance is the first estimate's. Raises ValueError unless there are as many parts as estimates.
+    """
+    if len(estimates) != len(parts):
+        raise ValueError(f"{len(estimates)} estimates of {len(parts)} parts: each part has one estimate")
+
+    def estimate(x: Tensor, t: int) -> Noise:
+        noises = _evaluate(tuple(estimates), x, t)
+        return Noise(reduce(torch.add, [f(noise.eps) for f, noise in zip(parts, noises, strict=True)]), noises[0].frac)
+
+    return estimate
+
+
+def hybrid(a: Estimate, b: Estimate, low: Part, high: Part) -> Estimate:
     """A hybrid image (Oliva et al. 2006; Geng et al. 2024, "Factorized Diffusion"): `a` from afar, `b` from near.
 
     eps = low(eps_a) + high(eps_b). The filters see the noise only; the variance is a's.
     """
-
-    def estimate(x: Tensor, t: int) -> Noise:
-        far, near = _evaluate((a, b), x, t)
-        return Noise(low(far.eps) + high(near.eps), far.frac)
-
-    return estimate
+    return factorised((a, b), (low, high))

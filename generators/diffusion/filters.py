@@ -1,4 +1,9 @@
-"""Gaussian low-pass and high-pass filters."""
+"""Filters, and decompositions of an image by them: tuples of linear filters whose parts add up to the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +37,45 @@ def low_pass(x: Tensor, kernel: int = 33, sigma: float = 2.0) -> Tensor:
 def high_pass(x: Tensor, kernel: int = 33, sigma: float = 2.0) -> Tensor:
     """What `low_pass` takes away."""
     return x - gaussian_blur(x, kernel, sigma)
+
+
+def three_bands(fine: float = 1.0, coarse: float = 2.0, kernel: int = 25) -> tuple[Callable[[Tensor], Tensor], ...]:
+    """The low, middle and high frequencies, cut by two Gaussians, one after the other.
+
+    low = G_coarse G_fine x, middle = G_fine x - low, high = x - G_fine x (Geng et al. 2024, "Factorized Diffusion", and
+    its code's sigmas for 64 pixels).
+    """
+    smooth, smoother = partial(gaussian_blur, kernel=kernel, sigma=fine), partial(low_pass, kernel=kernel, sigma=coarse)
+    return (
+        lambda x: smoother(smooth(x)),
+        lambda x: smooth(x) - smoother(smooth(x)),
+        lambda x: x - smooth(x),
+    )
+
+
+def grey(x: Tensor) -> Tensor:
+    """The mean of the three colours, in each of them."""
+    return x.mean(-3, keepdim=True).expand_as(x)
+
+
+def colour(x: Tensor) -> Tensor:
+    """What `grey` takes away."""
+    return x - grey(x)
+
+
+def motion_blur(x: Tensor, length: int = 7) -> Tensor:
+    """Blur (3, H, W) along the diagonal, down to the right, over `length` pixels (odd); the border is mirrored."""
+    reach = length // 2
+    if length % 2 == 0 or reach >= min(x.shape[-2:]):
+        raise ValueError(f"length {length}: odd, and less than twice the image's {min(x.shape[-2:])} pixels")
+    padded = F.pad(x[None], (reach, reach, reach, reach), mode="reflect")[0]
+    height, width = x.shape[-2:]
+    return torch.stack([padded[..., k : k + height, k : k + width] for k in range(length)]).mean(0)
+
+
+def motion_rest(x: Tensor, length: int = 7) -> Tensor:
+    """What `motion_blur` takes away."""
+    return x - motion_blur(x, length)
 
 
 def kernel_for(sigma: float) -> int:

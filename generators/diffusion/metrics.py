@@ -1,5 +1,6 @@
-"""Distance of an image from the original: PSNR and SSIM, both computed by scikit-image."""
+"""Distance of an image from the original, PSNR and SSIM by scikit-image; and the step across a mask's border."""
 
+import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
@@ -11,3 +12,12 @@ def fidelity(x: Tensor, x0: Tensor) -> dict[str, float]:
         "psnr": float(peak_signal_noise_ratio(original, image, data_range=1.0)),
         "ssim": float(structural_similarity(original, image, data_range=1.0, channel_axis=0)),
     }
+
+
+def border_step(image: Tensor, mask: Tensor) -> float:
+    """The mean absolute step between neighbouring pixels of which one is in the mask and the other is not.
+
+    image: (3, H, W) in -1 … 1; mask: (1, H, W), 1 inside.
+    """
+    steps = [image.diff(dim=axis).abs()[mask.diff(dim=axis).bool().expand(len(image), -1, -1)] for axis in (-2, -1)]
+    return torch.cat(steps).mean().item()

@@ -58,6 +58,11 @@ class Schedule:
         abar_t = self.at(t)
         return abar_t**0.5 * x0 + (1 - abar_t) ** 0.5 * eps
 
+    def again(self, x: Tensor, t: int, t_higher: int, eps: Tensor) -> Tensor:
+        """x at a higher level than its t, by so much Gaussian noise eps as lies between (Ho et al. 2020, eq. 2)."""
+        alpha = self.at(t_higher) / self.at(t)
+        return alpha**0.5 * x + (1 - alpha) ** 0.5 * eps
+
     def one_step(self, x: Tensor, t: int, noise: Noise) -> Tensor:
         """The estimate of x_0 from x_t and its estimated noise, as it is: neither clipped nor thresholded."""
         abar_t = self.at(t)

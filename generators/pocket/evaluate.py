@@ -28,13 +28,13 @@ from torch.utils.data import DataLoader
 from .. import models
 from ..diffusion import batching
 from ..diffusion.filters import low_pass
+from ..diffusion.metrics import border_step
 from ..diffusion.views import FLIP
 from ..lab import Lab
 from ..sections import part_1_7_2
 from . import card, icons, scorer, train_scorer
 from .measures import (
     alignment,
-    border_step,
     concealment,
     copies,
     falls,

@@ -95,12 +95,3 @@ def seams(images: Tensor, period: int) -> float:
         across.append(steps[at_border].flatten())
         inside.append(steps[~at_border].flatten())
     return (torch.cat(across).mean() / torch.cat(inside).mean()).item()
-
-
-def border_step(image: Tensor, mask: Tensor) -> float:
-    """Returns the mean absolute step between neighbouring pixels on opposite sides of the mask's border.
-
-    image: (3, H, W) in -1 … 1; mask: (1, H, W), 1 inside.
-    """
-    steps = [image.diff(dim=axis).abs()[mask.diff(dim=axis).bool().expand(len(image), -1, -1)] for axis in (-2, -1)]
-    return torch.cat(steps).mean().item()

@@ -95,10 +95,15 @@ def _config(name: str) -> str:
     return json.dumps(config, indent=1) + "\n"
 
 
+def is_kept(name: str) -> bool:
+    """Whether the judge was trained here, and as it would be now."""
+    config = training.CHECKPOINTS / f"{name}.json"
+    return config.exists() and config.read_text(encoding="utf-8") == _config(name)
+
+
 def load(name: str) -> Judge:
     """Loads the saved judge; trains it first if there is none, or one of another recipe."""
-    config = training.CHECKPOINTS / f"{name}.json"
-    if not config.exists() or config.read_text(encoding="utf-8") != _config(name):
+    if not is_kept(name):
         return train(name)
     judge = JUDGES[name].build()
     judge.load_state_dict(load_file(training.CHECKPOINTS / f"{name}.safetensors"))

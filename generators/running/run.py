@@ -181,8 +181,7 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
     from ..models.forward_cache import ForwardCache
 
     source = staleness.source_digest(section.id, model.name)
-    versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
-    about = [model.name, model.digest, dict(model.settings), str(model.dtype), str(model.device), source, versions]
+    about = [model.name, model.digest, dict(model.settings), str(model.dtype), str(model.device), source, _versions()]
     answers = ForwardCache(_forward_cache_of(folder), json.dumps(about, sort_keys=True)) if model.resumes else None
     cases = [(figure, case) for figure in section.figures for case in figure.cases]
     began, calls, evaluations = time.perf_counter(), model.calls, model.evaluations
@@ -206,15 +205,7 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
             "id": section.id,
             "title": section.title,
             "source": _source(section.id),
-            "model": {
-                "name": model.name,
-                "digest": model.digest,
-                "description": model.description,
-                "settings": dict(model.settings),
-            },
-            "dtype": str(model.dtype).removeprefix("torch."),
-            "device": str(model.device),
-            "versions": versions,
+            **provenance(model),
             "depends": {
                 "weights": model.digest,
                 "source": source,
@@ -233,6 +224,25 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
     if answers:
         answers.forget()
     return record
+
+
+def provenance(model: Model) -> dict[str, Any]:
+    """What a record says about the model, its device and the versions of the libraries."""
+    return {
+        "model": {
+            "name": model.name,
+            "digest": model.digest,
+            "description": model.description,
+            "settings": dict(model.settings),
+        },
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": str(model.device),
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
 def _forward_cache_of(folder: Path) -> Path:

@@ -2,8 +2,6 @@
 
 import torch
 
-from ..diffusion.sampling import gaussian, iterative_denoise, keep_known, last
-from ..diffusion.schedule import strided
 from ..figures import Figure, Section, each
 from ..prompts import PHOTO
 
@@ -23,10 +21,7 @@ def hole(image):
 
 
 def inpainted(lab, x0, mask):
-    generator = lab.generator()
-    x = gaussian(generator, x0)
-    project = keep_known(lab.schedule, x0, mask, generator)
-    return last(iterative_denoise(lab.schedule, lab.guided(PHOTO), x, strided(), generator, project))
+    return lab.inpaint(lab.guided(PHOTO), x0, mask)
 
 
 def inpaint(lab, image, show):

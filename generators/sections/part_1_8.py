@@ -1,13 +1,13 @@
 """1.8: visual anagrams. One image, two readings: upright and upside down."""
 
 from ..diffusion.estimates import anagram
-from ..diffusion.views import FLIP
+from ..diffusion.views import FLIP, IDENTITY
 from ..figures import Figure, Section, each
 from ..prompts import BARISTA, CAMPFIRE, DOG, LION, OLD_MAN
 
 
 def turning(lab, upright, flipped, k, show):
-    est = anagram(lab.guided(upright), lab.guided(flipped), FLIP)
+    est = anagram((lab.guided(upright), IDENTITY), (lab.guided(flipped), FLIP))
     x = lab.shared((upright, flipped, k), lambda: lab.sample(est, k))
     return x if show == "upright" else FLIP(x)
 
@@ -18,7 +18,7 @@ def enlarged(lab, upright, flipped, k, show, pixels):
         return turning(lab, upright, flipped, k, show)
 
     def estimate(given):
-        return anagram(lab.enlarging(upright, given), lab.enlarging(flipped, FLIP(given)), FLIP)
+        return anagram((lab.enlarging(upright, given), IDENTITY), (lab.enlarging(flipped, FLIP(given)), FLIP))
 
     small = turning(lab, upright, flipped, k, "upright")
     x = lab.shared((upright, flipped, k, 256), lambda: lab.enlarge_by(small, estimate, k))

@@ -21,6 +21,10 @@ class PublishError(Exception):
     """The site cannot be published. One line: what is wrong, how to fix it."""
 
 
+class RequestError(Exception):
+    """A picture that is asked for cannot be drawn or written so. One line: what is wrong, what to do."""
+
+
 class Problems:
     """Collects problems so that one build reports all of them; `check` raises BuildError if there are any."""
 

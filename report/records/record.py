@@ -191,6 +191,11 @@ def _read(path: Path, folder: Path | None) -> Record:
     section_key(raw["id"])
     if not re.fullmatch(r"generators/sections/part_[0-9_]+\.py", raw["source"]):
         raise ValueError(f"source {raw['source']!r} is no section's")
+    return parsed(raw, path, folder)
+
+
+def parsed(raw: Mapping[str, Any], path: Path, folder: Path | None = None) -> Record:
+    """A record from its JSON. Raises KeyError, ValueError or TypeError where it is none."""
     return Record(
         id=raw["id"],
         title=raw["title"],

@@ -1,0 +1,154 @@
+"""One figure by itself, for pictures that no section has: its declaration from a few words, and its drawing.
+
+Sample k has the seed 42 + k, as in the sections.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import models
+from ..diffusion import batching
+from ..diffusion.estimates import anagram, hybrid
+from ..diffusion.filters import high_pass, low_pass
+from ..diffusion.views import named
+from ..editing import edit, strips
+from ..figures import Figure, Section, each
+from ..lab import Lab
+from ..models.base import Model
+from . import run
+from .drawing import works, write_panel
+from .dry_run import dry_run
+
+AS_IT_IS = "identity"  # the view of an anagram's first reading
+
+
+def samples(prompt: str, count: int, stride: int) -> Figure:
+    """`count` samples of one prompt."""
+    return Figure(
+        "guided",
+        caption="“{prompt}”",
+        label="sample {k}",
+        alt="Sample {k} of “{prompt}”",
+        cases=each(prompt=prompt, stride=stride, k=tuple(range(count))),
+        draw=lambda lab, prompt, stride, k: lab.sample(lab.guided(prompt), k, stride),
+    )
+
+
+def anagrams(prompts: Sequence[str], views: Sequence[str], count: int, stride: int) -> Figure:
+    """`count` anagrams, each shown through every view: the first prompt as it is, the others through the views.
+
+    Raises ViewError for a name that no view has, and ValueError unless there is a view for each prompt but the first.
+    """
+    if len(prompts) < 2 or len(views) != len(prompts) - 1:
+        raise ValueError(f"{len(prompts)} prompts, {len(views)} views: every prompt after the first needs one view")
+    readings = list(zip((AS_IT_IS, *views), prompts, strict=True))
+    by_name = {name: named(name) for name, _ in readings}
+
+    def draw(lab: Lab, show: str, stride: int, k: int, **_: Any) -> torch.Tensor:
+        estimate = anagram(*((lab.guided(prompt), by_name[name]) for name, prompt in readings))
+        return by_name[show](lab.shared(k, lambda: lab.sample(estimate, k, stride)))
+
+    return _readings("-".join(views), readings, count, stride, draw)
+
+
+def hybrids(far: str, near: str, count: int, stride: int) -> Figure:
+    """`count` hybrids, each from near as it is, and from afar as 1.9's low pass leaves it."""
+
+    def draw(lab: Lab, show: str, stride: int, k: int, **_: Any) -> torch.Tensor:
+        estimate = hybrid(lab.guided(far), lab.guided(near), low_pass, high_pass)
+        x = lab.shared(k, lambda: lab.sample(estimate, k, stride))
+        return x if show == "near" else low_pass(x)
+
+    return _readings("distance", [("near", near), ("far", far)], count, stride, draw)
+
+
+def edits(path: Path, prompt: str) -> Figure:
+    """The picture in a file, noised to the six levels of 1.7 and led back by the prompt, and as it was."""
+    return Figure(
+        "sdedit",
+        caption="SDEdit of {image}, guided by “{prompt}”",
+        label="{show}",
+        alt={"original": "{image} before any noise", "*": "{image}, noised to {show} and led back by “{prompt}”"},
+        cases=strips(each(prompt=prompt, image=path.name)),
+        draw=lambda lab, image, **case: edit(lab, image=path, **case),
+    )
+
+
+def evaluations(figure: Figure) -> int:
+    """How many evaluations of stage 1 a figure takes."""
+    return dry_run([_section(figure)], 1, False).first
+
+
+def ready(kind: str, title: str, expected: int, asks: Sequence[Figure], model: str, observer: run.Observer) -> Model:
+    """The model, ready for all that is asked of it. Raises ModelError.
+
+    kind, title: what the report is told, such as "anagram" and its prompts; expected: how many evaluations there will
+    be. asks: figures that ask for all the prompts.
+    """
+    observer.begin({kind: ("asked for", expected)})
+    models.prepare(model, partial(dry_run, [_section(figure) for figure in asks]), observer.planned)
+    loaded = models.load(model)
+    loaded.on_evaluated = observer.evaluated
+    observer.section(kind, title)
+    return loaded
+
+
+def draw(kind: str, figure: Figure, model: Model, folder: Path) -> dict[str, Any]:
+    """Draw the cases of a figure together, its panels into `folder`, and return the record. Raises InputError."""
+    section, began = _section(figure), time.perf_counter()
+    calls, evaluations = model.calls, model.evaluations
+    with torch.inference_mode():
+        tasks = batching.run(works(section, Lab(model)))  # its own Lab: shared work is keyed within one figure
+    model.wait()
+    return {
+        "format": 1,
+        "id": kind,
+        "title": figure.caption_text(),
+        "source": f"report {kind}",
+        **run.provenance(model),
+        "seconds": round(time.perf_counter() - began, 3),
+        "network_calls": model.calls - calls,
+        "evaluations": model.evaluations - evaluations,
+        "figures": [
+            {
+                "name": figure.name,
+                "caption": figure.caption_text(),
+                "panels": [
+                    write_panel(folder, f"{number:02}.webp", section, figure, case, task)
+                    for number, (case, task) in enumerate(zip(figure.cases, tasks, strict=True), 1)
+                ],
+            }
+        ],
+    }
+
+
+def _section(figure: Figure) -> Section:
+    """A section of this figure, for sections are what is rehearsed."""
+    return Section("0", figure.name, [figure])
+
+
+def _readings(
+    name: str, readings: Sequence[tuple[str, str]], count: int, stride: int, draw: Callable[..., torch.Tensor]
+) -> Figure:
+    """The figure of pictures that are to be read in several ways, a row each."""
+    said = "; ".join(f"{show}: “{prompt}”" for show, prompt in readings)
+    return Figure(
+        "".join(letter if letter.isalnum() else "-" for letter in name).strip("-"),
+        caption="{readings}",
+        row="{show}",
+        label="sample {k}",
+        alt="Sample {k}, {show}: asked for is “{prompt}”",
+        cases=[
+            {"readings": said, "prompt": prompt, "show": show, "stride": stride, "k": k}
+            for show, prompt in readings
+            for k in range(count)
+        ],
+        draw=draw,
+    )

@@ -1,0 +1,67 @@
+"""What a search has found: a table for the terminal, a sheet of the best pairs as PNG, and all numbers as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from generators.pocket.search import Find, Pairing
+
+from ..figures import figure_png
+from ..records.record import parsed
+from ..web import metadata
+from . import picture
+
+LISTED, SHOWN = 20, 12  # pairs in the table and on the sheet
+
+
+def table(finds: Sequence[Find]) -> list[str]:
+    """The best pairs, a line each, by their best samples. ranks: of each reading among 20 prompts, by both judges."""
+    lines = [f"{'':>4} {'alignment':>9} {'concealment':>11}  {'ranks':11}  pair"]
+    for place, find in enumerate(finds[:LISTED], 1):
+        best = find.samples[0]
+        ranks = " ".join("/".join(map(str, best[judge])) for judge in ("ranks", "second"))
+        pair = " + ".join(find.pair)
+        lines.append(
+            f"{place:3}. {best['alignment']:9.2f} {best['concealment']:11.2f}  {ranks:11}  {pair}  (sample {best['k']})"
+        )
+    return lines
+
+
+def write(png: Path, pairing: Pairing, finds: Sequence[Find]) -> None:
+    """Write the sheet and the numbers."""
+    panels, images = [], []
+    for place, find in enumerate(finds[:SHOWN], 1):
+        best = find.samples[0]
+        for panel in find.record["figures"][0]["panels"]:
+            if panel["case"]["k"] == best["k"]:
+                row = f"{place}. alignment {best['alignment']:.2f}, concealment {best['concealment']:.2f}"
+                panels.append({**panel, "row": row, "label": f"{panel['row']}: {panel['case']['prompt']}"})
+                with Image.open(find.folder / panel["file"]) as image:
+                    images.append(image.convert("RGB"))
+    caption = f"The best of {len(finds)} pairs, {pairing.name}"
+    sheet = {**finds[0].record, "figures": [{"name": "best", "caption": caption, "panels": panels}]}
+    record = parsed(sheet, png)
+    picture.write(
+        png, figure_png.compose(record.figures[0], images, metadata.png(record, record.figures[0])), _numbers(finds)
+    )
+
+
+def _numbers(finds: Sequence[Find]) -> dict[str, Any]:
+    common = ("id", "model", "dtype", "device", "versions")
+    return {
+        "format": 1,
+        **{key: finds[0].record[key] for key in common},
+        "pairs": [
+            {
+                "readings": find.record["figures"][0]["caption"],
+                "evaluations": find.record["evaluations"],
+                "seconds": find.record["seconds"],
+                "samples": find.samples,
+            }
+            for find in finds
+        ],
+    }

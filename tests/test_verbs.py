@@ -1,0 +1,173 @@
+"""The verbs for single pictures, in a folder of one's own: a PNG, a record beside it, and nothing else."""
+
+import hashlib
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+import tiny_if
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from generators import editing, models
+from generators.diffusion import batching
+from generators.lab import Lab
+from generators.models.deepfloyd import weights
+from report.command import cli
+from report.figures import figure_png
+
+ROOT = Path(__file__).parents[1]
+QUICK = ("--stride", "333", "-k", "2")
+DOG, LION = "a photo of a dog", "a photo of a lion"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def unset(monkeypatch):
+    """No grids are set, which takes longer than all the rest."""
+    monkeypatch.setattr(figure_png, "compose", lambda *_: b"grid")
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(cli.main, arguments)
+
+
+def told(path: Path) -> tuple[dict, list[dict]]:
+    record = json.loads(path.with_suffix(".json").read_text())
+    return record, record["figures"][0]["panels"]
+
+
+def refused(result) -> str:
+    assert result.exit_code == 1, result.output
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("report: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "rows", "prompts"),
+    [
+        (("sample", DOG), "sample-a-photo-of-a-dog", [""], {"", DOG}),
+        (("anagram", "one", "other"), "anagram-one-other-flip", ["identity", "flip"], {"", "one", "other"}),
+        (
+            ("anagram", DOG, LION, "a fox", "--view", "rotate-45.5", "--view", "jigsaw"),
+            "anagram-a-photo-of-a-dog-a-photo-of-a-lion-a-fox-rotate-45-5-jigsaw",
+            ["identity", "rotate-45.5", "jigsaw"],
+            {"", DOG, LION, "a fox"},
+        ),
+        (("hybrid", DOG, LION), "hybrid-a-photo-of-a-dog-a-photo-of-a-lion", ["near", "far"], {"", DOG, LION}),
+    ],
+)  # fmt: skip
+def test_a_picture_is_drawn_with_the_reports_seeds_and_says_how(here, tiny_pocket, arguments, name, rows, prompts):
+    drawn = run(*arguments, *QUICK)
+    assert drawn.exit_code == 0, drawn.output
+    assert sorted(path.name for path in here.iterdir()) == [f"{name}.json", f"{name}.png"]
+    record, panels = told(here / f"{name}.png")
+    assert [(panel["row"], panel["seeds"], panel["label"]) for panel in panels] == [
+        (row, [42 + k], f"sample {k}") for row in rows for k in range(2)
+    ]
+    assert all(panel["timesteps"] == [999, 666, 333, 0] for panel in panels)
+    assert {prompt for panel in panels for prompt in panel["prompts"]} == prompts
+    assert record["evaluations"] == 4 * 2 * 2 * (len(prompts) - 1)
+    assert record["png"] == hashlib.sha256((here / f"{name}.png").read_bytes()).hexdigest()
+    with Image.open(here / f"{name}.png") as image:
+        inside = json.loads(image.text["parameters"])
+        assert b"trainedAlgorithmicMedia" in image.info["xmp"]
+    assert inside["seeds"] == [42, 43]
+    assert set(inside["prompts"]) == prompts
+    assert str(here / f"{name}.png") not in json.dumps(record)
+
+
+def test_the_samples_are_those_that_a_section_draws(here, tiny_pocket, unset):
+    lab = Lab(models.load("pocket"))
+    with torch.inference_mode():  # as a section draws its cases: all of them together
+        both = batching.run([partial(lab.sample, lab.guided(DOG), k, 333) for k in range(2)])
+    assert run("sample", DOG, *QUICK).exit_code == 0
+    for task, panel in zip(both, told(here / "sample-a-photo-of-a-dog.png")[1], strict=True):
+        rgb = ((task.result.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0)
+        assert panel["pixels"] == hashlib.sha256(rgb.numpy().tobytes()).hexdigest()
+
+
+def test_an_edit_shows_the_levels_of_the_report_and_the_picture_as_it_was(here, tiny_pocket, monkeypatch):
+    monkeypatch.setattr(editing, "LEVELS", (20, 30))  # those that take the fewest steps
+    Image.new("RGB", (90, 70), "teal").save("my own.photo.jpg")
+    assert run("edit", "my own.photo.jpg", "a pencil", "-o", "edited.png").exit_code == 0
+    _, panels = told(here / "edited.png")
+    assert [panel["label"] for panel in panels] == [*(f"i_start = {k}" for k in (20, 30)), "original"]
+    assert [panel["origin"] for panel in panels] == ["edit"] * 2 + ["photograph"]
+    assert {tuple(panel["inputs"]) for panel in panels} == {("my own.photo.jpg",)}
+    with Image.open(here / "edited.png") as image:
+        assert b"compositeWithTrainedAlgorithmicMedia" in image.info["xmp"]
+
+
+def test_what_it_has_written_itself_it_writes_again_and_nothing_else(here, tiny_pocket, unset):
+    again = ("sample", DOG, "--stride", "333", "-k", "1", "-o", "dog.png")
+    assert run(*again).exit_code == 0
+    before = (here / "dog.png").read_bytes()
+    assert run(*again).exit_code == 0
+    assert (here / "dog.png").read_bytes() == before
+    Image.new("RGB", (8, 8)).save("dog.png")
+    mine = (here / "dog.png").read_bytes()
+    assert "dog.png is there, and not as this command wrote it; move it, or name another with -o" in refused(
+        run(*again)
+    )
+    assert (here / "dog.png").read_bytes() == mine
+    (here / "dog.png").unlink()
+    assert run(*again).exit_code == 0
+    (here / "notes.json").write_text("{}")
+    assert "notes.json is there" in refused(run(*again[:-1], "notes.png"))
+    assert (here / "notes.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("sample", " "), "a prompt is empty; say what the picture should show"),
+        (("sample", "a\x07b"), "the control character U+0007"),
+        (("anagram", DOG, LION, "--view", "sideways"), "there is no view 'sideways'; the views are identity, flip"),
+        (("anagram", DOG, LION, "--view", "flip", "--view", "skew"), "2 prompts and 2 views: name a --view for each"),
+        (("anagram", DOG), "1 prompts and 1 views"),
+        (("anagram", DOG, LION, "a fox", "--view", "flip", "--view", "flip"), "two panels have the label"),
+        (("edit", "absent.jpg", "a pencil"), "absent.jpg is not a file"),
+        (("edit", "text.png", "a pencil"), "text.png is no image that can be read here"),
+        (("sample", DOG, "-o", "dog.jpg"), "dog.jpg: what is written is a PNG file; give it a name that ends in .png"),
+        (("sample", DOG, "-o", "there/dog.png"), "there is no folder there; make it"),
+        (("sample", DOG, "--model", "imagen"), "model 'imagen': choose one of pocket, deepfloyd"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told_in_one_line_and_nothing_is_written(here, tiny_pocket, arguments, line):
+    (here / "text.png").write_text("no picture")
+    assert line in refused(run(*arguments))
+    assert [path.name for path in here.iterdir()] == ["text.png"]
+
+
+def test_the_report_is_not_touched(here, tiny_pocket, unset):
+    def stamps():
+        folders = (ROOT / "site", ROOT / ".report")
+        return {path: path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*")}
+
+    before = stamps()
+    assert run("hybrid", DOG, LION, *QUICK).exit_code == 0
+    assert stamps() == before
+
+
+def test_progress_is_told(here, tiny_pocket, unset):
+    assert "sample “a photo of a dog”: 16 evaluations of the network in 4 calls" in run("sample", DOG, *QUICK).stderr
+
+
+def test_deepfloyd_draws_them_too_with_its_learned_variance(here, unset, tmp_path_factory, monkeypatch):
+    folder = tiny_if.save(tmp_path_factory.mktemp("weights"), size=64, later=True)
+    monkeypatch.setattr(weights, "CACHE", tmp_path_factory.mktemp("cache"))
+    monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(folder))
+    drawn = run("anagram", "a dog", "a lion", "--view", "negative", "--model", "deepfloyd", *QUICK, "-o", "both.png")
+    assert drawn.exit_code == 0, drawn.output
+    record, panels = told(here / "both.png")
+    assert (record["model"]["name"], len(panels), panels[0]["gamma"]) == ("deepfloyd", 4, 7.0)
+    assert record["evaluations"] == 4 * 2 * 2 * 2
