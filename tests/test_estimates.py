@@ -202,7 +202,7 @@ def test_the_blur_has_unit_sum_is_symmetric_and_mixes_no_channels():
 
 @pytest.mark.parametrize("kernel", [2, 4, 32, 69, 101])
 def test_an_even_kernel_or_one_beyond_the_mirrored_border_is_refused(kernel):
-    with pytest.raises(ValueError, match=rf"kernel {kernel}: odd, and less than twice the image's 34 pixels"):
+    with pytest.raises(ValueError, match=rf"kernel {kernel}: must be odd and less than twice the image's 34 pixels"):
         gaussian_blur(X, kernel, 2.0)
 
 

@@ -88,7 +88,7 @@ def test_a_hybrid_is_the_factorised_estimate_of_two_parts_bit_for_bit():
 
 
 def test_parts_without_an_estimate_are_refused():
-    with pytest.raises(ValueError, match="2 estimates of 3 parts: each part has one estimate"):
+    with pytest.raises(ValueError, match="2 estimates for 3 parts: each part needs one estimate"):
         factorised([network(1)] * 2, three_bands())
 
 
@@ -120,7 +120,7 @@ def test_motion_blur_is_theirs_away_from_the_border_which_is_mirrored_here_and_b
 
 def test_a_motion_that_the_border_cannot_serve_is_refused():
     for length in (4, 33):
-        with pytest.raises(ValueError, match=f"length {length}: odd, and less than twice the image's 16 pixels"):
+        with pytest.raises(ValueError, match=f"length {length}: must be odd and less than twice the image's 16 pixels"):
             motion_blur(normal(16), length)
 
 

@@ -56,7 +56,7 @@ def test_the_papers_figure():
 def test_once_is_no_resampling_and_less_is_refused():
     assert resampled(strided(), 10, 1) == strided()
     for length, times in ((0, 5), (5, 0)):
-        with pytest.raises(ValueError, match="both are at least 1"):
+        with pytest.raises(ValueError, match="both must be at least 1"):
             resampled(strided(), length, times)
 
 

@@ -1,7 +1,7 @@
-"""Estimates of the noise in an image, and what can be made of several.
+"""Noise estimates and their combinations.
 
-An estimate is a callable (x, t) -> Noise: given x_t, (3, H, W), and t, it says which noise is in it. A model's
-`noise(prompt)` is one. Everything here takes estimates and gives an estimate, so that they nest freely.
+An estimate is a callable (x, t) -> Noise that predicts the noise in x = x_t, (3, H, W). A model's `noise(prompt)` is
+one. Every function here takes estimates and returns an estimate, so they can be nested.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from .views import View
 
 
 class Noise(NamedTuple):
-    """eps: the noise, of the image's shape. frac: where the step's variance lies between its bounds, in 0 … 1 at each
-    pixel (see `Schedule.sigma`); None where the network has not learned it."""
+    """eps: the noise, of the image's shape. frac: the learned variance, in 0 … 1 per pixel, of the same shape, as the
+    position between its bounds (see `Schedule.sigma`); None if the network does not predict it."""
 
     eps: Tensor
     frac: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Noise:
-        """The same function of both parts."""
+        """Applies the function to both fields."""
         return Noise(function(self.eps), None if self.frac is None else function(self.frac))
 
 
 Estimate = Callable[[Tensor, int], Noise]
-Part = Callable[[Tensor], Tensor]  # what a linear filter leaves of an image
+Part = Callable[[Tensor], Tensor]  # a linear filter of images
 
 
 def _evaluate(estimates: tuple[Estimate, ...], x: Tensor, t: int) -> list[Noise]:
@@ -40,7 +40,7 @@ def _evaluate(estimates: tuple[Estimate, ...], x: Tensor, t: int) -> list[Noise]
 def cfg(cond: Estimate, uncond: Estimate, gamma: float) -> Estimate:
     """Classifier-free guidance (Ho and Salimans 2022): eps = eps_u + gamma (eps_c - eps_u).
 
-    gamma = 0 is unconditional, 1 conditional, more exaggerates the prompt. The variance is the conditional's.
+    gamma = 0 is unconditional, 1 is conditional, more exaggerates the prompt. The variance is the conditional one.
     """
 
     def estimate(x: Tensor, t: int) -> Noise:
@@ -51,7 +51,7 @@ def cfg(cond: Estimate, uncond: Estimate, gamma: float) -> Estimate:
 
 
 def mean(*estimates: Estimate) -> Estimate:
-    """The mean of the estimates, of their variances too."""
+    """Returns the mean of the estimates, including their variances."""
 
     def estimate(x: Tensor, t: int) -> Noise:
         noises = _evaluate(estimates, x, t)
@@ -65,9 +65,9 @@ def mean(*estimates: Estimate) -> Estimate:
 
 
 def viewed(estimate_: Estimate, view: View) -> Estimate:
-    """The estimate as made through a view, such as upside down: look at view(x), then undo the view.
+    """Returns the estimate made through a view v: eps = v^-1(eps(v(x), t)).
 
-    The noise is undone in place and in sign; the variance, which has no sign, only in place.
+    The inverse restores the position and the sign of the noise; of the variance, which has no sign, only the position.
     """
 
     def estimate(x: Tensor, t: int) -> Noise:
@@ -78,19 +78,19 @@ def viewed(estimate_: Estimate, view: View) -> Estimate:
 
 
 def anagram(*readings: tuple[Estimate, View]) -> Estimate:
-    """A visual anagram (Geng et al. 2024, "Visual Anagrams"): an image that through each view is what the
-    estimate beside it says. The mean of the estimates as made through their views, of their variances too."""
+    """A visual anagram (Geng et al. 2024, "Visual Anagrams"), an image that matches each estimate through its view:
+    eps = mean of v_i^-1(eps_i(v_i(x), t))."""
     return mean(*(viewed(estimate, view) for estimate, view in readings))
 
 
 def factorised(estimates: Sequence[Estimate], parts: Sequence[Part]) -> Estimate:
-    """Factorized Diffusion (Geng et al. 2024): an image x = f_1(x) + f_2(x) + …, each part by an estimate of its own.
+    """Factorized Diffusion (Geng et al. 2024): one estimate for each part of an image x = f_1(x) + f_2(x) + …
 
-    eps = f_1(eps_1) + f_2(eps_2) + …; parts: the f, linear, which add up to the identity (see `filters`). They see the
-    noise only; the variance is the first estimate's. Raises ValueError unless there are as many parts as estimates.
+    eps = f_1(eps_1) + f_2(eps_2) + …; parts: the linear f_i, which must add up to the identity (see `filters`). Only the
+    noise is filtered; the variance is the first estimate's. Raises ValueError unless each part has one estimate.
     """
     if len(estimates) != len(parts):
-        raise ValueError(f"{len(estimates)} estimates of {len(parts)} parts: each part has one estimate")
+        raise ValueError(f"{len(estimates)} estimates for {len(parts)} parts: each part needs one estimate")
 
     def estimate(x: Tensor, t: int) -> Noise:
         noises = _evaluate(tuple(estimates), x, t)
@@ -100,8 +100,8 @@ def factorised(estimates: Sequence[Estimate], parts: Sequence[Part]) -> Estimate
 
 
 def hybrid(a: Estimate, b: Estimate, low: Part, high: Part) -> Estimate:
-    """A hybrid image (Oliva et al. 2006; Geng et al. 2024, "Factorized Diffusion"): `a` from afar, `b` from near.
+    """A hybrid image (Oliva et al. 2006; Geng et al. 2024, "Factorized Diffusion"): `a` from afar, `b` close up.
 
-    eps = low(eps_a) + high(eps_b). The filters see the noise only; the variance is a's.
+    eps = low(eps_a) + high(eps_b). Only the noise is filtered; the variance is a's.
     """
     return factorised((a, b), (low, high))

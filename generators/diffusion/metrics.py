@@ -1,4 +1,4 @@
-"""Distance of an image from the original, PSNR and SSIM by scikit-image; and the step across a mask's border."""
+"""Fidelity to the original (PSNR and SSIM by scikit-image), and the contrast across a mask's border."""
 
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -15,9 +15,9 @@ def fidelity(x: Tensor, x0: Tensor) -> dict[str, float]:
 
 
 def border_step(image: Tensor, mask: Tensor) -> float:
-    """The mean absolute step between neighbouring pixels of which one is in the mask and the other is not.
+    """Returns the mean absolute difference between adjacent pixels on opposite sides of the mask's border.
 
-    image: (3, H, W) in -1 … 1; mask: (1, H, W), 1 inside.
+    image: (3, H, W) in -1 … 1; mask: (1, H, W), 0 or 1.
     """
     steps = [image.diff(dim=axis).abs()[mask.diff(dim=axis).bool().expand(len(image), -1, -1)] for axis in (-2, -1)]
     return torch.cat(steps).mean().item()

@@ -1,7 +1,7 @@
-"""Rearrangements of pixels, of which views are made: functions of images (…, H, W) that move whole pixels and no more.
+"""Rearrangements, from which views are built: functions that permute the pixels of images (..., H, W).
 
-Those of visual_anagrams (Geng et al. 2024, "Visual Anagrams") give the same pixels as that code; its jigsaw only at 64
-pixels, for larger ones have pieces drawn anew there. Sides that a rearrangement cannot serve raise ValueError.
+Those of the visual_anagrams code (Geng et al. 2024, "Visual Anagrams") give identical pixels; its jigsaw only at 64
+pixels, because that code redraws the pieces at larger sizes. Unsupported image sizes raise ValueError.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Rearrangement = Callable[[Tensor], Tensor]
 
 
 def quarter_turns(x: Tensor, count: int = 1) -> Tensor:
-    """Turned by 90 degrees, counter-clockwise, as often as `count`."""
+    """Rotates by `count` times 90 degrees counter-clockwise."""
     return torch.rot90(x, count, (-2, -1))
 
 
 def square_hinge(x: Tensor) -> Tensor:
-    """Nine squares, each turned by a quarter against its neighbours, as if hinged at their corners.
+    """Rotates each of 3 x 3 squares by 90 degrees, opposite to its neighbours, as if hinged at their corners.
 
-    What 3 does not divide of the side stays still at the right and at the bottom.
+    If 3 does not divide the side, the remaining columns and rows at the right and the bottom keep their place.
     """
     out, size = x.clone(), x.shape[-1] // 3
     for row in range(3):
@@ -37,14 +37,14 @@ def square_hinge(x: Tensor) -> Tensor:
 
 
 def skew(x: Tensor, factor: float = 1.5) -> Tensor:
-    """Each column rolled down by `factor` times its distance from the middle, in whole pixels."""
+    """Rolls each column down by `factor` times its signed distance from the middle, truncated to whole pixels."""
     middle = x.shape[-2] // 2
     columns = [x[..., k].roll(int(factor * (k - middle)), -1) for k in range(x.shape[-1])]
     return torch.stack(columns, -1)
 
 
 def patches(x: Tensor, per_side: int, seed: int = 0) -> Tensor:
-    """`per_side` x `per_side` patches in an order drawn by chance, the same for images of every size."""
+    """Shuffles `per_side` x `per_side` patches, in the same order at every image size."""
     height, width = x.shape[-2:]
     if height % per_side or width % per_side:
         raise ValueError(f"{per_side} patches a side do not divide an image of {height} x {width} pixels")
@@ -56,11 +56,11 @@ def patches(x: Tensor, per_side: int, seed: int = 0) -> Tensor:
 
 
 def disc(x: Tensor, degrees: float, radius: float = 0.5) -> Tensor:
-    """The disc in the middle, turned counter-clockwise; what lies outside of it stays. radius: 0.5 touches the sides.
+    """Rotates the central disc counter-clockwise; pixels outside keep their place. radius: in sides; 0.5 is inscribed.
 
-    Quarter turns are exact. The rest, at most 45 degrees, is three shears (Paeth 1986), each of which shifts rows or
-    columns by whole pixels. So no two pixels meet and no value is interpolated. The few that the shears carry over the
-    rim take the nearest of the places that are left free there.
+    Multiples of 90 degrees are exact. The rest, at most 45 degrees, is three shears (Paeth 1986), each of which shifts
+    rows or columns by whole pixels, so no two pixels collide and nothing is interpolated. The few pixels that leave the
+    disc are assigned to its free positions at minimum total distance.
     """
     side = x.shape[-1]
     middle = (side - 1) / 2
@@ -71,11 +71,9 @@ def disc(x: Tensor, degrees: float, radius: float = 0.5) -> Tensor:
     rest = math.radians(degrees - 90 * quarters)
     for _ in range(quarters % 4):
         across, down = down, -across  # y points down
-    for part in (math.tan(rest / 2), 0, math.tan(rest / 2)):
-        if part:
-            across = across + np.rint(part * down)
-        else:
-            down = down - np.rint(math.sin(rest) * across)
+    across = across + np.rint(math.tan(rest / 2) * down)
+    down = down - np.rint(math.sin(rest) * across)
+    across = across + np.rint(math.tan(rest / 2) * down)
     free = inside.copy()
     row, column = ((axis + middle).astype(int) for axis in (down, across))
     lands = (row >= 0) & (row < side) & (column >= 0) & (column < side)
@@ -92,18 +90,18 @@ def disc(x: Tensor, degrees: float, radius: float = 0.5) -> Tensor:
 # ------------------------------------------------------------------------------------------------------------- jigsaw
 
 _BOARD = ((0, 8, 12, 1), (15, 4, 5, 9), (11, 7, 6, 13), (3, 14, 10, 2))
-"""Which piece lies where: corners 0 to 3, inner pieces 4 to 7, and on each edge one of 8 to 11 and one of 12 to 15. A
-quarter turn clockwise carries each piece to the place of the next of its four."""
+"""The piece at each place: corners 0 to 3, inner pieces 4 to 7, and on each edge one of 8 to 11 and one of 12 to 15. A
+clockwise rotation by 90 degrees moves each piece to the place of the next one in its group of four."""
 
-_KNOB = (4, 2, 4, 4, 2)  # how wide a knob is at each depth, in sixteenths of a piece
-_KNOBS_RIGHT = ((0, 0), (0, 1), (0, 2), (1, 1))  # row and column of the pieces of a quarter that have knobs there
+_KNOB = (4, 2, 4, 4, 2)  # width of a knob at each depth, in sixteenths of a piece
+_KNOBS_RIGHT = ((0, 0), (0, 1), (0, 2), (1, 1))  # (row, column) of a quarter's pieces with a knob on that side
 _KNOBS_DOWN = ((0, 1), (0, 2))
 
 
 def jigsaw_pieces(side: int) -> Tensor:
-    """The number of the piece to which each pixel belongs, (side, side). Raises ValueError where 64 divides not."""
+    """Returns the piece that each pixel belongs to, (side, side). Raises ValueError unless 64 divides the side."""
     if side % 64:
-        raise ValueError(f"a jigsaw of {side} pixels a side: 64 must divide them, or its knobs do not lie on pixels")
+        raise ValueError(f"a jigsaw of {side} pixels a side: the side must be a multiple of 64, to fit its knobs")
     cell, unit = side // 4, side // 64
     piece = torch.tensor(_BOARD).repeat_interleave(cell, 0).repeat_interleave(cell, 1)
     for _ in range(4):  # the same knobs on each quarter of the board
@@ -118,7 +116,7 @@ def jigsaw_pieces(side: int) -> Tensor:
 
 
 def jigsaw(x: Tensor, seed: int = 11) -> Tensor:
-    """Sixteen pieces laid anew, each turned as it must be to fit: corners, inner and edge pieces among themselves."""
+    """Shuffles sixteen pieces, rotated to fit: corners, inner pieces and edge pieces each among themselves."""
     pieces = jigsaw_pieces(x.shape[-1]).to(x.device)
     chance, cell = np.random.RandomState(seed), x.shape[-1] // 4
     places = [chance.permutation(4) for _ in range(4)]

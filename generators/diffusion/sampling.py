@@ -1,4 +1,4 @@
-"""The one sampling loop, and the ways to enter it."""
+"""The sampling loop, its entry points, and the projections and timestep orders that modify it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ Trajectory = Iterator[tuple[int | None, Tensor]]
 
 
 def gaussian(generator: torch.Generator, like: Tensor) -> Tensor:
-    """Standard normal noise of `like`'s shape, on its device; drawn on the CPU in float32, the same everywhere.
+    """Returns standard normal noise with the shape, dtype and device of `like`.
 
-    For a GPU it lies in pinned memory, from which the GPU fetches it by the way, and nobody waits.
+    It is drawn on the CPU in float32, so that it is the same on every device. For a GPU it is pinned, which makes the
+    copy asynchronous.
     """
     drawn = torch.randn(like.shape, generator=generator, pin_memory=like.is_cuda)
     return drawn.to(like.device, like.dtype, non_blocking=True)
@@ -31,11 +32,11 @@ def iterative_denoise(
     generator: torch.Generator,
     project: Project = lambda x, t: x,
 ) -> Trajectory:
-    """Walk from x = x_t at the first timestep to the clean image. Yields (t, x_t), the start included.
+    """Denoises x = x_t, at the first timestep, to the clean image. Yields (t, x_t), the start included.
 
-    The last pair is (None, x_0): after the smallest t comes one step without fresh noise, as in diffusers' pipelines.
-    Each other step draws its z from the generator. `project(x, t)` amends the image after every step. Where the
-    timesteps rise (see `resampled`), noise is added again.
+    The last pair is (None, x_0): the step after the last timestep adds no noise, as in diffusers' pipelines. Each other
+    step draws its z from the generator. `project(x, t)` modifies the image after every reverse step. Where the
+    timesteps rise (see `resampled`), the image is noised again.
     """
     yield timesteps[0], x
     for t, t_next in zip(timesteps, [*timesteps[1:], None], strict=True):
@@ -52,14 +53,14 @@ def iterative_denoise(
 def sample(
     schedule: Schedule, estimate: Estimate, timesteps: Sequence[int], generator: torch.Generator, like: Tensor
 ) -> Trajectory:
-    """Generate an image of `like`'s shape from pure noise, which is the generator's first draw."""
+    """Generates an image of `like`'s shape from pure noise, the generator's first draw."""
     return iterative_denoise(schedule, estimate, gaussian(generator, like), timesteps, generator)
 
 
 def sdedit(
     schedule: Schedule, estimate: Estimate, timesteps: Sequence[int], generator: torch.Generator, x0: Tensor
 ) -> Trajectory:
-    """SDEdit (Meng et al. 2022): noise x0 to the first timestep, then denoise. The fewer steps, the nearer to x0."""
+    """SDEdit (Meng et al. 2022): noises x0 to the first timestep, then denoises. A lower first t stays closer to x0."""
     x = schedule.forward(x0, timesteps[0], gaussian(generator, x0))
     return iterative_denoise(schedule, estimate, x, timesteps, generator)
 
@@ -72,17 +73,17 @@ def inpaint(
     x0: Tensor,
     mask: Tensor,
 ) -> Trajectory:
-    """New content where the mask, (1, H, W), is 1, from pure noise; see `keep_known`, and `resampled` for RePaint."""
+    """Inpaints x0, (3, H, W), where the mask, (1, H, W), is 1, from pure noise. For RePaint, see `resampled`."""
     x = gaussian(generator, x0)
     project = keep_known(schedule, x0, mask, generator)
     return iterative_denoise(schedule, estimate, x, timesteps, generator, project)
 
 
 def keep_known(schedule: Schedule, x0: Tensor, mask: Tensor, generator: torch.Generator) -> Project:
-    """The projection that makes the loop inpaint (after RePaint, Lugmayr et al. 2022).
+    """Returns the projection for inpainting (RePaint, Lugmayr et al. 2022, eq. 8).
 
-    mask: (1, H, W), 1 where new content goes, 0 where x0 stays. (RePaint's own masks mean the opposite.)
-    Where the mask is 0, x_t' is replaced by x0 noised to t'; at the clean end, by x0 itself.
+    x_t' <- mask x_t' + (1 - mask) forward(x_0, t'); at the clean end, forward(x_0) is x_0 itself. mask: (1, H, W), 1 for
+    new content, 0 for x0; RePaint's own masks have the opposite meaning.
     """
 
     def project(x: Tensor, t: int | None) -> Tensor:
@@ -93,12 +94,11 @@ def keep_known(schedule: Schedule, x0: Tensor, mask: Tensor, generator: torch.Ge
 
 
 def keep_part(schedule: Schedule, x0: Tensor, part: Part, generator: torch.Generator) -> Project:
-    """The projection that keeps one part of a picture x0 and leaves the rest to the estimate.
+    """Returns the projection that fixes the part f(x_0) of an image and leaves the rest to the estimate.
 
-    f(x_t') is replaced by f of x0 noised to t', and at the clean end of x0 itself (Geng et al. 2024, "Factorized
-    Diffusion", on inverse problems).
-
-    part: f, linear, such as `low_pass`: then the picture is what one sees from afar, an inverse hybrid.
+    x_t' <- f(forward(x_0, t')) + x_t' - f(x_t'); at the clean end, forward(x_0) is x_0 itself (Geng et al. 2024,
+    "Factorized Diffusion", on inverse problems). part: the linear f; `low_pass` makes an inverse hybrid, which shows x0
+    from afar.
     """
 
     def project(x: Tensor, t: int | None) -> Tensor:
@@ -109,16 +109,16 @@ def keep_part(schedule: Schedule, x0: Tensor, part: Part, generator: torch.Gener
 
 
 def resampled(timesteps: Sequence[int], length: int, times: int) -> list[int]:
-    """RePaint's order of the falling timesteps (Lugmayr et al. 2022, section 4.2): at every `length` of them, noise is
-    added over as many steps and taken away again, until they have been gone down `times` times.
+    """Returns RePaint's resampling order of the falling timesteps (Lugmayr et al. 2022, section 4.2).
 
-    So new content and known come to agree. The paper has 250 timesteps, length 10 and 10 times; times = 1 changes
-    nothing. Raises ValueError where one of the two is less than 1.
+    Every `length` timesteps, the order jumps back up by `length` timesteps and descends again, until it has descended
+    `times` times. This harmonises new and known content. The paper uses 250 timesteps, length j = 10 and times r = 10;
+    times = 1 changes nothing. Raises ValueError if length or times is less than 1.
     """
     if length < 1 or times < 1:
-        raise ValueError(f"jumps of length {length}, {times} times: both are at least 1")
+        raise ValueError(f"jumps of length {length}, {times} times: both must be at least 1")
     order: list[int] = []
-    for level in reversed(range(len(timesteps))):  # counted from the clean end, as the paper does
+    for level in reversed(range(len(timesteps))):  # counted from the clean end, as in the paper
         order.append(level)
         if level % length == 0 and level < len(timesteps) - length:
             up, down = range(level + 1, level + length + 1), reversed(range(level, level + length))
@@ -127,6 +127,6 @@ def resampled(timesteps: Sequence[int], length: int, times: int) -> list[int]:
 
 
 def last(trajectory: Trajectory) -> Tensor:
-    """The clean image at the end of a trajectory."""
+    """Returns x_0, the end of a trajectory."""
     *_, (_, x) = trajectory
     return x

@@ -1,13 +1,13 @@
-"""The noise schedule: how much of the image is left at each t, and one step from t back to a smaller t'.
+"""The noise schedule: the forward process, and one reverse step from t to a smaller t'.
 
 With abar_t, the product of the alphas up to t (Ho et al. 2020, "Denoising Diffusion Probabilistic Models"):
 
     x_t  = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps                               the forward process, eq. 4
     x_0  = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t)                           the same, solved for x_0
     x_t' = sqrt(abar_t') beta_t / (1 - abar_t) x_0
-           + sqrt(alpha_t) (1 - abar_t') / (1 - abar_t) x_t + sigma_t z          the posterior mean, eq. 7
+           + sqrt(alpha_t) (1 - abar_t') / (1 - abar_t) x_t + sigma_t z          the posterior mean, eq. 7, with noise
 
-where, on strided timesteps, alpha_t = abar_t / abar_t' and beta_t = 1 - alpha_t.
+On strided timesteps, alpha_t = abar_t / abar_t' and beta_t = 1 - alpha_t.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from torch import Tensor
 if TYPE_CHECKING:
     from .estimates import Noise
 
-T = 1000  # the number of noise levels that the networks are trained on
+T = 1000  # number of noise levels in training
 
 
 def strided(stride: int = 30, i_start: int = 0) -> list[int]:
-    """The timesteps 990, 960 … 0 (for a stride of 30, 34 of them), from index `i_start` on.
+    """Returns the falling timesteps, every `stride`-th down to 0, from index `i_start` on.
 
-    A stride of 20 gives 50 timesteps from 980, a stride of 10 gives 100 from 990. Raises ValueError where `i_start`
-    leaves none.
+    A stride of 30 gives 34 timesteps (990, 960 … 0), 20 gives 50 (from 980), 10 gives 100 (from 990). Raises ValueError
+    if `i_start` is out of range.
     """
     timesteps = list(range(0, T, stride))[::-1][i_start:]
     if i_start < 0 or not timesteps:
@@ -38,11 +38,11 @@ def strided(stride: int = 30, i_start: int = 0) -> list[int]:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A noise schedule, and the way in which a step treats its estimate of the clean image.
+    """A noise schedule with the thresholding of x_0.
 
-    abar: (1000,) float32 on the CPU, falling from almost 1 to almost 0. Never half precision: 1 - abar_0 would be 0.
-    threshold: how far the estimate of x_0 may reach before it is scaled back into -1 … 1: dynamic thresholding (Saharia
-        et al. 2022, "Imagen", section 2.3) at the 0.95 quantile of |x_0|, at least 1 and at most this. 1 only clips.
+    abar: (1000,) float32 on the CPU, falling from almost 1 to almost 0. In half precision 1 - abar_0 would be 0.
+    threshold, quantile: dynamic thresholding (Saharia et al. 2022, "Imagen", section 2.3): x_0 is clipped at this
+        quantile of |x_0|, limited to 1 … threshold, and scaled back into -1 … 1. A threshold of 1 only clips.
     """
 
     abar: Tensor
@@ -50,33 +50,36 @@ class Schedule:
     quantile: float = 0.95
 
     def at(self, t: int | None) -> Tensor:
-        """abar_t; None stands for the clean image, where abar is 1."""
+        """Returns abar_t; t = None is the clean image, where abar is 1."""
         return torch.ones((), dtype=self.abar.dtype) if t is None else self.abar[t]
 
     def forward(self, x0: Tensor, t: int | None, eps: Tensor) -> Tensor:
-        """x_t: the image x_0 with the Gaussian noise eps, of the same shape, at level t."""
+        """Returns x_t: x_0 noised to level t with standard normal eps, of the same shape (eq. 4)."""
         abar_t = self.at(t)
         return abar_t**0.5 * x0 + (1 - abar_t) ** 0.5 * eps
 
     def again(self, x: Tensor, t: int, t_higher: int, eps: Tensor) -> Tensor:
-        """x at a higher level than its t, by so much Gaussian noise eps as lies between (Ho et al. 2020, eq. 2)."""
+        """Noises x = x_t to the higher level t_higher, with standard normal eps (eq. 2, composed over several steps).
+
+        x_t_higher = sqrt(alpha) x_t + sqrt(1 - alpha) eps, where alpha = abar_t_higher / abar_t.
+        """
         alpha = self.at(t_higher) / self.at(t)
         return alpha**0.5 * x + (1 - alpha) ** 0.5 * eps
 
     def one_step(self, x: Tensor, t: int, noise: Noise) -> Tensor:
-        """The estimate of x_0 from x_t and its estimated noise, as it is: neither clipped nor thresholded."""
+        """Returns the estimate of x_0 from x = x_t and its estimated noise, neither clipped nor thresholded."""
         abar_t = self.at(t)
         return (x - (1 - abar_t) ** 0.5 * noise.eps) / abar_t**0.5
 
     def eps_of(self, x: Tensor, t: Tensor, x0: Tensor) -> Tensor:
-        """The noise that takes x_0 to x_t: for networks that answer with x_0. Batched: x (N, 3, H, W), t (N,)."""
+        """Returns the eps of eq. 4 for networks that predict x_0. Batched: x = x_t and x0 (N, 3, H, W), t (N,)."""
         abar_t = self.abar.to(t.device)[t].view(-1, 1, 1, 1)
         return (x - abar_t**0.5 * x0) / (1 - abar_t) ** 0.5
 
     def step(self, x: Tensor, t: int, t_next: int | None, noise: Noise, z: Tensor | None) -> Tensor:
-        """x_t' from x_t, where t' = t_next < t; None as t_next ends at the clean image, without fresh noise.
+        """Returns x_t' from x = x_t, where t' = t_next < t; t_next = None is the clean image.
 
-        z: standard normal noise of x's shape, None for none.
+        z: standard normal noise of x's shape; None on the last step.
         """
         abar_t, abar_next = self.at(t), self.at(t_next)
         alpha_t = abar_t / abar_next
@@ -88,10 +91,10 @@ class Schedule:
         return mean if z is None else mean + self.sigma(t, t_next, noise.frac) * z
 
     def sigma(self, t: int, t_next: int | None, frac: Tensor | None) -> Tensor:
-        """The standard deviation of a step's fresh noise.
+        """Returns sigma_t, the standard deviation of a step's fresh noise.
 
-        Fixed (frac None): the posterior's own, sqrt of beta~_t = (1 - abar_t') / (1 - abar_t) beta_t. Learned: the
-        network's frac, in 0 … 1, mixes log beta_t and log beta~_t (Nichol and Dhariwal 2021, eq. 15).
+        Fixed (frac None): sigma_t^2 = beta~_t = (1 - abar_t') / (1 - abar_t) beta_t, the posterior's variance. Learned:
+        frac, in 0 … 1 per pixel, interpolates log beta~_t and log beta_t (Nichol and Dhariwal 2021, eq. 15).
         """
         abar_t, abar_next = self.at(t), self.at(t_next)
         beta_t = 1 - abar_t / abar_next
@@ -101,7 +104,7 @@ class Schedule:
         return torch.exp(0.5 * (frac * beta_t.log() + (1 - frac) * beta_tilde.log()))
 
     def clip(self, x0: Tensor) -> Tensor:
-        """Bring an estimate of x_0 back into -1 … 1: scaled down where it reaches far, then clipped."""
+        """Limits an estimate of x_0 to -1 … 1 by dynamic thresholding, or by clipping if `threshold` is 1."""
         if self.threshold <= 1:
             return x0.clamp(-1, 1)
         s = torch.quantile(x0.abs().flatten(), self.quantile).clamp(1, self.threshold)

@@ -1,7 +1,8 @@
-"""Views of an image for anagrams. A view moves the pixels about, and may then change the sign of their values.
+"""Views of an image for visual anagrams. A view permutes the pixels and may negate their values.
 
-It must keep Gaussian noise Gaussian and independent from pixel to pixel, or the network no longer sees noise that it
-knows: it must be orthogonal (Geng et al. 2024, "Visual Anagrams", section 3.3). These are; blurring is not.
+A view must be orthogonal (Geng et al. 2024, "Visual Anagrams", section 3.3): otherwise Gaussian noise seen through it is
+no longer independent per pixel with variance 1, which is the only noise that the network was trained on. Permutations
+with a sign are orthogonal; blurring is not.
 """
 
 from __future__ import annotations
@@ -25,36 +26,36 @@ from .rearrangements import (
     square_hinge,
 )
 
-SIDE = 64  # of the images on which a new view is tried
+SIDE = 64  # pixels per side of the test images on which a new view is checked
 
 
 _NOT_ORTHOGONAL = (
-    "this view is not orthogonal: through it, noise would not stay Gaussian, of variance 1 and independent from pixel "
-    "to pixel, and the network knows no other (Geng et al. 2024, section 3.3); give each pixel a place of its own, and "
-    "change no more than signs"
+    "this view is not orthogonal: it must keep noise Gaussian, of variance 1 and independent per pixel, because the "
+    "network was trained on no other (Geng et al. 2024, section 3.3); move each pixel to a distinct position and "
+    "change at most the sign"
 )
 
 
 class ViewError(ValueError):
-    """A view that cannot be had, or that would show the network what is not noise. One line."""
+    """A view does not exist, is not orthogonal, or has a wrong inverse. One line."""
 
 
 def still(x: Tensor) -> Tensor:
-    """Every pixel where it is."""
+    """Returns x unchanged."""
     return x
 
 
 def flip(x: Tensor) -> Tensor:
-    """Upside down: the rows in reverse order. The columns stay, unlike in a half turn."""
+    """Flips x vertically: reverses the rows. Unlike a rotation by 180 degrees, keeps the columns."""
     return x.flip(-2)
 
 
 @dataclass(frozen=True)
 class View:
-    """move: of images (..., H, W), pixels to other places; back: undoes it. sign: 1 or -1, a factor of the values.
+    """An orthogonal view: `move` permutes the pixels of images (..., H, W), `back` is its inverse, `sign` is 1 or -1.
 
-    The two are kept apart because a learned variance has no sign: it lies at a pixel and goes where the pixel goes.
-    Raises ViewError where this is not an orthogonal view with its inverse; it is tried on an image of 64 x 64 pixels.
+    Permutation and sign are separate because a learned variance is permuted but never negated.
+    Raises ViewError if the view is not orthogonal or `back` is not the inverse, checked on 64 x 64 images.
     """
 
     move: Rearrangement
@@ -62,7 +63,7 @@ class View:
     sign: int = 1
 
     def __post_init__(self) -> None:
-        # Numbered pixels tell where each comes from; noise must then be moved just so, by its place and not its value.
+        # Numbered pixels reveal the permutation. Noise must follow the same one: `move` must not depend on values.
         numbered = torch.arange(3 * SIDE**2, dtype=torch.float64).view(3, SIDE, SIDE)
         noise = torch.randn(numbered.shape, generator=torch.Generator().manual_seed(0))
         order = self.move(numbered).flatten()
@@ -70,7 +71,7 @@ class View:
         if self.sign not in (1, -1) or not moves_all:
             raise ViewError(_NOT_ORTHOGONAL)
         if not torch.equal(self.back(self.move(noise)), noise):
-            raise ViewError("this view's `back` does not undo its `move`; `permutation` finds it for you")
+            raise ViewError("this view's `back` does not undo its `move`; `permutation` computes the inverse")
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.sign * self.move(x)
@@ -80,33 +81,33 @@ class View:
 
 
 def _is_permutation(order: Tensor) -> bool:
-    """Whether the numbers from 0 on stand in it, each once."""
+    """Returns whether `order`, (N,), contains each of 0 … N - 1 once."""
     return torch.equal(order.sort().values, torch.arange(len(order), dtype=order.dtype, device=order.device))
 
 
 def permutation(rearrangement: Rearrangement) -> View:
-    """The view that moves pixels as `rearrangement` does, with its exact inverse.
+    """Returns the view that applies `rearrangement`, with its exact inverse.
 
-    rearrangement: from an image (..., H, W) to one of that shape with the same pixels at other places; it is asked once
-    for each size, about the pixels' numbers. Raises ViewError where it loses pixels or doubles them.
+    rearrangement: permutes the pixels of an image (..., H, W). It is called once per size, on the pixels' indices
+    (H, W). Raises ViewError if it drops or duplicates pixels; at sizes other than 64 x 64, when the view is first used.
     """
 
     @lru_cache
     def orders(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Which pixel comes to each place, and the inverse: to which place each pixel goes."""
+        """Returns the source index of each position, (H W,), and the inverse permutation."""
         order = rearrangement(torch.arange(height * width).view(height, width)).flatten()
         if not _is_permutation(order):
             raise ViewError(_NOT_ORTHOGONAL)
         return order.to(device), order.argsort().to(device)
 
-    def along(which: int, x: Tensor) -> Tensor:
+    def permuted(which: int, x: Tensor) -> Tensor:
         return x.flatten(-2)[..., orders(*x.shape[-2:], x.device)[which]].view(x.shape)
 
-    return View(partial(along, 0), partial(along, 1))
+    return View(partial(permuted, 0), partial(permuted, 1))
 
 
 def rotation(degrees: float) -> View:
-    """Turned counter-clockwise: by multiples of 90 degrees as a whole, by others the disc in the middle alone."""
+    """Rotates counter-clockwise: the whole image by multiples of 90 degrees, only its inscribed disc by other angles."""
     if degrees % 90 == 0:
         return permutation(partial(quarter_turns, count=int(degrees // 90) % 4))
     return permutation(partial(disc, degrees=degrees))
@@ -116,7 +117,7 @@ IDENTITY = View(still, still)
 FLIP = View(flip, flip)
 NEGATIVE = View(still, still, sign=-1)
 
-VIEWS: dict[str, Callable[[], View]] = {  # by name, made when asked for
+VIEWS: dict[str, Callable[[], View]] = {  # by name, created on first use
     "identity": lambda: IDENTITY,
     "flip": lambda: FLIP,
     "negative": lambda: NEGATIVE,
@@ -131,9 +132,12 @@ VIEWS: dict[str, Callable[[], View]] = {  # by name, made when asked for
 
 @cache
 def named(name: str) -> View:
-    """The view of that name in VIEWS, or "rotate" and degrees, such as rotate90 or rotate-45. Raises ViewError."""
+    """Returns the view of that name: a key of VIEWS, or "rotate" with degrees, such as rotate90 or rotate-45.
+
+    Raises ViewError if there is none.
+    """
     if name in VIEWS:
         return VIEWS[name]()
     if turn := re.fullmatch(r"rotate(-?\d{1,4}(?:\.\d{1,4})?)", name):
         return rotation(float(turn[1]))
-    raise ViewError(f"there is no view {name!r}; the views are {', '.join(VIEWS)}, and rotate90 and any other angle")
+    raise ViewError(f"there is no view {name!r}; the views are {', '.join(VIEWS)}, and rotate90 or any angle")
