@@ -86,8 +86,8 @@ def anagram(*readings: tuple[Estimate, View]) -> Estimate:
 def factorised(estimates: Sequence[Estimate], parts: Sequence[Part]) -> Estimate:
     """Factorized Diffusion (Geng et al. 2024): one estimate for each part of an image x = f_1(x) + f_2(x) + …
 
-    eps = f_1(eps_1) + f_2(eps_2) + …; parts: the linear f_i, which must add up to the identity (see `filters`). Only the
-    noise is filtered; the variance is the first estimate's. Raises ValueError unless each part has one estimate.
+    eps = f_1(eps_1) + f_2(eps_2) + …; parts: linear f_i that add up to the identity (see `filters`). Only the noise is
+    filtered; the variance is the first estimate's. Raises ValueError unless each part has one estimate.
     """
     if len(estimates) != len(parts):
         raise ValueError(f"{len(estimates)} estimates for {len(parts)} parts: each part needs one estimate")

@@ -82,8 +82,8 @@ def inpaint(
 def keep_known(schedule: Schedule, x0: Tensor, mask: Tensor, generator: torch.Generator) -> Project:
     """Returns the projection for inpainting (RePaint, Lugmayr et al. 2022, eq. 8).
 
-    x_t' <- mask x_t' + (1 - mask) forward(x_0, t'); at the clean end, forward(x_0) is x_0 itself. mask: (1, H, W), 1 for
-    new content, 0 for x0; RePaint's own masks have the opposite meaning.
+    x_t' <- mask x_t' + (1 - mask) forward(x_0, t'); at the clean end, forward(x_0) is x_0 itself. mask: (1, H, W), 1
+    for new content, 0 for x0; RePaint's own masks have the opposite meaning.
     """
 
     def project(x: Tensor, t: int | None) -> Tensor:

@@ -1,8 +1,8 @@
 """Views of an image for visual anagrams. A view permutes the pixels and may negate their values.
 
-A view must be orthogonal (Geng et al. 2024, "Visual Anagrams", section 3.3): otherwise Gaussian noise seen through it is
-no longer independent per pixel with variance 1, which is the only noise that the network was trained on. Permutations
-with a sign are orthogonal; blurring is not.
+A view must be orthogonal (Geng et al. 2024, "Visual Anagrams", section 3.3): only then does Gaussian noise stay
+independent per pixel with variance 1, as in the network's training. Permutations with a sign are orthogonal; blurring
+is not.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def permutation(rearrangement: Rearrangement) -> View:
 
 
 def rotation(degrees: float) -> View:
-    """Rotates counter-clockwise: the whole image by multiples of 90 degrees, only its inscribed disc by other angles."""
+    """Rotates counter-clockwise: the whole image by multiples of 90 degrees, by other angles its inscribed disc."""
     if degrees % 90 == 0:
         return permutation(partial(quarter_turns, count=int(degrees // 90) % 4))
     return permutation(partial(disc, degrees=degrees))
