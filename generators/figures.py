@@ -1,6 +1,6 @@
-"""What a section declares: its figures, as plain data.
+"""Declarations of sections and their figures, as plain data.
 
-A case is one dict. It is passed to `draw`, and it fills the label, the alt text and the record of a panel, so a caption
+A case is one dict. It is passed to `draw` and fills the label, the alt text and the record of a panel, so a caption
 cannot disagree with its picture. This module imports neither torch nor any model.
 """
 
@@ -24,17 +24,17 @@ _FORMAT_SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?#?0?[0-9]{0,2}[,_]?(?:\.[0-9]{1,2
 
 
 class DeclarationError(ValueError):
-    """A figure or a section is declared wrongly. The message names it and says what to change."""
+    """A declaration of a figure or a section is invalid. The message names it and says what to change."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What `draw` may return instead of a bare image: the image, and values that it measured.
+    """An image with measured values, which `draw` may return instead of a bare image.
 
     image: floating-point tensor (3, H, W) in -1 … 1, where H = W is 64, 256 or 1024 pixels, the sizes of the cascade's
         three stages. Values outside -1 … 1 are clipped; NaN and infinity are refused.
-    found: finite numbers and texts that the record keeps and the label may name, such as a blur's sigma in pixels or a
-        PSNR in dB. Numbers are rounded to four decimals.
+    found: finite numbers and texts for the record, which label and alt text may name, such as a blur's sigma in pixels
+        or a PSNR in dB. Numbers are rounded to four decimals.
     """
 
     image: Any
@@ -42,7 +42,7 @@ class Panel:
 
 
 def each(**axes: Sequence[Any] | Any) -> tuple[dict[str, Any], ...]:
-    """All combinations of the axes, the last one fastest; a value that is no list or tuple is one choice.
+    """Returns all combinations of the axes, the last one fastest. A value that is not a list or tuple is fixed.
 
     >>> each(image="fox", t=(250, 500))
     ({'image': 'fox', 't': 250}, {'image': 'fox', 't': 500})
@@ -52,9 +52,9 @@ def each(**axes: Sequence[Any] | Any) -> tuple[dict[str, Any], ...]:
 
 
 def strip(field_name: str, values: Sequence[Any], **axes: Sequence[Any] | Any) -> tuple[dict[str, Any], ...]:
-    """For each combination of the axes: one case per value, then one for the original, where the field is None.
+    """Returns, for each combination of the axes, one case per value and one for the original, where the field is None.
 
-    The field `show` says which it is: "i_start = 5", or "original".
+    The field `show` describes the case: "i_start = 5", or "original".
     """
     return tuple(
         {**case, field_name: value, "show": "original" if value is None else f"{field_name} = {value}"}
@@ -68,14 +68,14 @@ class Figure:
     """One figure: a grid of panels, one per case.
 
     name: lower-case words joined by hyphens, unique in its section; "noisy" in 1.1 is figure 1.1-noisy.
-    caption: may name fields that have one value in all cases, as in "The {image} at three noise levels".
-    label: stands with each panel and may name any field of the case, or of `finds`.
-    alt: says what the panel shows, for readers who do not see it; it may name the same fields. Instead of one text, a
-        dict of texts: one for each value of the case's field `show`, and one under "*" for all others.
+    caption: may name fields that have the same value in all cases, as in "The {image} at three noise levels".
+    label: the text of each panel; may name any field of the case, or of `finds`.
+    alt: describes the panel for readers who cannot see it; may name the same fields. Either one text, or a dict with a
+        text for each value of the case's field `show`, and under "*" for all others.
     cases: the panels, in order; see `each`. Values are texts of at most LONGEST_TEXT characters, finite numbers,
         booleans, None, lists, and dicts with texts as keys.
-    draw: `draw(lab, **case)` returns the image, or a `Panel`, which says what an image is.
-    row: groups the panels into rows and is the header of each; without it, all panels are in one row.
+    draw: `draw(lab, **case)` returns an image as defined in `Panel`, or a `Panel`.
+    row: the header of each row, which groups the panels; without it, all panels are in one row.
     finds: the names of the values that `draw` may return in `Panel.found`.
     Texts name a field as `{t}`, or with a format as `{psnr:.1f}`; indices, attributes and conversions are refused.
     Raises DeclarationError if any of this does not hold, or if two panels of one row have equal labels.
@@ -92,8 +92,7 @@ class Figure:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name) or len(self.name) > LONGEST_NAME:
-            known = f"at most {LONGEST_NAME} letters and digits"
-            raise self._error(f"use lower-case words joined by hyphens, {known}")
+            raise self._error(f"use lower-case words joined by hyphens, at most {LONGEST_NAME} characters")
         if not self.cases:
             raise DeclarationError(f"figure {self.name!r} has no cases")
         for text in (self.caption, self.row, self.label, *self._alts()):
@@ -108,11 +107,11 @@ class Figure:
         return DeclarationError(f"figure {self.name!r}: {wrong}")
 
     def _check_case(self, case: Case) -> None:
-        """Refuse a case that cannot be passed to `draw`, or cannot be recorded."""
+        """Rejects a case that cannot be passed to `draw` or recorded."""
         if not isinstance(case, Mapping) or not all(isinstance(name, str) for name in case):
-            raise self._error(f"the case {case!r} is no dict of named fields; see `each`")
+            raise self._error(f"the case {case!r} is not a dict of named fields; see `each`")
         if "lab" in case:
-            raise self._error("a case cannot have a field 'lab'; draw gets the lab under that name")
+            raise self._error("a case cannot have a field 'lab'; draw receives the lab under that name")
         try:
             json.dumps(dict(case), allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
@@ -127,7 +126,7 @@ class Figure:
                     raise self._error(f"field {name[:40]!r} of a case: {wrong}")
 
     def _check_fields(self) -> None:
-        """Refuse a text that names an absent field, and a value of `show` without an alt text."""
+        """Rejects a text that names an absent field, and a value of `show` without an alt text."""
         shared = set.intersection(*(set(case) for case in self.cases))
         constant = {key for key in shared if all(case[key] == self.cases[0][key] for case in self.cases)}
         drawn = shared | set(self.finds)
@@ -145,15 +144,15 @@ class Figure:
                 raise self._error(f"alt has no text for {case.get('show')!r}; it has: {', '.join(sorted(self.alt))}")
 
     def _check_filled(self) -> None:
-        """Refuse a format that does not fit its value, and two panels of one row with equal labels.
+        """Rejects a format that does not fit its value, and two panels of one row with equal labels.
 
-        A text that names a value of `finds` can be filled only after drawing; it is left out here.
+        Skips texts that name a value of `finds`, which is known only after drawing.
         """
 
         def filled(template: str, fill: Callable[[Case], str], case: Case) -> str | None:
             try:
                 return fill(case)
-            except KeyError:  # a value of `finds`: all other fields are there
+            except KeyError:  # a value of `finds`: all other fields are present
                 return None
             except (ValueError, TypeError, OverflowError) as error:
                 raise self._error(f"{template} cannot be filled: {error}") from None
@@ -171,7 +170,7 @@ class Figure:
         return [self.alt] if isinstance(self.alt, str) else list(self.alt.values())
 
     def _fields(self, template: str, text: str) -> set[str]:
-        """The fields that a text of the figure names; template: which text it is."""
+        """Returns the fields that the text names. template: the name of the text, for error messages."""
         try:
             parsed = list(string.Formatter().parse(text))
         except ValueError as error:
@@ -182,25 +181,25 @@ class Figure:
                 continue
             if conversion or set(name) & set(".[") or not _FORMAT_SPEC.fullmatch(spec or ""):
                 written = name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
-                allowed = "write the name of a field, with a format for its value if needed, such as {psnr:.1f}"
+                allowed = "write the name of a field, with a format if needed, such as {psnr:.1f}"
                 raise self._error(f"{template} has {{{written[:40]}}}; {allowed}")
             names.add(name)
         return names
 
     def caption_text(self) -> str:
-        """The caption, filled."""
+        """Returns the caption with its fields filled in."""
         return self.caption.format_map(self.cases[0])
 
     def row_of(self, case: Case) -> str:
-        """The header of the row in which the panel of this case stands; empty where the figure has no rows."""
+        """Returns the row header of this case's panel; "" if the figure has no rows."""
         return self.row.format_map(case)
 
     def label_of(self, case: Case, found: Mapping[str, Any] | None = None) -> str:
-        """The label of the panel of this case. Raises KeyError if it names a value that `found` lacks."""
+        """Returns the label of this case's panel. Raises KeyError if it names a value that `found` lacks."""
         return self.label.format_map({**case, **(found or {})})
 
     def alt_of(self, case: Case, found: Mapping[str, Any] | None = None) -> str:
-        """The alt text of the panel of this case. Raises KeyError if it names a value that `found` lacks."""
+        """Returns the alt text of this case's panel. Raises KeyError if it names a value that `found` lacks."""
         text = self.alt if isinstance(self.alt, str) else self.alt.get(case.get("show", "*"), self.alt.get("*", ""))
         return text.format_map({**case, **(found or {})})
 
@@ -209,7 +208,7 @@ class Figure:
 class Section:
     """One deliverable of the assignment: its number, such as "1.7.2", its title, and its figures in page order.
 
-    Raises DeclarationError for an id of another form, a control character in the title, or two figures of one name.
+    Raises DeclarationError for a malformed id, a control character in the title, or two figures with the same name.
     """
 
     id: str
@@ -218,7 +217,7 @@ class Section:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", self.id):
-            raise DeclarationError(f"section {self.id!r}: the id is numbers joined by dots, such as 1.7.2")
+            raise DeclarationError(f"section {self.id!r}: the id must be numbers joined by dots, such as 1.7.2")
         if found := control_character(self.title):
             raise DeclarationError(f"section {self.id}: {found} in the title; remove it")
         names = [figure.name for figure in self.figures]
@@ -228,14 +227,14 @@ class Section:
 
 
 def section_key(section_id: str) -> tuple[int, ...]:
-    """Sorts section ids by number: 1.10 comes after 1.9."""
+    """Returns the sort key of a section id, by number: 1.10 comes after 1.9."""
     return tuple(int(part) for part in section_id.split("."))
 
 
 def control_character(text: str) -> str | None:
-    """The first character that no text may contain, as "the control character U+202E"; None if there is none.
+    """Returns the first forbidden character of a text, as "the control character U+202E"; None if there is none.
 
-    These are control characters, line and paragraph separators, surrogates, and the characters that set the direction
+    Forbidden are control characters, line and paragraph separators, surrogates, and characters that set the direction
     of text, which can make one text look like another ("bidirectional text spoofing", Unicode Technical Report 36).
     """
     found = _CONTROL.search(text)
@@ -243,18 +242,16 @@ def control_character(text: str) -> str | None:
 
 
 def wrong_text(text: str) -> str | None:
-    """What is wrong with a text of a case or a prompt, and what to do; None if nothing is."""
+    """Returns what is wrong with a text of a case or a prompt and how to correct it; None if it is valid."""
     if len(text) > LONGEST_TEXT:
-        limit = (
-            f"at most {LONGEST_TEXT} are allowed, which is about what the text encoder of DeepFloyd reads (77 tokens)"
-        )
+        limit = f"at most {LONGEST_TEXT} are allowed, about the 77 tokens that DeepFloyd's text encoder reads"
         return f"the text {text[:20]!r}… has {len(text):,} characters; {limit}; shorten it"
     found = control_character(text)
     return f"{found} in {text[:40]!r}; remove it" if found else None
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All texts in a value of a case, keys included, at any depth."""
+    """Yields all texts in a value of a case, including keys, at any depth."""
     if isinstance(value, Mapping):
         yield from _texts([item for pair in value.items() for item in pair])
     elif isinstance(value, (list, tuple)):
@@ -265,7 +262,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _keys(value: Any) -> Iterator[Any]:
-    """The keys of all dicts in a value of a case, at any depth."""
+    """Yields the keys of all dicts in a value of a case, at any depth."""
     if isinstance(value, Mapping):
         yield from value
         yield from _keys(list(value.values()))

@@ -86,7 +86,7 @@ PROSE = {
     "code from the root": (PLACED.encode() + b"/// code | /etc/passwd::root\n///\n", "3: unknown code target"),
     "code that is not Python": (PLACED.encode() + b"/// code | CITATION.cff::title\n///\n", "3: unknown code target"),
     "unknown TeX": (PLACED.encode() + b"\n$\\evil{x}$\n", "4: bad TeX"),
-    "half a formula": (PLACED.encode() + b"\n$$ x\n", "4: `$$` without its other half"),
+    "half a formula": (PLACED.encode() + b"\n$$ x\n", "4: `$$` without its counterpart"),
     "open braces": (PLACED.encode() + b"\n$$\\frac{a$$\n", "4: bad TeX"),
     "TeX of 100,000 letters": (PLACED.encode() + b"\n$" + b"{" * 50_000 + b"}" * 50_000 + b"$\n", "4: bad TeX"),
     "a script for a link": (PLACED.encode() + b"\n[x](javascript:alert(1))\n", "4: a link to 'javascript:"),
@@ -240,7 +240,7 @@ def edited(path: Path) -> None:
 def test_a_number_edited_by_hand(root, monkeypatch):
     monkeypatch.setattr(staleness, "changed_dependency", lambda *_: None)
     monkeypatch.setattr(staleness, "sections", lambda: {"1.2": root / "part_1_2.py"})
-    says = "the record was changed by hand: its seal does not match its content"
+    says = "the record was edited by hand: its seal does not match its content"
     says += "; to draw it again, run `report section 1.2`"
     edited(root / "site/records/1.2.json")
     assert refused(root, "check") == [f"site/records/1.2.json: {says}"]
@@ -248,7 +248,7 @@ def test_a_number_edited_by_hand(root, monkeypatch):
     edited(root / ".report/pocket/1.2/record.json")
     assert refused(root, "site") == [f".report/pocket/1.2/record.json: {says}"]
     done = CliRunner().invoke(cli.main, ["status"])
-    assert done.output == "1.2    its record was changed by hand; it has to be drawn again\n"
+    assert done.output == "1.2    its record was edited by hand; it must be drawn again\n"
 
 
 def test_a_record_without_a_seal(root, monkeypatch):
@@ -257,7 +257,7 @@ def test_a_record_without_a_seal(root, monkeypatch):
     del record["seal"]
     path.write_text(json.dumps(record))
     (line,) = refused(root, "site")
-    says = "the record has no seal: it is of an older version, or was changed by hand"
+    says = "the record has no seal: it is from an older version or was edited by hand"
     assert line == f".report/pocket/1.2/record.json: {says}; to draw it again, run `report section 1.2`"
     monkeypatch.setattr(staleness, "sections", lambda: {"1.2": root / "part_1_2.py"})
     done = CliRunner().invoke(cli.main, ["status"])

@@ -47,7 +47,7 @@ def html(root: Path, text: str | None = None) -> str:
         (FIGURE + "\n" + FIGURE, "part_1_2.md:4: figure 1.2-blur is placed twice; first in part_1_2.md:1"),
         ("No figure.\n", "part_1_2.md: figure 1.2-blur is drawn but never placed"),
         (FIGURE + "See @fig:1.2-none.\n", "part_1_2.md:3: there is no figure 1.2-none"),
-        (FIGURE + "See @fig:nonsense.\n", "part_1_2.md:3: '@fig:nonsense.' is no reference"),
+        (FIGURE + "See @fig:nonsense.\n", "part_1_2.md:3: '@fig:nonsense.' is not a reference"),
         (FIGURE + "$$\na\n$$\nSee @sec:1.9.\n", "part_1_2.md:6: @sec:1.9: there is no section 1.9"),
         (
             FIGURE + "@val:1.2-blur[t=251].psnr\n",
@@ -62,7 +62,7 @@ def html(root: Path, text: str | None = None) -> str:
         (FIGURE + "By [Your Name].\n", "part_1_2.md:3: placeholder '[Your Name]'"),
         (FIGURE + "\n$$\n\\frac{a\n$$\n", "part_1_2.md:4: bad TeX"),
         (FIGURE + "So $\\foo$.\n", 'part_1_2.md:3: bad TeX in $\\foo$: Unknown command "\\foo".'),
-        (FIGURE + "$$ x\n", "part_1_2.md:3: `$$` without its other half"),
+        (FIGURE + "$$ x\n", "part_1_2.md:3: `$$` without its counterpart"),
         (FIGURE + "/// figure | 1.2-blur\n///\n", "part_1_2.md:3: unknown directive 'figure'"),
         (FIGURE + "/// only | pocket\nText\n", "part_1_2.md:3: `/// only` is never closed"),
         (FIGURE + "\n```\ncode\n", "part_1_2.md:4: this fenced code is never closed"),
@@ -70,7 +70,7 @@ def html(root: Path, text: str | None = None) -> str:
         (FIGURE + "/// code | ../secret.py::Nothing\n///\n", "part_1_2.md:3: unknown code target"),
         (
             FIGURE + "/// code | generators/schedule.py::STRIDE | hidden\n///\n",
-            "part_1_2.md:3: `/// code` wants the form",
+            "part_1_2.md:3: `/// code` must have the form",
         ),
         (FIGURE + "/// lead\n///\n", "part_1_2.md:3: `/// lead` belongs in intro.md"),
         (FIGURE + "\n[x](javascript:alert(1))\n", "part_1_2.md:4: a link to 'javascript:alert(1)'"),

@@ -291,7 +291,7 @@ def test_a_served_page_loads_again_when_it_was_rebuilt(visit, built):
         ("loupe", "`loupe` needs panels of different sizes"),
         ("values: lpips", "no panel of 1.2-blur found 'lpips'; found there: psnr, ssim"),
         ("loupe | slide", "a figure has one control and one `values: …`"),
-        ("", "`/// fig` wants the form `/// fig | 1.2-blur` or `/// fig | 1.2-blur | control`"),
+        ("", "`/// fig` must have the form `/// fig | 1.2-blur` or `/// fig | 1.2-blur | control`"),
     ],
 )
 def test_a_control_that_would_not_show_the_truth_is_refused(tmp_path, wish, told):

@@ -140,7 +140,7 @@ def test_a_figure_without_cases_is_refused():
 
 @pytest.mark.parametrize("section_id", ["", "1.", ".1", "1..2", "one", "1.a", "1-2", "-1", "1.7.2 "])
 def test_a_bad_section_id_is_refused(section_id):
-    with pytest.raises(DeclarationError, match=r"the id is numbers joined by dots, such as 1\.7\.2"):
+    with pytest.raises(DeclarationError, match=r"the id must be numbers joined by dots, such as 1\.7\.2"):
         Section(section_id, "A title", [figure()])
 
 

@@ -227,7 +227,7 @@ def test_the_doctor_names_all_that_is_in_the_way_and_ends_with_1(own):
     first, second = done.stderr.splitlines()
     assert first.startswith(f"report: deepfloyd: {own}/stage_1/unet/diffusion_pytorch_model.safetensors is incomplete")
     assert second == f"report: deepfloyd: {own}: stage_2/ is missing (stage_2); save {SECOND.id} there with diffusers"
-    assert "Nothing is in the way" not in done.stdout
+    assert "There are no obstacles" not in done.stdout
 
 
 def test_the_doctor_of_the_shipped_model_has_little_to_say():

@@ -131,4 +131,4 @@ def test_the_doctor_finds_nothing_in_the_way(project, weights):
     well = run(project, weights, "doctor")
     assert (well.returncode, well.stderr) == (0, "")
     assert "deepfloyd: prompts  " in well.stdout
-    assert well.stdout.endswith("Nothing is in the way.\n")
+    assert well.stdout.endswith("There are no obstacles.\n")

@@ -46,25 +46,25 @@ def one(value: float, side: int = 64) -> torch.Tensor:
 
 
 RETURNED = {  # what draw returns: the end of the line about it
-    "None": (None, f"draw returned None; it has to return {IMAGE}, or a Panel with one"),
-    "a number": (1.0, f"draw returned an object of type float; it has to return {IMAGE}, or a Panel with one"),
-    "an array": (one(0).numpy(), "draw returned an object of type ndarray; it has to return "),
-    "a panel in a panel": (Panel(Panel(one(0))), "draw returned an object of type Panel; it has to return "),
-    "an oblong": (torch.zeros(3, 10, 64), f"draw returned a tensor (3, 10, 64) of float32; it has to return {IMAGE}"),
-    "another size": (torch.zeros(3, 128, 128), "draw returned a tensor (3, 128, 128) of float32; it has to return "),
-    "one channel": (torch.zeros(1, 64, 64), "draw returned a tensor (1, 64, 64) of float32; it has to return "),
-    "no channels": (torch.zeros(64, 64), "draw returned a tensor (64, 64) of float32; it has to return "),
-    "a batch": (torch.zeros(1, 3, 64, 64), "draw returned a tensor (1, 3, 64, 64) of float32; it has to return "),
-    "bytes": (one(0).byte(), "draw returned a tensor (3, 64, 64) of uint8; it has to return "),
-    "integers": (one(0).long(), "draw returned a tensor (3, 64, 64) of int64; it has to return "),
-    "complex": (one(0).to(torch.complex64), "draw returned a tensor (3, 64, 64) of complex64; it has to return "),
+    "None": (None, f"draw returned None; it must return {IMAGE}, or a Panel with one"),
+    "a number": (1.0, f"draw returned an object of type float; it must return {IMAGE}, or a Panel with one"),
+    "an array": (one(0).numpy(), "draw returned an object of type ndarray; it must return "),
+    "a panel in a panel": (Panel(Panel(one(0))), "draw returned an object of type Panel; it must return "),
+    "an oblong": (torch.zeros(3, 10, 64), f"draw returned a tensor (3, 10, 64) of float32; it must return {IMAGE}"),
+    "another size": (torch.zeros(3, 128, 128), "draw returned a tensor (3, 128, 128) of float32; it must return "),
+    "one channel": (torch.zeros(1, 64, 64), "draw returned a tensor (1, 64, 64) of float32; it must return "),
+    "no channels": (torch.zeros(64, 64), "draw returned a tensor (64, 64) of float32; it must return "),
+    "a batch": (torch.zeros(1, 3, 64, 64), "draw returned a tensor (1, 3, 64, 64) of float32; it must return "),
+    "bytes": (one(0).byte(), "draw returned a tensor (3, 64, 64) of uint8; it must return "),
+    "integers": (one(0).long(), "draw returned a tensor (3, 64, 64) of int64; it must return "),
+    "complex": (one(0).to(torch.complex64), "draw returned a tensor (3, 64, 64) of complex64; it must return "),
     "NaN": (one(NAN), "draw returned an image with 1 of 12,288 values NaN or infinite"),
     "infinity": (torch.full((3, 64, 64), -INFINITE), "draw returned an image with 12,288 of 12,288 values NaN or inf"),
     "NaN in a panel": (Panel(one(NAN)), "draw returned an image with 1 of 12,288 values NaN or infinite"),
-    "no dict": (Panel(one(0), [1]), "Panel.found is an object of type list; it has to be a dict"),
+    "no dict": (Panel(one(0), [1]), "Panel.found is an object of type list; it must be a dict"),
     "another name": (Panel(one(0), {"ssim": 1}), "draw found ssim, which `finds` does not name"),
-    "NaN found": (Panel(one(0), {"psnr": NAN}), "draw found psnr = nan; it has to be a finite number"),
-    "infinity found": (Panel(one(0), {"psnr": INFINITE}), "draw found psnr = inf; it has to be a finite number"),
+    "NaN found": (Panel(one(0), {"psnr": NAN}), "draw found psnr = nan; it must be a finite number"),
+    "infinity found": (Panel(one(0), {"psnr": INFINITE}), "draw found psnr = inf; it must be a finite number"),
     "None found": (Panel(one(0), {"psnr": None}), "draw found psnr = None, of type NoneType; use float, int or str"),
     "a boolean": (Panel(one(0), {"psnr": True}), "draw found psnr = True, of type bool; use float, int or str"),
     "a tensor": (Panel(one(0), {"psnr": torch.ones(())}), "draw found psnr = tensor(1.), of type Tensor; use float,"),
@@ -209,7 +209,7 @@ def test_a_number_edited_by_hand_has_its_section_drawn_again(tiny_pocket, tmp_pa
     found["figures"][0]["panels"][0]["found"]["psnr"] = 99.9
     path.write_text(json.dumps(found), encoding="utf-8")
     assert staleness.why_stale(path.parent, "1.2", "pocket") == (
-        "its record was changed by hand; it has to be drawn again"
+        "its record was edited by hand; it must be drawn again"
     )
     assert running.draw(tmp_path, "pocket", ["1.2"]) == 1
     again = records.parse(path.read_text(encoding="utf-8"))

@@ -259,7 +259,7 @@ def test_a_write_that_the_system_refuses_leaves_whole_sections_and_the_old_site(
         (errno.EDQUOT, "Disk quota exceeded; free some space"),
         (errno.EROFS, "Read-only file system; make it writable"),
         (errno.EACCES, "Permission denied; make it writable"),
-        (errno.EIO, "Input/output error; see to it"),
+        (errno.EIO, "Input/output error; correct this"),
     ],
 )
 @pytest.mark.parametrize("verb", [["section", "1.1"], ["site"]])

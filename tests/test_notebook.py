@@ -50,7 +50,7 @@ def test_it_runs_from_top_to_bottom_and_an_interrupted_cell_goes_on(project):
     cells["clone"].source = cells["clone"].source.replace(shown, shown + interrupt)
     with pytest.raises(CellExecutionError, match="KeyboardInterrupt"):
         NotebookClient(found, timeout=600, resources=where).execute()
-    assert "Nothing is in the way" in said(cells["doctor"])
+    assert "There are no obstacles" in said(cells["doctor"])
     record = project / ".report/pocket/1.1/record.json"
     assert record.is_file(), said(cells["draw"])
     before = record.stat().st_mtime_ns

@@ -109,7 +109,7 @@ def test_a_search_that_was_stopped_goes_on_and_more_prompts_cost_only_their_pair
     stops = 1
     stopped = run(DOG, LION, SKULL)
     assert (stopped.exit_code, len(drawn)) == (130, 1)
-    assert "run the same command to go on" in stopped.stderr
+    assert "run the same command to continue" in stopped.stderr
     assert not (here / "search-flip.png").exists()
     stops = -1
     assert run(DOG, LION, SKULL).exit_code == 0
@@ -124,7 +124,7 @@ def test_a_search_that_was_stopped_goes_on_and_more_prompts_cost_only_their_pair
 @pytest.mark.parametrize(
     ("prompts", "more", "line"),
     [
-        ((DOG,), (), "a search needs two prompts or more"),
+        ((DOG,), (), "a search needs at least two different prompts"),
         ((DOG, "a photo of a submarine"), (), "'a submarine' is none of the"),
         ((DOG, "a high quality photo"), (), "'a high quality photo'"),
         ((DOG, LION), ("--view", "sideways"), "there is no view 'sideways'"),
@@ -143,9 +143,7 @@ def test_without_trained_judges_one_line_says_how_to_train_them(here, tiny_pocke
     found = run(DOG, LION)
     assert found.exit_code == 1
     (told,) = found.stderr.splitlines()
-    assert (
-        "the judge 'gradients' was not trained on this machine; `python -m generators.pocket.train_scorer gra" in told
-    )
+    assert "the judge 'gradients' is not trained on this machine; `python -m generators.pocket.train_scorer gra" in told
     with pytest.raises(ModelError):
         search.judges()
 

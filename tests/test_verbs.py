@@ -115,30 +115,30 @@ def test_what_it_has_written_itself_it_writes_again_and_nothing_else(here, tiny_
     assert (here / "dog.png").read_bytes() == before
     Image.new("RGB", (8, 8)).save("dog.png")
     mine = (here / "dog.png").read_bytes()
-    assert "dog.png is there, and not as this command wrote it; move it, or name another with -o" in refused(
+    assert "dog.png exists and is not as this command wrote it; move it, or choose another name with -o" in refused(
         run(*again)
     )
     assert (here / "dog.png").read_bytes() == mine
     (here / "dog.png").unlink()
     assert run(*again).exit_code == 0
     (here / "notes.json").write_text("{}")
-    assert "notes.json is there" in refused(run(*again[:-1], "notes.png"))
+    assert "notes.json exists" in refused(run(*again[:-1], "notes.png"))
     assert (here / "notes.json").read_text() == "{}"
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("sample", " "), "a prompt is empty; say what the picture should show"),
+        (("sample", " "), "a prompt is empty; describe the picture"),
         (("sample", "a\x07b"), "the control character U+0007"),
         (("anagram", DOG, LION, "--view", "sideways"), "there is no view 'sideways'; the views are identity, flip"),
-        (("anagram", DOG, LION, "--view", "flip", "--view", "skew"), "2 prompts and 2 views: name a --view for each"),
+        (("anagram", DOG, LION, "--view", "flip", "--view", "skew"), "2 prompts and 2 views: give one --view for each"),
         (("anagram", DOG), "1 prompts and 1 views"),
         (("anagram", DOG, LION, "a fox", "--view", "flip", "--view", "flip"), "two panels have the label"),
         (("edit", "absent.jpg", "a pencil"), "absent.jpg is not a file"),
         (("edit", "text.png", "a pencil"), "text.png is no image that can be read here"),
-        (("sample", DOG, "-o", "dog.jpg"), "dog.jpg: what is written is a PNG file; give it a name that ends in .png"),
-        (("sample", DOG, "-o", "there/dog.png"), "there is no folder there; make it"),
+        (("sample", DOG, "-o", "dog.jpg"), "dog.jpg: the file is written as PNG; give it a name that ends in .png"),
+        (("sample", DOG, "-o", "there/dog.png"), "the folder there does not exist; create it"),
         (("sample", DOG, "--model", "imagen"), "model 'imagen': choose one of pocket, deepfloyd"),
     ],
 )

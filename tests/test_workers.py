@@ -189,7 +189,7 @@ cli.main(["section", "1.1", "1.5", "--workers", "2"])
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
-    assert said.endswith("report: stopped; what was finished is kept, run the same command to go on\n")
+    assert said.endswith("report: stopped; finished work is kept, run the same command to continue\n")
     assert "Traceback" not in said, said
     assert psutil.wait_procs(helpers, 30)[1] == []
 

@@ -1,11 +1,11 @@
-"""Which pairs of prompts make an illusion: every pair is drawn a few times, and pocket's judges say what came of it.
+"""Searches for pairs of prompts that make an illusion: draws samples of every pair and scores them by pocket's judges.
 
-A pair's samples are ranked by their alignment, the score of the worse reading, with the concealment beside it: how well
-the readings can be told apart (Geng et al. 2024, "Visual Anagrams"; `measures` defines both, on the judges'
-log-probabilities instead of CLIP's cosines). The first judge ranks; what the second one says stands beside it.
+The first judge ranks the samples by alignment, the score of the worse reading. Concealment, how well the readings can
+be distinguished, breaks ties between pairs (Geng et al. 2024, "Visual Anagrams"; `measures` defines both, on the
+judges' log-probabilities instead of CLIP similarities). The second judge's ranks are only reported.
 
-What was drawn is kept, a folder a pair, under the digest of all that it depends on. So a search that was stopped goes
-on where it was, and one with more prompts draws only the new pairs.
+Each pair's drawing is kept in a folder named by the digest of its dependencies. An interrupted search therefore
+resumes, and a search with more prompts draws only the new pairs.
 """
 
 from __future__ import annotations
@@ -41,8 +41,11 @@ Look = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Pairing:
-    """What is made of a pair. figure: from the pair, how many samples and the stride. looks: how to see each reading,
-    in the pair's order. ordered: whether a pair turned round is drawn too. source: the section that has its code."""
+    """A kind of illusion made from two prompts.
+
+    figure: declares it from the pair, the number of samples and the stride. looks: the transform that shows each
+    reading, in the pair's order. ordered: whether (a, b) and (b, a) differ. source: the section with the same code.
+    """
 
     name: str
     figure: Callable[[Sequence[str], int, int], Figure]
@@ -51,14 +54,17 @@ class Pairing:
     source: str
 
     def pairs(self, prompts: Sequence[str]) -> list[tuple[str, str]]:
-        """All pairs of the prompts."""
+        """Returns all pairs of distinct prompts: both orders if `ordered`, otherwise one."""
         return list((itertools.permutations if self.ordered else itertools.combinations)(dict.fromkeys(prompts), 2))
 
 
 @dataclass(frozen=True)
 class Find:
-    """A pair and what came of it. record: of its figure, whose panels lie in `folder`, each reading's samples in a row.
-    samples: the judges' verdicts as `illusions` gives them, one a sample, best first."""
+    """The result for one pair.
+
+    record: of its figure, with one row of samples for each reading; the panels are in `folder`. samples: the scores
+    from `illusions`, one dict per sample, best first.
+    """
 
     pair: tuple[str, str]
     folder: Path
@@ -67,7 +73,7 @@ class Find:
 
 
 def pairing(view: str | None) -> Pairing:
-    """Anagrams through the view of that name, or hybrids where there is none. Raises ViewError."""
+    """Returns the pairing for anagrams with the named view, or for hybrids if it is None. Raises ViewError."""
     if view is None:
         return Pairing("hybrid", lambda pair, *how: single_figure.hybrids(*pair, *how), (low_pass, as_is), True, "1.9")
     return Pairing(
@@ -76,32 +82,32 @@ def pairing(view: str | None) -> Pairing:
 
 
 def check(prompts: Sequence[str]) -> None:
-    """Raises ValueError, one line, for fewer than two prompts and for one that the judges cannot read."""
+    """Raises ValueError, one line, for fewer than two distinct prompts and for a prompt unknown to the judges."""
     if len(set(prompts)) < 2:
-        raise ValueError("a search needs two prompts or more")
+        raise ValueError("a search needs at least two different prompts")
     for prompt in prompts:
         phrases = scorer.parse(prompt).phrases
         if not phrases:
-            raise ValueError(f"{prompt!r} names nothing that a judge could look for")
+            raise ValueError(f"{prompt!r} names nothing that the judges can recognise")
         for phrase in phrases:
             scorer.number(phrase)
 
 
 def judges() -> Judges:
-    """The judges that were trained here. Raises ModelError where one was not; to train it takes minutes."""
+    """Loads the judges. Raises ModelError if one has not been trained on this machine."""
     for name in train_scorer.JUDGES:
         if not train_scorer.is_kept(name):
             how = f"python -m generators.pocket.train_scorer {name}"
-            raise models.ModelError(f"the judge {name!r} was not trained on this machine; `{how}` does it, in minutes")
+            raise models.ModelError(f"the judge {name!r} is not trained on this machine; `{how}` trains it in minutes")
     return Judges(*(train_scorer.load(name) for name in train_scorer.JUDGES))
 
 
 def search(
     pairing: Pairing, prompts: Sequence[str], count: int, stride: int, model: str, kept: Path, observer: run.Observer
 ) -> list[Find]:
-    """Draw `count` samples of every pair, have them judged, and return what was found, the best first.
+    """Draws `count` samples of every pair, scores them, and returns the results, best pair first.
 
-    kept: the folder with what earlier searches have drawn. Raises ModelError.
+    kept: the folder with the drawings of earlier searches, which are reused. Raises ModelError or DrawingError.
     """
     panel = judges()
     digests = [models.digest(model), staleness.source_digest(pairing.source, model)]
@@ -124,9 +130,9 @@ def search(
 
 
 def _draw(model: Model, figure: Figure, folder: Path) -> None:
-    """A pair's panels and record, put in place as a whole."""
+    """Draws a pair's panels and record into a temporary folder and renames it, so that `folder` is always complete."""
     part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # of a search that was stopped
+    shutil.rmtree(part, ignore_errors=True)  # of an interrupted search
     part.mkdir(parents=True)
     (part / "record.json").write_text(json.dumps(single_figure.draw("search", figure, model, part)), encoding="utf-8")
     part.rename(folder)
@@ -135,7 +141,7 @@ def _draw(model: Model, figure: Figure, folder: Path) -> None:
 def _judged(pairing: Pairing, panel: Judges, pair: tuple[str, str], folder: Path) -> Find:
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     panels = record["figures"][0]["panels"]
-    own = [shown for shown in panels if shown["row"] == panels[0]["row"]]  # the pictures as they are
+    own = [shown for shown in panels if shown["row"] == panels[0]["row"]]  # the upright pictures
     images = torch.stack([_image(folder / shown["file"]) for shown in own])
     jobs = [Job(lambda: images, 0, {"pair": pair, "k": shown["case"]["k"]}) for shown in own]
     samples = illusions(panel, jobs, images, *pairing.looks)
@@ -143,6 +149,6 @@ def _judged(pairing: Pairing, panel: Judges, pair: tuple[str, str], folder: Path
 
 
 def _image(path: Path) -> Tensor:
-    """The picture of a panel, (3, 64, 64) in -1 … 1."""
+    """Reads the picture of a panel, (3, 64, 64) in -1 … 1."""
     with Image.open(path) as image:
         return torch.from_numpy(np.asarray(image.convert("RGB"), dtype=np.float32)).permute(2, 0, 1) / 127.5 - 1

@@ -1,4 +1,4 @@
-"""Draws the cases of a section, checks what `draw` returns, and writes each panel with its record."""
+"""Draws the cases of a section, checks the values that `draw` returns, and writes each panel with its record."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from ..diffusion.batching import Task, Work
     from ..lab import Lab
 
-SIDES = (64, 256, 1024)  # pixels: the sizes of the cascade's three stages
+SIDES = (64, 256, 1024)  # pixels, the sizes of the cascade's three stages
 IMAGE = f"a floating-point tensor (3, H, W) with H = W = {SIDES[0]}, {SIDES[1]} or {SIDES[2]}, values in -1 … 1"
-MOST_STATEMENTS = 8  # of the author's code that are shown for an error
+MOST_STATEMENTS = 8  # of the section's code that an error shows
 
 
 class DrawingError(Exception):
-    """A `draw` raised an error, or what it returned is no panel.
+    """A `draw` raised an error, or did not return a valid panel.
 
-    The first line names figure and case, and says what is wrong. After an error, one line follows for each statement of
-    the section's code through which it came.
+    The first line names the figure and the case and says what is wrong. If `draw` raised, the statements of the
+    section's code in the traceback follow, one per line.
     """
 
 
 def works(section: Section, lab: Lab) -> list[Work]:
-    """For each case of each figure, in order: a function that draws it and returns its `Panel`, for `batching.run`.
+    """Returns a function for each case of each figure, in order, for `batching.run`; it draws and returns a `Panel`.
 
-    They raise DrawingError if `draw` fails or returns no panel. InputError, ModelError and DeclarationError pass: they
-    say in one line what is wrong.
+    The functions raise DrawingError if `draw` fails or does not return a valid panel. They pass on InputError,
+    ModelError and DeclarationError, which already say in one line what is wrong.
     """
     return [partial(_draw, section, figure, case, lab) for figure in section.figures for case in figure.cases]
 
@@ -58,14 +58,14 @@ def _draw(section: Section, figure: Figure, case: Case, lab: Lab) -> Panel:
 
 
 def _error(section: Section, figure: Figure, case: Case, wrong: str) -> DrawingError:
-    """The error that names the figure and the case, such as "figure 1.1-noisy, case t=250, show='t = 250'"."""
+    """Returns an error that names the figure and the case, such as "figure 1.1-noisy, case t=250, show='t = 250'"."""
     fields = ", ".join(f"{name}={value!r}" for name, value in case.items())
     shown = fields if len(fields) <= 120 else f"{fields[:120]}…"
     return DrawingError(f"figure {section.id}-{figure.name}, case {shown or 'without fields'}: {wrong}")
 
 
 def _statements(error: Exception) -> list[str]:
-    """The last statements of the sections' own code through which an error came, as "  file:line: statement"."""
+    """Returns the last statements of sections' code in an error's traceback, as "  file:line: statement"."""
     frames = zip(traceback.walk_tb(error.__traceback__), traceback.extract_tb(error.__traceback__), strict=True)
     found = []
     for (frame, _), summary in frames:
@@ -76,23 +76,23 @@ def _statements(error: Exception) -> list[str]:
 
 
 def _wrong_image(image: Any) -> str | None:
-    """What is wrong with the kind of an image and its shape; None if nothing is."""
+    """Returns what is wrong with the type and shape of an image; None if they are valid."""
     import torch
 
     if not isinstance(image, torch.Tensor):
         returned = "None" if image is None else f"an object of type {type(image).__name__}"
-        return f"draw returned {returned}; it has to return {IMAGE}, or a Panel with one"
+        return f"draw returned {returned}; it must return {IMAGE}, or a Panel with one"
     shape = tuple(image.shape)
     if not image.is_floating_point() or shape not in {(3, side, side) for side in SIDES}:
         dtype = str(image.dtype).removeprefix("torch.")
-        return f"draw returned a tensor {shape} of {dtype}; it has to return {IMAGE}"
+        return f"draw returned a tensor {shape} of {dtype}; it must return {IMAGE}"
     return None
 
 
 def _wrong_found(found: Any, figure: Figure) -> str | None:
-    """What is wrong with the names and types of the values that `draw` found; None if nothing is."""
+    """Returns what is wrong with the names and types in `Panel.found`; None if they are valid."""
     if not isinstance(found, Mapping):
-        return f"Panel.found is an object of type {type(found).__name__}; it has to be a dict"
+        return f"Panel.found is an object of type {type(found).__name__}; it must be a dict"
     if unknown := set(found) - set(figure.finds):
         return f"draw found {', '.join(sorted(map(str, unknown)))}, which `finds` does not name"
     for name, value in found.items():
@@ -102,23 +102,23 @@ def _wrong_found(found: Any, figure: Figure) -> str | None:
 
 
 def _wrong_values(panel: Panel, prompts: list[str]) -> str | None:
-    """What is wrong with the values of an image, the values that `draw` found, and the prompts; None if nothing is."""
+    """Returns what is wrong with the values of an image, the values found, or the prompts; None if they are valid."""
     import torch
 
     if wrong := int((~torch.isfinite(panel.image)).sum()):
         return f"draw returned an image with {wrong:,} of {panel.image.numel():,} values NaN or infinite"
     for name, value in panel.found.items():
         if isinstance(value, float) and not math.isfinite(value):
-            return f"draw found {name} = {value}; it has to be a finite number"
+            return f"draw found {name} = {value}; it must be a finite number"
         if isinstance(value, str) and (bad := wrong_text(value)):
             return f"draw found {name}: {bad}"
     return next((f"prompt: {bad}" for bad in map(wrong_text, prompts) if bad), None)
 
 
 def panel_texts(section: Section, figure: Figure, case: Case, found: Mapping[str, Any]) -> dict[str, str]:
-    """Row, label and alt text of a panel.
+    """Returns row, label and alt text of a panel.
 
-    Raises DrawingError if they name a value that `draw` did not find, or format one in a way that does not fit it.
+    Raises DrawingError if they name a value that `draw` did not find, or a format does not fit its value.
     """
     try:
         return {
@@ -133,15 +133,14 @@ def panel_texts(section: Section, figure: Figure, case: Case, found: Mapping[str
 
 
 def write_panel(folder: Path, file: str, section: Section, figure: Figure, case: Case, task: Task) -> dict[str, Any]:
-    """Write the panel of a finished task as lossless WebP, and return its record.
+    """Writes the panel of a finished task as lossless WebP and returns its record.
 
-    Raises DrawingError if the image has NaN or infinite values, or if a value that was found, or a prompt, cannot be
-    recorded.
+    Raises DrawingError if the image has NaN or infinite values, or if a found value or a prompt cannot be recorded.
     """
     from PIL import Image
 
     def noted(kind: str) -> list[Any]:
-        """The distinct values of one kind of event, in the order of their first appearance."""
+        """Returns the distinct values of one kind of event, in order of first appearance."""
         return list(dict.fromkeys(event[1] for event in task.log if event[0] == kind))
 
     panel: Panel = task.result
@@ -172,7 +171,7 @@ def write_panel(folder: Path, file: str, section: Section, figure: Figure, case:
         "prompts": prompts,
         "gamma": gammas[0] if gammas else None,
         "timesteps": list(dict.fromkeys(t for _, _, t, _ in evaluations)),
-        # Of every later stage, one after the other: two stages may visit the same timestep.
+        # Concatenated over the later stages, because two stages may visit the same timestep.
         "later_timesteps": [t for t, _ in itertools.groupby(t for _, _, t, _ in later)],
         "evaluations": len(evaluations) + len(later),
         "seconds": round(sum(float(stopwatch) for *_, stopwatch in (*evaluations, *later)), 3),
@@ -180,7 +179,7 @@ def write_panel(folder: Path, file: str, section: Section, figure: Figure, case:
 
 
 def _origin(inputs_used: list[str], seeds: list[int], evaluated: bool) -> str:
-    """Whether a panel was sampled, edited from an input, only noised, or is the unchanged input."""
+    """Returns whether a panel was sampled, edited from an input, only noised, or is the unchanged input."""
     if evaluated:
         return "edit" if inputs_used else "sample"
     return "noised" if seeds else "photograph"

@@ -1,7 +1,7 @@
-"""Finds a run's workload by drawing with a stand-in model that computes nothing, in seconds.
+"""Finds a run's workload in seconds, by drawing with a stand-in model that computes nothing.
 
-No section inspects its images before it continues, so its prompts and evaluations follow from its code alone. All
-prompts can therefore be encoded before the first stage is loaded.
+No section's control flow depends on pixels, so its prompts and evaluations follow from its code alone. All prompts can
+therefore be encoded before the first stage is loaded.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class DryRunModel(Model):
 
 
 class DryRunSecondStage(LaterStage):
-    """A second stage with the given steps; its images stay at 64 pixels, since nothing looks at them."""
+    """A second stage with the given number of steps, guided or not, that predicts zero noise."""
 
     schedule = SCHEDULE
     gamma, chunk = 1.0, DryRunModel.chunk
@@ -72,7 +72,7 @@ class DryRunSecondStage(LaterStage):
 
 
 def dry_run(sections: Iterable[Section], steps: int, guided: bool) -> Workload:
-    """Returns the workload of these sections for a model whose second stage takes so many steps, guided or not.
+    """Returns the workload of these sections for a model whose second stage takes `steps` steps, guided or not.
 
     Raises DrawingError if a `draw` fails or does not return a panel.
     """

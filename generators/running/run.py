@@ -1,9 +1,9 @@
-"""Draws the sections that are stale, each as a whole, and writes their panels and records.
+"""Draws stale sections, each as a whole, and writes their panels and records.
 
-A section's folder, .report/<model>/<id>/, is written under another name and then renamed, so that a run that is killed
-at any moment leaves complete sections only. Where a section takes long, the answers of the networks are kept until it
-is complete (see `models.forward_cache`). All cases of a section run together (see `diffusion.batching`), and a section
-is drawn in the same way alone and in a full run.
+A section's folder, .report/<model>/<id>/, is written under a temporary name and then renamed, so a run killed at any
+time leaves only complete sections. Slow models cache the outputs of their networks until the section is complete (see
+`models.forward_cache`). All cases of a section run together (see `diffusion.batching`); a section drawn alone is
+identical to the same section in a full run.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow")
 
 
 class Observer:
-    """Receives the progress of a run, and ignores it. The command line's observer shows progress bars."""
+    """Receives the progress of a run and ignores it. The command line's subclass shows progress bars."""
 
     def waiting(self) -> None:
-        """Another run is drawing; this one waits for it to end."""
+        """This run waits for another one to end."""
 
     def begin(self, todo: dict[str, tuple[str, int]]) -> None:
-        """A run begins. todo: by section id, why it is drawn and the evaluations to expect (0: unknown)."""
+        """A run begins. todo: for each section id, why it is drawn and the expected evaluations (0: unknown)."""
 
     def planned(self, line: str) -> None:
-        """One line of a large model's plan: what it needs, and what it does before it draws."""
+        """Receives one line of a large model's plan: its requirements and its preparation."""
 
     def section(self, section_id: str, title: str) -> None:
         """A section begins."""
@@ -54,21 +54,21 @@ class Observer:
         """The networks have evaluated `count` more images."""
 
     def done(self, section_id: str, record: dict[str, Any]) -> None:
-        """A section is on disk, with this record."""
+        """A section has been written to disk, with this record."""
 
 
 Backend = Callable[[dict[str, int], str, Path, Observer], None]
-"""Draws sections and returns when they are on disk. Arguments: the evaluations to expect by section id, the name of a
+"""Draws sections and returns once they are on disk. Arguments: the expected evaluations by section id, the name of the
 model, the state folder, the observer."""
 
 
 def state_folder(root: Path, model: str) -> Path:
-    """The folder that holds the sections drawn by a model, one folder each."""
+    """Returns the folder that holds the sections drawn by a model, one folder each."""
     return root / ".report" / model
 
 
 def in_process(expected: dict[str, int], model: str, state: Path, observer: Observer) -> None:
-    """The backend that draws in this process."""
+    """Draws in this process; a `Backend`."""
     loaded = models.load(model)
     loaded.on_evaluated = observer.evaluated
     for section_id in expected:
@@ -85,11 +85,11 @@ def draw(
     observer: Observer | None = None,
     backend: Backend = in_process,
 ) -> int:
-    """Draw the wanted sections (none: all) that are stale, or with `again` all of them. Returns how many were drawn.
+    """Draws the wanted sections (none: all) that are stale, or with `again` all of them. Returns the number drawn.
 
-    backend: draws in this process, or in several (see `workers`). Labels and captions that changed are written into the
-    records without sampling. Raises SectionError for an unknown section, DeclarationError, InputError or ModelError, in
-    one line each, DrawingError, or what the backend raises. Sections that were drawn before the error stay.
+    backend: draws in this process or in several (see `workers`). Changed labels and captions are written into the
+    records without sampling. Raises SectionError for an unknown section, DeclarationError, InputError or ModelError, of
+    one line each, DrawingError, or errors of the backend. Sections completed before the error are kept.
     """
     observer = observer or Observer()
     models.folder(model)  # raises ModelError for an unknown model, before anything is written
@@ -97,7 +97,7 @@ def draw(
     state = state_folder(root, model)
     state.mkdir(parents=True, exist_ok=True)
     with _alone(state, observer):
-        for leftover in (*state.glob(".*.part"), *state.glob(".*.old")):  # of runs that were killed
+        for leftover in (*state.glob(".*.part"), *state.glob(".*.old")):  # of killed runs
             shutil.rmtree(leftover, ignore_errors=True)
         todo = {}
         for section_id in chosen:
@@ -105,9 +105,8 @@ def draw(
             if why:
                 todo[section_id] = (why, _expected(root, model, section_id))
             else:
-                shutil.rmtree(
-                    _forward_cache_of(state / section_id), ignore_errors=True
-                )  # left by a run that was killed after completing it
+                # Left by a run that was killed after it completed the section.
+                shutil.rmtree(_forward_cache_of(state / section_id), ignore_errors=True)
                 _reword(state / section_id, section_id)
         if todo:
             observer.begin(todo)
@@ -117,12 +116,12 @@ def draw(
 
 
 def ready(model: str, section_ids: Iterable[str], observer: Observer) -> None:
-    """Prepare the model for all that these sections ask of it. Raises ModelError or DrawingError."""
+    """Prepares the model for the workload of these sections. Raises ModelError or DrawingError."""
     models.prepare(model, partial(_dry_run, section_ids), observer.planned)
 
 
 def examine(model: str, wanted: Iterable[str] = ()) -> tuple[list[str], list[str]]:
-    """What drawing the wanted sections (none: all) needs and what this machine has, in lines; and each obstacle.
+    """Returns what drawing the wanted sections (none: all) needs and what this machine has, in lines; and obstacles.
 
     Raises SectionError, ModelError or DrawingError.
     """
@@ -130,7 +129,7 @@ def examine(model: str, wanted: Iterable[str] = ()) -> tuple[list[str], list[str
 
 
 def asked_of(section_ids: Iterable[str]) -> models.Workload:
-    """What drawing these sections asks of stage 1, which is the same for every model."""
+    """Returns the stage 1 workload of these sections, which is the same for every model."""
     return _dry_run(section_ids, 1, False)
 
 
@@ -141,7 +140,7 @@ def _dry_run(section_ids: Iterable[str], steps: int, guided: bool) -> models.Wor
 
 
 def _chosen(wanted: Iterable[str]) -> list[str]:
-    """The wanted sections, or all. Raises SectionError where there is no such section."""
+    """Returns the wanted sections, or all if none are given. Raises SectionError for an unknown section."""
     wanted, known = list(wanted), staleness.sections()
     for section_id in wanted:
         if section_id not in known:
@@ -150,7 +149,7 @@ def _chosen(wanted: Iterable[str]) -> list[str]:
 
 
 def load_section(section_id: str) -> Section:
-    """Import a section's module. Raises DeclarationError, with file and line, where it does not declare its section."""
+    """Imports a section from its module. Raises DeclarationError, with file and line if known, if it is invalid."""
     path = staleness.sections()[section_id]
     try:
         module = import_module(staleness.module_of(section_id))
@@ -165,14 +164,14 @@ def load_section(section_id: str) -> Section:
     if not isinstance(section, Section):
         raise DeclarationError(f"{path.name}: declares no SECTION = Section(…)")
     if section.id != section_id:
-        raise DeclarationError(f"{path.name}: declares section {section.id}; by its name it is {section_id}")
+        raise DeclarationError(f"{path.name}: declares section {section.id}, but its name says {section_id}")
     return section
 
 
 def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]:
-    """Draw all cases of a section together, replace its folder, and return its record.
+    """Draws all cases of a section together, replaces its folder, and returns its record.
 
-    Raises DrawingError if a `draw` fails or returns no panel; the folder then stays as it was.
+    Raises DrawingError if a `draw` fails or does not return a panel; the folder is then unchanged.
     """
     import torch
 
@@ -227,7 +226,7 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
 
 
 def provenance(model: Model) -> dict[str, Any]:
-    """What a record says about the model, its device and the versions of the libraries."""
+    """Returns the part of a record that describes the model, its device and the library versions."""
     return {
         "model": {
             "name": model.name,
@@ -246,17 +245,17 @@ def _versions() -> dict[str, str]:
 
 
 def _forward_cache_of(folder: Path) -> Path:
-    """The folder that keeps the answers of the networks while the section of `folder` is drawn."""
+    """Returns the folder that caches the networks' outputs while the section of `folder` is drawn."""
     return folder.with_name(f".{folder.name}.answers")
 
 
 def _source(section_id: str) -> str:
-    """The path of a section's module in the project, such as generators/sections/part_1_8.py."""
+    """Returns the path of a section's module in the project, such as generators/sections/part_1_8.py."""
     return staleness.sections()[section_id].relative_to(staleness.HOME.parent).as_posix()
 
 
 def _reword(folder: Path, section_id: str) -> None:
-    """Write the texts of a section's declaration, and the path of its module, into its record if they changed."""
+    """Updates the texts and the module path in a section's record if they changed."""
     record = staleness.read_record(folder)
     source, words = _source(section_id), staleness.words_digest(section_id)
     if record is None or (record["source"], record["words"]) == (source, words):
@@ -271,7 +270,7 @@ def _reword(folder: Path, section_id: str) -> None:
 
 
 def _expected(root: Path, model: str, section_id: str) -> int:
-    """How many evaluations the section took when it was last drawn, here or for the published page; 0 if unknown."""
+    """Returns the evaluations of the section's last drawing, here or on the published page; 0 if unknown."""
     for record in (
         staleness.read_record(state_folder(root, model) / section_id),
         staleness.read_json(root / "site" / "records" / f"{section_id}.json"),
@@ -280,13 +279,13 @@ def _expected(root: Path, model: str, section_id: str) -> int:
             if record and record["model"]["name"] == model:
                 return int(record["evaluations"])
         except (KeyError, TypeError, ValueError):
-            continue  # the record is damaged: its section is drawn again, or the page refuses it
+            continue  # a damaged record: its section is redrawn, or the page refuses it
     return 0
 
 
 @contextmanager
 def _alone(state: Path, observer: Observer) -> Iterator[None]:
-    """Hold the lock of this state folder; if another run holds it, tell the observer and wait."""
+    """Holds the lock of this state folder; if another run holds it, notifies the observer and waits."""
     lock = FileLock(state / "lock")
     try:
         lock.acquire(timeout=0)
@@ -301,7 +300,7 @@ def _alone(state: Path, observer: Observer) -> Iterator[None]:
 
 @contextmanager
 def _in_place_of(folder: Path) -> Iterator[Path]:
-    """A new folder to write into, which replaces `folder` at the end. After an error, `folder` is unchanged."""
+    """Yields a new folder to write into, which replaces `folder` at the end. After an error, `folder` is unchanged."""
     part, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("part", "old"))
     for leftover in (part, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -320,7 +319,7 @@ def _in_place_of(folder: Path) -> Iterator[Path]:
 
 
 def _write_record(path: Path, record: dict[str, Any]) -> None:
-    """Seal a record and write it as sorted JSON: under another name first, which is then renamed."""
+    """Seals a record and writes it as sorted JSON, under a temporary name that is then renamed."""
     record["seal"] = staleness.seal(record)
     part = path.with_suffix(".part")
     with part.open("w", encoding="utf-8") as file:

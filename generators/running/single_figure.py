@@ -1,4 +1,4 @@
-"""One figure by itself, for pictures that no section has: its declaration from a few words, and its drawing.
+"""Declares and draws a single figure outside the report's sections, for the verbs that draw single pictures.
 
 Sample k has the seed 42 + k, as in the sections.
 """
@@ -30,7 +30,7 @@ AS_IT_IS = "identity"  # the view of an anagram's first reading
 
 
 def samples(prompt: str, count: int, stride: int) -> Figure:
-    """`count` samples of one prompt."""
+    """Declares `count` samples of one prompt."""
     return Figure(
         "guided",
         caption="“{prompt}”",
@@ -42,12 +42,12 @@ def samples(prompt: str, count: int, stride: int) -> Figure:
 
 
 def anagrams(prompts: Sequence[str], views: Sequence[str], count: int, stride: int) -> Figure:
-    """`count` anagrams, each shown through every view: the first prompt as it is, the others through the views.
+    """Declares `count` anagrams, each shown through every view: the first prompt upright, the others through `views`.
 
-    Raises ViewError for a name that no view has, and ValueError unless there is a view for each prompt but the first.
+    Raises ViewError for an unknown view, and ValueError unless each prompt after the first has one view.
     """
     if len(prompts) < 2 or len(views) != len(prompts) - 1:
-        raise ValueError(f"{len(prompts)} prompts, {len(views)} views: every prompt after the first needs one view")
+        raise ValueError(f"{len(prompts)} prompts, {len(views)} views: each prompt after the first needs one view")
     readings = list(zip((AS_IT_IS, *views), prompts, strict=True))
     by_name = {name: named(name) for name, _ in readings}
 
@@ -59,7 +59,7 @@ def anagrams(prompts: Sequence[str], views: Sequence[str], count: int, stride: i
 
 
 def hybrids(far: str, near: str, count: int, stride: int) -> Figure:
-    """`count` hybrids, each from near as it is, and from afar as 1.9's low pass leaves it."""
+    """Declares `count` hybrids, each shown unchanged for the near view and through 1.9's low pass for the far view."""
 
     def draw(lab: Lab, show: str, stride: int, k: int, **_: Any) -> torch.Tensor:
         estimate = hybrid(lab.guided(far), lab.guided(near), low_pass, high_pass)
@@ -70,27 +70,26 @@ def hybrids(far: str, near: str, count: int, stride: int) -> Figure:
 
 
 def edits(path: Path, prompt: str) -> Figure:
-    """The picture in a file, noised to the six levels of 1.7 and led back by the prompt, and as it was."""
+    """Declares SDEdit of an image file with a prompt, from the six noise levels of 1.7, and the original."""
     return Figure(
         "sdedit",
         caption="SDEdit of {image}, guided by “{prompt}”",
         label="{show}",
-        alt={"original": "{image} before any noise", "*": "{image}, noised to {show} and led back by “{prompt}”"},
+        alt={"original": "{image} before any noise", "*": "{image}, noised to {show} and denoised with “{prompt}”"},
         cases=strips(each(prompt=prompt, image=path.name)),
         draw=lambda lab, image, **case: edit(lab, image=path, **case),
     )
 
 
 def evaluations(figure: Figure) -> int:
-    """How many evaluations of stage 1 a figure takes."""
+    """Returns the number of stage 1 evaluations that a figure needs."""
     return dry_run([_section(figure)], 1, False).first
 
 
 def ready(kind: str, title: str, expected: int, asks: Sequence[Figure], model: str, observer: run.Observer) -> Model:
-    """The model, ready for all that is asked of it. Raises ModelError.
+    """Prepares and loads the model for the figures in `asks`, which must cover all prompts. Raises ModelError.
 
-    kind, title: what the report is told, such as "anagram" and its prompts; expected: how many evaluations there will
-    be. asks: figures that ask for all the prompts.
+    kind, title: announced to the observer, such as "anagram" and its prompts. expected: the number of evaluations.
     """
     observer.begin({kind: ("asked for", expected)})
     models.prepare(model, partial(dry_run, [_section(figure) for figure in asks]), observer.planned)
@@ -101,11 +100,16 @@ def ready(kind: str, title: str, expected: int, asks: Sequence[Figure], model: s
 
 
 def draw(kind: str, figure: Figure, model: Model, folder: Path) -> dict[str, Any]:
-    """Draw the cases of a figure together, its panels into `folder`, and return the record. Raises InputError."""
+    """Draws all cases of a figure together, writes its panels into `folder`, and returns the record.
+
+    Raises InputError, ModelError or DrawingError.
+    """
     section, began = _section(figure), time.perf_counter()
     calls, evaluations = model.calls, model.evaluations
     with torch.inference_mode():
-        tasks = batching.run(works(section, Lab(model)))  # its own Lab: shared work is keyed within one figure
+        tasks = batching.run(
+            works(section, Lab(model))
+        )  # a new Lab, because `shared` keys are unique within one figure only
     model.wait()
     return {
         "format": 1,
@@ -130,23 +134,23 @@ def draw(kind: str, figure: Figure, model: Model, folder: Path) -> dict[str, Any
 
 
 def _section(figure: Figure) -> Section:
-    """A section of this figure, for sections are what is rehearsed."""
+    """Wraps a figure in a section, the unit of drawing."""
     return Section("0", figure.name, [figure])
 
 
 def _readings(
     name: str, readings: Sequence[tuple[str, str]], count: int, stride: int, draw: Callable[..., torch.Tensor]
 ) -> Figure:
-    """The figure of pictures that are to be read in several ways, a row each."""
-    said = "; ".join(f"{show}: “{prompt}”" for show, prompt in readings)
+    """Declares pictures with several readings (how it is shown, prompt), one row for each reading."""
+    described = "; ".join(f"{show}: “{prompt}”" for show, prompt in readings)
     return Figure(
         "".join(letter if letter.isalnum() else "-" for letter in name).strip("-"),
         caption="{readings}",
         row="{show}",
         label="sample {k}",
-        alt="Sample {k}, {show}: asked for is “{prompt}”",
+        alt="Sample {k}, {show}: the prompt is “{prompt}”",
         cases=[
-            {"readings": said, "prompt": prompt, "show": show, "stride": stride, "k": k}
+            {"readings": described, "prompt": prompt, "show": show, "stride": stride, "k": k}
             for show, prompt in readings
             for k in range(count)
         ],

@@ -1,5 +1,5 @@
-"""Digests of what a section's panels depend on, and the check whether they still hold. Does not import torch: a no-op
-is fast.
+"""Digests of the dependencies of a section's panels, and the check for staleness. Does not import torch, so that a run
+with nothing to draw is fast.
 
 A section depends on the source that it reaches by import (its own module, the lab, the model's module), on the model's
 weights, and on its input images. Comments, docstrings, titles, captions, labels, alt texts and file locations do not
@@ -67,9 +67,9 @@ def why_stale(folder: Path, section_id: str, model: str) -> str | None:
         return "not drawn yet"
     try:
         if "seal" not in record:
-            return "its record has no seal: it is of an older version, or was changed by hand"
+            return "its record has no seal: it is from an older version or was edited by hand"
         if record["seal"] != seal(record):
-            return "its record was changed by hand; it has to be drawn again"
+            return "its record was edited by hand; it must be drawn again"
         if why := changed_dependency(record, section_id, model):
             return why
         for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
@@ -95,9 +95,9 @@ def changed_dependency(record: dict[str, Any], section_id: str, model: str) -> s
 
 
 def seal(record: dict[str, Any]) -> str:
-    """The seal of a record: the SHA-256 of its other fields as sorted JSON. It shows whether a record was edited.
+    """Returns the seal of a record, the SHA-256 of its other fields as sorted JSON, which reveals edits.
 
-    The same as `report.records.record.seal`. Raises ValueError for NaN and infinity.
+    Identical to `report.records.record.seal`. Raises ValueError for NaN and infinity.
     """
     content = {name: value for name, value in record.items() if name != "seal"}
     return _sha256(json.dumps(content, sort_keys=True, allow_nan=False))
@@ -112,7 +112,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Reads a record from its file; None if it is missing or unreadable."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        json.dumps(record, allow_nan=False)  # raises ValueError: NaN and infinity are no JSON
+        json.dumps(record, allow_nan=False)  # raises ValueError for NaN and infinity, which are not JSON
     except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and record.get("format") == 1 else None
@@ -149,13 +149,13 @@ def _tree(module: str) -> ast.Module:
 
 @cache
 def _syntax(module: str) -> str:
-    """Digests a module. An import counts by the content it brings, not by its location."""
+    """Digests a module. An import counts by the content of the imported module, not by its location."""
     return _sha256(_dump(_WithImports(module).visit(copy.deepcopy(_tree(module)))))
 
 
 @cache
 def _body(module: str) -> str:
-    """Digests a module without its imports; stands for it where another module imports from it."""
+    """Digests a module without its imports; represents it in modules that import from it."""
     return _sha256(_dump(_WithoutWords().visit(copy.deepcopy(_tree(module)))))
 
 
@@ -181,7 +181,7 @@ class _WithoutWords(ast.NodeTransformer):
 
 
 class _WithImports(_WithoutWords):
-    """The same, but replaces an import by a text: the names that it binds and the digest of their module."""
+    """Like the base class, but replaces an import by the names that it binds and the digest of their module."""
 
     def __init__(self, module: str) -> None:
         parts = module.split(".")
@@ -204,12 +204,12 @@ class _WithImports(_WithoutWords):
 
 
 def _import_digest(module: str) -> str:
-    """Returns the digest of a module of this package, or the name of any other."""
+    """Returns the digest of a module of this package, or the name of any other module."""
     return _body(module) if module in _graph().modules else module
 
 
 def _dump(node: Any) -> str:
-    """Serialises a syntax tree identically on every Python: empty fields, which newer versions add, are left out."""
+    """Serialises a syntax tree identically on every Python version: omits empty fields, which newer versions add."""
     if isinstance(node, ast.AST):
         fields = (f"{name}={_dump(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
         return f"{type(node).__name__}({', '.join(fields)})"

@@ -1,4 +1,4 @@
-"""The one console command, `report`. Verbs import what they need when they run, so that `--help` answers at once."""
+"""The console command `report`. Subcommands import their dependencies when they run, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def all_sections(model: str, workers: int, executor: Path | None) -> None:
 @model_option
 @one_line_errors
 def doctor(ids: tuple[str, ...], model: str) -> None:
-    """Say what drawing the sections IDS (none: all) takes, what there is, and what is in the way; does nothing.
+    """Report what drawing the sections IDS (none: all) needs, what this machine has, and any obstacles.
 
-    Exit status 0: it can begin; 1: something is in the way.
+    Draws nothing. Exit status 0: drawing can begin; 1: there are obstacles.
     """
     from generators.running.run import examine
 
@@ -42,12 +42,12 @@ def doctor(ids: tuple[str, ...], model: str) -> None:
     for line in lines:
         click.echo(line)
     _refuse(refusals)
-    click.echo("Nothing is in the way.")
+    click.echo("There are no obstacles.")
 
 
 @main.command()
 @click.argument("ids", nargs=-1, required=True)
-@click.option("--again", is_flag=True, help="Draw even what is up to date.")
+@click.option("--again", is_flag=True, help="Draw sections even if they are up to date.")
 @drawing_options
 @one_line_errors
 def section(ids: tuple[str, ...], again: bool, model: str, workers: int, executor: Path | None) -> None:
@@ -59,12 +59,12 @@ def section(ids: tuple[str, ...], again: bool, model: str, workers: int, executo
 @main.command()
 @click.option("--section", "ids", multiple=True, metavar="ID", help="Only this section, such as 1.8; may be repeated.")
 @click.option(
-    "--sample", default=0, type=click.IntRange(min=0), metavar="N", help="Only N of the sections, picked by chance."
+    "--sample", default=0, type=click.IntRange(min=0), metavar="N", help="Only N of the sections, chosen at random."
 )
 @model_option
 @one_line_errors
 def verify(ids: tuple[str, ...], sample: int, model: str) -> None:
-    """Draw published sections again and compare the pixels; the page then shows the result.
+    """Draw published sections again, compare the pixels, and add the result to the page.
 
     Exit status 0: all panels are identical or within tolerance; 1: some differ.
     """
@@ -86,21 +86,21 @@ def verify(ids: tuple[str, ...], sample: int, model: str) -> None:
 @model_option
 @one_line_errors
 def check(model: str) -> None:
-    """Check the site: whole, as its records and the prose give it, and verified. Never samples."""
+    """Check that the site is complete, matches its records and prose, and is verified. Never samples."""
     from ..publishing.check import publishing_problems
 
     _refuse(publishing_problems(ROOT, model))
-    click.echo("The site is what its records and the prose give, and every section was verified.")
+    click.echo("The site matches its records and prose, and every section is verified.")
 
 
 @main.command()
-@click.option("--remote", default="origin", show_default=True, help="A remote of this repository, or an address.")
-@click.option("--branch", default="gh-pages", show_default=True, help="The branch that is served.")
-@click.option("--push", "sends", is_flag=True, help="Push; without it, only say what would go.")
+@click.option("--remote", default="origin", show_default=True, help="A remote of this repository, or a URL.")
+@click.option("--branch", default="gh-pages", show_default=True, help="The branch that the host serves.")
+@click.option("--push", "sends", is_flag=True, help="Push; without it, only list the changes.")
 @model_option
 @one_line_errors
 def publish(remote: str, branch: str, sends: bool, model: str) -> None:
-    """Put site/ on a branch of a remote, if it is committed, fresh and verified."""
+    """Publish site/ to a branch of a remote, if it is committed, up to date and verified."""
     from ..publishing import publish as publishing
 
     _refuse(publishing.refusals(ROOT, model))
@@ -109,25 +109,25 @@ def publish(remote: str, branch: str, sends: bool, model: str) -> None:
     if planned.changes and sends:
         click.echo(f"pushed {publishing.push(ROOT, planned)[:12]}")
     elif planned.changes:
-        click.echo("Nothing was sent. To publish: `make publish PUSH=1`, or the same command with --push.")
+        click.echo("Nothing was pushed. To publish, run `make publish PUSH=1`, or the same command with --push.")
 
 
 @main.command()
 @model_option
 @one_line_errors
 def site(model: str) -> None:
-    """Build the page from the records; never samples."""
+    """Build the page from the records. Never samples."""
     _build(model)
 
 
 @main.command()
 @click.option(
-    "--port", default=8042, type=click.IntRange(0, 65535), show_default=True, help="Where to serve on this machine."
+    "--port", default=8042, type=click.IntRange(0, 65535), show_default=True, help="The port on this machine."
 )
 @model_option
 @one_line_errors
 def serve(port: int, model: str) -> None:
-    """Show the page at http://localhost:PORT and rebuild it when prose, templates or records change."""
+    """Serve the page at http://localhost:PORT and rebuild it when prose, templates or records change."""
     from .serve import serve as run
 
     run(ROOT, port, rebuild=lambda: _build(model))
@@ -137,7 +137,7 @@ def serve(port: int, model: str) -> None:
 @model_option
 @one_line_errors
 def status(model: str) -> None:
-    """Say for every section whether it holds or why it is stale."""
+    """List every section as up to date, or say why it is stale."""
     from generators.running import staleness
     from generators.running.run import state_folder
 
@@ -162,16 +162,16 @@ def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] 
     from .progress import Progress
 
     if executor and workers > 1:
-        raise click.UsageError("--workers is for this machine; with --executor, its file says how many there are")
+        raise click.UsageError("--workers is for this machine; with --executor, the file sets the number of workers")
     backend = in_parsl(executor) if executor else in_workers(workers) if workers > 1 else in_process
     with Progress() as progress:
         count = draw(ROOT, model, ids, again, progress, backend)
     if not count:
-        click.echo("All sections asked for are up to date." if ids else "All sections are up to date.")
+        click.echo("All requested sections are up to date." if ids else "All sections are up to date.")
 
 
 def _refuse(problems: list[str]) -> None:
-    """Say every problem, one line each, and end with exit status 1; go on where there is none."""
+    """Prints the problems, one line each, and exits with status 1; returns if there are none."""
     for line in problems:
         click.echo(f"report: {line}", err=True)
     if problems:

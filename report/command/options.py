@@ -1,4 +1,4 @@
-"""What the verbs of the command share: the model option, the drawing options, and errors in one line."""
+"""Shared by the subcommands: the model option, the drawing options, and one-line errors."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ import click
 
 ROOT = Path(__file__).parents[2]
 OS_ADVICE = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, and run the same command again"),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable, and run the same command again"),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space and run the same command again"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable and run the same command again"),
 }
 
 model_option = click.option(
     "--model",
     default="pocket",
     show_default=True,
-    help="Which model draws: pocket (ships here), deepfloyd, or the smaller deepfloyd-l and deepfloyd-m.",
+    help="The model: pocket (included), deepfloyd, or the smaller deepfloyd-l and deepfloyd-m.",
 )
 
 
 def drawing_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """Which model draws, and who else helps."""
+    """Adds the options for the model, the workers and the executor."""
     workers = click.option(
         "--workers",
         default=1,
         type=click.IntRange(min=1),
         show_default=True,
-        help="Draw sections in N processes, each with its own GPU if there are any.",
+        help="Draw sections in N processes, each with its own GPU if available.",
         metavar="N",
     )
     executor = click.option(
         "--executor",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Draw sections with Parsl, on Slurm say, as the `config` in this Python file tells.",
+        help="Draw sections with Parsl, for example on Slurm, using the `config` in this Python file.",
     )
     return model_option(workers(executor(verb)))
 
 
 def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
-    """Errors that the user can mend, the disk's included, become one line and exit status 1; Ctrl-C becomes 130."""
+    """Reports errors that the user can correct, including OSError, in one line with exit status 1; Ctrl-C with 130."""
 
     @functools.wraps(verb)
     def guarded(*args: Any, **kwargs: Any) -> None:
@@ -77,14 +77,14 @@ def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
             click.echo(f"report: {error}", err=True)
             sys.exit(1)
         except BrokenPipeError:
-            raise  # whoever read along has gone; click ends quietly
+            raise  # the reader of the pipe has exited; click then exits silently
         except OSError as error:
-            advice = OS_ADVICE.get(error.errno or 0, "see to it, and run the same command again")
+            advice = OS_ADVICE.get(error.errno or 0, "correct this and run the same command again")
             where = f"{error.filename}: " if error.filename else ""
-            click.echo(f"report: {where}{error.strerror or error}; {advice}; what was finished is kept", err=True)
+            click.echo(f"report: {where}{error.strerror or error}; {advice}; finished work is kept", err=True)
             sys.exit(1)
         except KeyboardInterrupt:
-            click.echo("report: stopped; what was finished is kept, run the same command to go on", err=True)
+            click.echo("report: stopped; finished work is kept, run the same command to continue", err=True)
             sys.exit(130)
 
     return guarded

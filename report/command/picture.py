@@ -1,4 +1,4 @@
-"""A picture that the command line was asked for: a grid as PNG, and beside it a JSON file that says how it was made."""
+"""Writes a single picture: a grid as PNG, and beside it a JSON file that records how it was made."""
 
 from __future__ import annotations
 
@@ -15,29 +15,31 @@ if TYPE_CHECKING:
     from generators.figures import Figure
     from generators.running.run import Observer
 
-LONGEST = 80  # letters of a file's name that is made of prompts
+LONGEST = 80  # characters of a file name made of prompts
 
 
 def place(out: Path | None, *words: str) -> Path:
-    """Where the PNG goes: `out`, or a file in this folder that is named after the words.
+    """Returns the path of the PNG: `out`, or a file in the current folder named after the words.
 
-    Raises RequestError where that is no PNG, where its folder is not there, and where it or the JSON file beside it
-    would take the place of what this command has not written.
+    Raises RequestError if the path does not end in .png, if its folder does not exist, or if it or the JSON file beside
+    it exists and was not written by this command.
     """
     name = re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")[:LONGEST].strip("-")
     png = out or Path(f"{name}.png")
     if png.suffix.lower() != ".png":
-        raise RequestError(f"{png}: what is written is a PNG file; give it a name that ends in .png")
+        raise RequestError(f"{png}: the file is written as PNG; give it a name that ends in .png")
     if not png.parent.is_dir():
-        raise RequestError(f"{png}: there is no folder {png.parent}; make it, or name another with -o")
+        raise RequestError(f"{png}: the folder {png.parent} does not exist; create it, or choose another with -o")
     for path in (png, png.with_suffix(".json")):
         if path.exists() and not _ours(png):
-            raise RequestError(f"{path} is there, and not as this command wrote it; move it, or name another with -o")
+            raise RequestError(
+                f"{path} exists and is not as this command wrote it; move it, or choose another name with -o"
+            )
     return png
 
 
 def draw(kind: str, figure: Figure, model: str, png: Path, observer: Observer) -> None:
-    """Draw the figure and write its grid and its record. Raises InputError or ModelError, one line."""
+    """Draws the figure and writes its grid and its record. Raises InputError, ModelError or DrawingError."""
     from PIL import Image
 
     from generators.running import single_figure
@@ -56,12 +58,12 @@ def draw(kind: str, figure: Figure, model: str, png: Path, observer: Observer) -
         drawn = record.figures[0]
         images = [Image.open(Path(folder) / panel.file).convert("RGB") for panel in drawn.panels]
     for panel in raw["figures"][0]["panels"]:
-        del panel["file"], panel["bytes"]  # of files that are gone
+        del panel["file"], panel["bytes"]  # of temporary files
     write(png, figure_png.compose(drawn, images, metadata.png(record, drawn)), raw)
 
 
 def write(png: Path, image: bytes, record: dict[str, Any]) -> None:
-    """Put a PNG and its JSON in place, each by a rename."""
+    """Writes a PNG and its JSON, each under a temporary name that is then renamed."""
     text = json.dumps({**record, "png": hashlib.sha256(image).hexdigest()}, indent=1, ensure_ascii=False) + "\n"
     for path, content in ((png, image), (png.with_suffix(".json"), text.encode())):
         part = path.with_name(f".{path.name}.part")
@@ -70,7 +72,7 @@ def write(png: Path, image: bytes, record: dict[str, Any]) -> None:
 
 
 def _ours(png: Path) -> bool:
-    """Whether the JSON file beside speaks of this very PNG, or of one that is gone."""
+    """Returns whether the JSON file holds the digest of this PNG, or of one that no longer exists."""
     try:
         digest = json.loads(png.with_suffix(".json").read_bytes())["png"]
         return not png.exists() or digest == hashlib.sha256(png.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""The verbs that draw single pictures: into a PNG with a JSON record beside it, and never into the report."""
+"""The subcommands that draw single pictures, each into a PNG with a JSON record beside it, never into the report."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ out_option = click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The PNG to write; without it, one in this folder that is named after what was asked for.",
+    help="The PNG to write; by default in the current folder, named after the arguments.",
 )
 view_option = click.option(
     "--view",
     "views",
     multiple=True,
     metavar="VIEW",
-    help="Such as flip, rotate180, jigsaw; a wrong one is told which there are. flip if none is named.",
+    help="A view, such as rotate180 or jigsaw, once per prompt after the first; flip by default. "
+    "An unknown name lists all views.",
 )
 
 
 def sampling_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """How many samples, in how many steps, by which model, into which file."""
+    """Adds the options for the number of samples, the stride, the model and the output file."""
     count = click.option(
-        "-k", "count", default=4, type=SEVERAL, show_default=True, help="How many samples, seeds 42 on."
+        "-k", "count", default=4, type=SEVERAL, show_default=True, help="Number of samples, with seeds from 42."
     )
     stride = click.option(
         "--stride",
         default=30,
         type=click.IntRange(1, 333),
         show_default=True,
-        help="From timestep to timestep: 30 takes 34 steps, 90 twelve.",
+        help="Distance between timesteps: 30 gives 34 steps, 90 gives 12.",
     )
     return count(stride(model_option(out_option(verb))))
 
@@ -67,14 +68,14 @@ def sample(prompt: str, count: int, stride: int, model: str, out: Path | None) -
 def anagram(
     prompts: tuple[str, ...], views: tuple[str, ...], count: int, stride: int, model: str, out: Path | None
 ) -> None:
-    """Draw pictures that are the first of PROMPTS as they are, and the others each through a view of its own."""
+    """Draw pictures that show the first of PROMPTS upright, and each other prompt through its own view."""
     from generators.running import single_figure
 
     _check(*prompts)
     views = views or ("flip",)
     if len(prompts) != len(views) + 1:
         raise RequestError(
-            f"{len(prompts)} prompts and {len(views)} views: name a --view for each prompt after the first, in order"
+            f"{len(prompts)} prompts and {len(views)} views: give one --view for each prompt after the first, in order"
         )
     _draw("anagram", lambda: single_figure.anagrams(prompts, views, count, stride), model, out, *prompts, *views)
 
@@ -85,7 +86,7 @@ def anagram(
 @sampling_options
 @one_line_errors
 def hybrid(far: str, near: str, count: int, stride: int, model: str, out: Path | None) -> None:
-    """Draw pictures that are FAR from afar and NEAR from near."""
+    """Draw pictures that show FAR from a distance and NEAR close up."""
     from generators.running import single_figure
 
     _check(far, near)
@@ -99,27 +100,27 @@ def hybrid(far: str, near: str, count: int, stride: int, model: str, out: Path |
 @out_option
 @one_line_errors
 def edit(image: Path, prompt: str, model: str, out: Path | None) -> None:
-    """Noise the picture in the file IMAGE to the six levels of section 1.7, and let PROMPT lead it back."""
+    """Edit the file IMAGE with SDEdit: noise it to the six levels of section 1.7 and denoise it with PROMPT."""
     from generators import inputs
     from generators.running import single_figure
 
     _check(prompt)
-    inputs.read(image)  # refused before a model is loaded
+    inputs.read(image)  # rejects an unreadable image before a model is loaded
     _draw("edit", lambda: single_figure.edits(image, prompt), model, out, image.stem, prompt)
 
 
 @click.command()
-@click.option("--prompt", "prompts", multiple=True, metavar="PROMPT", help="Two or more; 22 of the report's if none.")
-@click.option("--view", metavar="VIEW", default="flip", show_default=True, help="Through which the second is seen.")
-@click.option("--hybrid", "is_hybrid", is_flag=True, help="Hybrids instead: one from afar, one from near.")
+@click.option("--prompt", "prompts", multiple=True, metavar="PROMPT", help="Give at least two; by default 22 prompts.")
+@click.option("--view", metavar="VIEW", default="flip", show_default=True, help="The view of the second prompt.")
+@click.option("--hybrid", "is_hybrid", is_flag=True, help="Search hybrids instead of anagrams.")
 @sampling_options
 @one_line_errors
 def search(
     prompts: tuple[str, ...], view: str, is_hybrid: bool, count: int, stride: int, model: str, out: Path | None
 ) -> None:
-    """Draw every pair of prompts, and rank them by how well pocket's judges find both in one picture.
+    """Draw every pair of prompts and rank the pairs by how well pocket's judges recognise both in one picture.
 
-    Stopped by Ctrl-C, the same command goes on where it was.
+    After Ctrl-C, the same command resumes the search.
     """
     from generators import models
     from generators.diffusion.views import ViewError
@@ -138,19 +139,21 @@ def search(
     except ViewError as error:
         raise RequestError(str(error)) from None
     except ValueError as error:
-        raise RequestError(f"{error}; the judges know pocket's names, see generators/pocket/MODEL_CARD.md") from None
+        raise RequestError(
+            f"{error}; the judges know only pocket's names, see generators/pocket/MODEL_CARD.md"
+        ) from None
     with Progress() as progress:
         finds = searching.search(pairing, prompts, count, stride, model, ROOT / ".cache" / "search", progress)
     for line in ranking.table(finds):
         click.echo(line)
     ranking.write(png, pairing, finds)
-    click.echo(f"{png}, and all numbers: {png.with_suffix('.json')}")
+    click.echo(f"{png} (all scores: {png.with_suffix('.json')})")
 
 
 def _check(*prompts: str) -> None:
     for prompt in prompts:
         if not prompt.strip():
-            raise RequestError("a prompt is empty; say what the picture should show, as in “a photo of a dog”")
+            raise RequestError("a prompt is empty; describe the picture, as in “a photo of a dog”")
 
 
 def _draw(kind: str, figure: Callable[[], Figure], model: str, out: Path | None, *words: str) -> None:
@@ -160,7 +163,7 @@ def _draw(kind: str, figure: Callable[[], Figure], model: str, out: Path | None,
     from . import picture
     from .progress import Progress
 
-    models.folder(model)  # refuses a model that is not there
+    models.folder(model)  # rejects an unknown model
     png = picture.place(out, kind, *words)
     try:
         declared = figure()
@@ -168,7 +171,7 @@ def _draw(kind: str, figure: Callable[[], Figure], model: str, out: Path | None,
         raise RequestError(str(error)) from None
     with Progress() as progress:
         picture.draw(kind, declared, model, png, progress)
-    click.echo(f"{png}, and how it was made: {png.with_suffix('.json')}")
+    click.echo(f"{png} (record: {png.with_suffix('.json')})")
 
 
 VERBS = (sample, anagram, hybrid, edit, search)

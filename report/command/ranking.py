@@ -1,4 +1,4 @@
-"""What a search has found: a table for the terminal, a sheet of the best pairs as PNG, and all numbers as JSON."""
+"""Reports the results of a search: a table for the terminal, a sheet of the best pairs as PNG, all scores as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ LISTED, SHOWN = 20, 12  # pairs in the table and on the sheet
 
 
 def table(finds: Sequence[Find]) -> list[str]:
-    """The best pairs, a line each, by their best samples. ranks: of each reading among 20 prompts, by both judges."""
+    """Returns a table of the best pairs, one line each, with the scores of their best samples.
+
+    ranks: of each reading among 20 prompts, by the first and the second judge.
+    """
     lines = [f"{'':>4} {'alignment':>9} {'concealment':>11}  {'ranks':11}  pair"]
     for place, find in enumerate(finds[:LISTED], 1):
         best = find.samples[0]
@@ -32,7 +35,7 @@ def table(finds: Sequence[Find]) -> list[str]:
 
 
 def write(png: Path, pairing: Pairing, finds: Sequence[Find]) -> None:
-    """Write the sheet and the numbers."""
+    """Writes the sheet and the scores. `finds` must not be empty."""
     panels, images = [], []
     for place, find in enumerate(finds[:SHOWN], 1):
         best = find.samples[0]

@@ -1,16 +1,16 @@
-"""Prose to HTML: Markdown, with what this report adds to it.
+"""Renders prose to HTML: Markdown with the report's extensions.
 
     /// fig | 1.2-blur            a figure; text up to the closing `///` becomes a note below it
     /// fig | 1.4-trajectory | slide    … with a control; report/figures/controls.py lists them
     /// fig | 1.2-blur | values: psnr   … with values from the record below its panels; both, in any order
-    /// code | path.py::Name      a definition, pulled from the source
-    /// code | path.py::Name | folded   … which the reader unfolds
-    /// only | pocket             prose for the page of that model alone
-    /// lead, /// contents        in intro.md: what the page opens with (report/page/opening.py)
+    /// code | path.py::Name      a definition, quoted from the source
+    /// code | path.py::Name | folded   … collapsed until the reader opens it
+    /// only | pocket             prose that only the page of that model shows
+    /// lead, /// contents        in intro.md: the opening of the page (report/page/opening.py)
     @fig:1.2-blur  @sec:1.7.2  @val:1.2-blur[t=250].psnr  $x_0$  $$x_t$$
 
-Directives, formulas and references are replaced by marks before Markdown reads the text, and the marks by finished HTML
-afterwards. So Markdown does not change underscores in TeX, every problem has its line, and HTML written in prose is
+Directives, formulas and references are replaced by marks before Markdown is rendered, and the marks by finished HTML
+afterwards. Markdown therefore leaves underscores in TeX alone, every problem has its line, and HTML written in prose is
 shown as text.
 """
 
@@ -57,7 +57,7 @@ _MARKS = re.compile("\ue000(\\d+)\ue001")
 
 
 class Page(Protocol):
-    """What prose needs of the page. Each method raises LookupError with a message for the author."""
+    """The parts of the page that prose refers to. Each method raises LookupError with a message for the author."""
 
     def figure(self, name: str, note: Markup, options: list[str]) -> Markup: ...
 
@@ -68,7 +68,7 @@ class Page(Protocol):
 
 @dataclass
 class Directive:
-    """One block directive (or fenced code, of kind "fence") and the lines inside it."""
+    """One block directive, or fenced code of kind "fence", and the lines inside it."""
 
     kind: str
     line: int
@@ -77,7 +77,7 @@ class Directive:
 
 
 class Prose:
-    """One prose file, scanned for `model`; problems go to `problems` with their lines."""
+    """One prose file, scanned for `model`. Problems are added to `problems` with their lines."""
 
     def __init__(self, path: Path, model: str, problems: Problems) -> None:
         self.path = path
@@ -87,7 +87,7 @@ class Prose:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
             problems.add(path, data.count(b"\n", 0, error.start) + 1, "not UTF-8; save the file again as UTF-8")
-            text = ""  # nothing in it can be checked
+            text = ""  # nothing more to check
         for match in _CONTROL.finditer(text):
             wrong = f"the control character U+{ord(match[0]):04X} in the prose; remove it"
             problems.add(path, text.count("\n", 0, match.start()) + 1, wrong)
@@ -97,21 +97,21 @@ class Prose:
 
     @property
     def figures(self) -> list[tuple[int, str]]:
-        """(line, figure id) of each figure placed, in order."""
+        """(line, figure id) of each figure that the prose places, in order."""
         return [(found.line, found.arguments[0]) for found in self.directives if found.kind == "fig"]
 
     def html(self, page: Page, level: int) -> Markup:
-        """The prose as HTML; its top headings get `level`, 1 … 6."""
+        """Renders the prose as HTML, with its top headings at `level`, 1 … 6."""
         return self._convert("\n".join(self._lines), 1, page, level)
 
     def problem(self, line: int | None, text: str) -> None:
-        """Note a problem. line: counted from 1; None if it is not known."""
+        """Reports a problem. line: counted from 1; None if unknown."""
         self.problems.add(self.path, line, text)
 
     def _scan(self, model: str) -> list[str]:
-        """The lines, each directive replaced by a mark on its first line and blank lines, so that line numbers stay."""
+        """Returns the lines, with each directive replaced by a mark and blank lines, so that line numbers are kept."""
         lines: list[str] = []
-        opened: list[tuple[str, int, bool]] = []  # (directive, line, whether what it holds is shown)
+        opened: list[tuple[str, int, bool]] = []  # (directive, line, whether its content is shown)
         current: Directive | None = None
         fence = ""
         for number, line in enumerate(self.text.splitlines(), 1):
@@ -119,7 +119,7 @@ class Prose:
                 self.problem(number, f"placeholder {match[0]!r} in the prose; write what belongs there")
             shown = all(visible for _, _, visible in opened)
             kept = ""
-            if fence:  # inside fenced code, only its end has a meaning
+            if fence:  # inside fenced code, only its end matters
                 assert current
                 if line.strip() == fence or (set(line.strip()) == {fence[0]} and len(line.strip()) >= len(fence)):
                     fence = ""
@@ -163,7 +163,7 @@ class Prose:
     def _open(self, number: int, words: list[str], model: str) -> tuple[Directive | None, bool]:
         name, *arguments = words
         if name not in DIRECTIVES:
-            self.problem(number, f"unknown directive {name!r}; there are: {', '.join(DIRECTIVES)}")
+            self.problem(number, f"unknown directive {name!r}; the directives are: {', '.join(DIRECTIVES)}")
             return None, True
         wanted = {"fig": (1, 2, 3), "code": (1, 2)}.get(name, (0,) if name in OPENING else (1,))
         if len(arguments) not in wanted or not all(arguments) or (name == "code" and arguments[1:] not in ([], FOLDED)):
@@ -172,14 +172,14 @@ class Prose:
                 "code": "/// code | path/to/file.py::name` or `/// code | path/to/file.py::name | folded",
                 **{name: f"/// {name}" for name in OPENING},
             }
-            self.problem(number, f"`/// {name}` wants the form `{form.get(name, f'/// {name} | name')}`")
+            self.problem(number, f"`/// {name}` must have the form `{form.get(name, f'/// {name} | name')}`")
             return Directive("broken", number, arguments), True
         if name == "only":
             return None, model in arguments[0].split()
         return Directive(name, number, arguments), True
 
     def _convert(self, text: str, first: int, page: Page, level: int) -> Markup:
-        """Markdown to HTML. first: the line of the file on which `text` begins."""
+        """Renders Markdown as HTML. first: the line of the file on which `text` begins."""
         pieces: list[Markup] = []
 
         def mark(html: Markup) -> str:
@@ -201,17 +201,17 @@ class Prose:
                     return mark(self._reference(kind, match[kind], line, page))
             if match[0].startswith("@"):
                 word = text[match.start() :].split(maxsplit=1)[0]
-                self.problem(line, f"{word!r} is no reference; the forms are at the top of report/prose/markup.py")
+                self.problem(line, f"{word!r} is not a reference; the forms are at the top of report/prose/markup.py")
             return match[0]
 
         lifted = _LIFT.sub(lift, text)
         if "$$" in re.sub(r"`[^`]*`", "", lifted):
-            self.problem(first + text[: text.rfind("$$")].count("\n"), "`$$` without its other half")
+            self.problem(first + text[: text.rfind("$$")].count("\n"), "`$$` without its counterpart")
 
         ready = _MARKS.sub(lambda found: _apart(found[0], "", 0) if found[1].endswith("0") else found[0], lifted)
         html = self._markdown(ready, level)
         for tag in re.findall("<[^>]*\ue000[^>]*>", html):
-            self.problem(None, f"a formula or a reference cannot stand inside a link's address or title: {tag[:60]}")
+            self.problem(None, f"a formula or a reference cannot be inside a link's address or title: {tag[:60]}")
         html = re.sub("<p>\\s*(\ue000\\d+0\ue001)\\s*</p>", r"\1", html)
         html = re.sub(
             "<p>\\s*\ue000(\\d+)1\ue001\\s*</p>",
@@ -241,7 +241,7 @@ class Prose:
 
     def _block(self, found: Directive, page: Page, level: int) -> Markup:
         if found.kind in ("broken", *OPENING):
-            return Markup("")  # the page shows an opening at its top, wherever it is in the prose
+            return Markup("")  # the page itself shows an opening, at its top
         if found.kind == "fence":
             code = highlighted("\n".join(found.body), found.arguments[0])
             box = '<div class="code"><pre role="group" aria-label="Code" tabindex="0"><code>{}</code></pre></div>'
@@ -274,7 +274,7 @@ class Prose:
 
 
 class _Tidy(Treeprocessor):
-    """Sets heading levels, replaces presentational attributes by classes, and finds links and images to refuse."""
+    """Sets heading levels, replaces presentational attributes by classes, and rejects unsafe links and images."""
 
     def __init__(self, md: Markdown, level: int) -> None:
         super().__init__(md)
@@ -312,10 +312,10 @@ class _Tidy(Treeprocessor):
 
 
 def _apart(mark: str, text: str, position: int) -> str:
-    """A mark as a paragraph of its own, kept inside the list item that it was written in, if any."""
+    """Returns a mark as a separate paragraph, inside the same list item, if any."""
     start = text.rfind("\n", 0, position) + 1
     lines = [*text[:start].splitlines(), text[start:position] or mark]
-    # The nearest line that is not indented says whether this is a list.
+    # The nearest line that is not indented decides whether this is a list.
     outer = next((line for line in reversed(lines) if line.strip() and not line[0].isspace()), "")
     indent = "    " if re.match(r"([-*+]|\d+\.)\s", outer) else ""
     return f"\n\n{indent}{mark}\n\n{indent}"

@@ -1,4 +1,4 @@
-"""The records that the generators write, read into plain values. They are all that the page knows about drawing."""
+"""Reads the records that the generators write into plain values. The page knows nothing else about drawing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Panel:
     """One image of a figure, and how it was made.
 
     number: counted from 1 in its figure. width, height: in pixels. pixels: the SHA-256 of the decoded RGB bytes. case:
-    what was passed to `draw`; found: the values that it measured. seconds: its share of the time of the networks.
+    the arguments of `draw`; found: the values that it measured. seconds: its share of the networks' time.
     """
 
     number: int
@@ -50,7 +50,7 @@ class Panel:
 
     @property
     def name(self) -> str:
-        """Row and label together, as a table names the panel."""
+        """Row and label, as tables name the panel."""
         return " · ".join(filter(None, (self.row, self.label))) or f"panel {self.number}"
 
 
@@ -81,7 +81,7 @@ class Figure:
 
     @property
     def is_grid(self) -> bool:
-        """Whether labels can be column headers: several rows, all with the same labels in the same order."""
+        """Whether the labels can be column headers: several rows, all with the same labels in the same order."""
         labels = [[panel.label for panel in panels] for _, panels in self.rows]
         return len(labels) > 1 and all(row == labels[0] for row in labels)
 
@@ -90,8 +90,8 @@ class Figure:
 class Record:
     """One drawn section.
 
-    digest: of the model's weights. seconds: of drawing it. network_calls: forwards of the networks; evaluations: images
-    in them. folder: where the panels' files are; None if only the published page has them.
+    digest: of the model's weights. seconds: the drawing time. network_calls: forward passes of the networks;
+    evaluations: images in them. folder: of the panels' files; None if only the published page has them.
     """
 
     id: str
@@ -113,25 +113,25 @@ class Record:
 
 
 def section_key(section_id: str) -> tuple[int, ...]:
-    """Sorts section ids by number: 1.10 comes after 1.9."""
+    """Returns the sort key of a section id, by number: 1.10 comes after 1.9."""
     return tuple(int(part) for part in section_id.split("."))
 
 
 class SealError(ValueError):
-    """A record does not carry the seal of its content."""
+    """A record's seal is missing or does not match its content."""
 
 
 def seal(record: Mapping[str, Any]) -> str:
-    """The seal of a record: the SHA-256 of its other fields as sorted JSON. It shows whether a record was edited.
+    """Returns the seal of a record, the SHA-256 of its other fields as sorted JSON, which reveals edits.
 
-    The same as `generators.running.staleness.seal`. Raises ValueError for NaN and infinity.
+    Identical to `generators.running.staleness.seal`. Raises ValueError for NaN and infinity.
     """
     content = {name: value for name, value in record.items() if name != "seal"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def parse(text: str) -> Any:
-    """The value of a JSON text. Raises ValueError for NaN, Infinity and numbers too large for a float."""
+    """Parses a JSON text. Raises ValueError for NaN, Infinity and numbers too large for a float."""
     return json.loads(text, parse_constant=_finite, parse_float=_finite)
 
 
@@ -143,10 +143,10 @@ def _finite(literal: str) -> float:
 
 
 def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: bool = True) -> list[Record]:
-    """The records of all sections that `model` has drawn, in page order.
+    """Reads the records of all sections that `model` has drawn, in page order.
 
     A record in root/.report takes precedence over the published one in `site`; without `drawn_here`, only published
-    ones are read. A record that cannot be used is left out and added to `problems`, in one line.
+    ones are read. An unusable record is skipped and reported to `problems`, in one line.
     """
     paths = {path.stem: path for path in site.glob("records/*.json")}
     if drawn_here:
@@ -169,7 +169,7 @@ def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: boo
         if not (root / record.source).is_file():
             continue  # the section was removed from the report
         if record.id != section_id:
-            problems.add(path, None, f"the record is of section {record.id}; {again}")
+            problems.add(path, None, f"the record belongs to section {record.id}; {again}")
         elif record.model == model:
             records.append(record)
         elif local:  # a published record of another model does not concern this page
@@ -182,20 +182,20 @@ def _read(path: Path, folder: Path | None) -> Record:
     if raw.get("format") != FORMAT:
         raise ValueError(f"format {raw.get('format')!r}, expected {FORMAT}")
     if "seal" not in raw:
-        raise SealError("the record has no seal: it is of an older version, or was changed by hand")
+        raise SealError("the record has no seal: it is from an older version or was edited by hand")
     if raw["seal"] != seal(raw):
-        raise SealError("the record was changed by hand: its seal does not match its content")
+        raise SealError("the record was edited by hand: its seal does not match its content")
     for place, text in _texts(raw):
         if control := _CONTROL.search(text):
             raise ValueError(f"the control character U+{ord(control[0]):04X} in {place}")
     section_key(raw["id"])
     if not re.fullmatch(r"generators/sections/part_[0-9_]+\.py", raw["source"]):
-        raise ValueError(f"source {raw['source']!r} is no section's")
+        raise ValueError(f"source {raw['source']!r} is not a section's module")
     return parsed(raw, path, folder)
 
 
 def parsed(raw: Mapping[str, Any], path: Path, folder: Path | None = None) -> Record:
-    """A record from its JSON. Raises KeyError, ValueError or TypeError where it is none."""
+    """Returns a record from its parsed JSON. Raises KeyError, ValueError or TypeError if it is invalid."""
     return Record(
         id=raw["id"],
         title=raw["title"],
@@ -217,9 +217,9 @@ def parsed(raw: Mapping[str, Any], path: Path, folder: Path | None = None) -> Re
 
 
 def _settings(raw: Mapping[str, Any]) -> dict[str, str]:
-    """How a model was set up, by name; both are shown on the page."""
+    """Returns the model's settings by name; the page shows names and values."""
     if wrong := next((text for text in raw.values() if not isinstance(text, str)), None):
-        raise ValueError(f"the model's setting {wrong!r} is no text")
+        raise ValueError(f"the model's setting {wrong!r} is not a text")
     return dict(raw)
 
 
@@ -236,7 +236,7 @@ def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
     if Path(raw["file"]).name != raw["file"]:
         raise ValueError(f"panel file {raw['file']!r} is not a plain name")
     if not re.fullmatch(r"[0-9a-f]{64}", raw["pixels"]):
-        raise ValueError(f"panel digest {raw['pixels']!r} is no SHA-256")
+        raise ValueError(f"panel digest {raw['pixels']!r} is not a SHA-256")
     return Panel(
         number=number,
         file=raw["file"],
@@ -261,7 +261,7 @@ def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
 
 
 def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """All texts in a JSON value, names of fields included, each with its place, such as figures[0].panels[2].label."""
+    """Yields all texts in a JSON value, field names included, with their places, such as figures[0].panels[2].label."""
     if isinstance(value, dict):
         for name, item in value.items():
             yield f"the name of a field of {place or 'the record'}", name

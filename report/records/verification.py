@@ -1,6 +1,6 @@
 """The results of `report verify`, kept in the site beside the records: site/verified/<section>.json.
 
-A verification holds the digest of the one record that it is about. When that record changes, for example because the
+A verification holds the digest of the record that it verifies. When that record changes, for example because the
 section is drawn again, the verification is void, and the page and `report publish` ignore it.
 """
 
@@ -20,13 +20,13 @@ FOLDER = "verified"
 FORMAT = 1
 IDENTICAL, CLOSE, DIFFERS = "identical", "within tolerance", "differs"
 
-# The tolerance covers only differences in rounding between processors and thread counts: no value of a pixel differs by
-# more than LARGEST of 255, and the mean square difference is at most one step, which is a PSNR of 48.1 dB.
+# The tolerance only covers rounding differences between processors and thread counts: no pixel value differs by more
+# than LARGEST of 255, and the mean squared difference is at most one step, which is a PSNR of 48.1 dB.
 LARGEST = 8
 PSNR = 48.1
 
-# Words for readers, the path of the source, the duration of one run, and the seal, which covers all of these. A
-# verification covers the rest of a record.
+# Texts for readers, the path of the source, durations, and the seal, which covers all of these. A verification covers
+# the rest of a record.
 _NOT_COVERED = {"title", "source", "words", "caption", "label", "alt", "row", "seconds", "seal"}
 
 
@@ -45,7 +45,7 @@ class PanelResult:
 
 @dataclass(frozen=True)
 class Mark:
-    """What the page says about a figure: whether it was reproduced, in one word, and in one sentence."""
+    """What the page says about a figure: whether it was reproduced, as a flag, in one word, and in one sentence."""
 
     holds: bool
     word: str
@@ -53,7 +53,7 @@ class Mark:
 
 
 def subject(record: Mapping[str, Any]) -> str:
-    """The SHA-256 of the part of a record that a verification is about: all but texts, durations and the seal."""
+    """Returns the SHA-256 of the part of a record that a verification covers: all but texts, durations and the seal."""
 
     def kept(value: Any) -> Any:
         if isinstance(value, dict):
@@ -68,12 +68,12 @@ def subject(record: Mapping[str, Any]) -> str:
 
 
 def path_of(site: Path, section_id: str) -> Path:
-    """The file of a section's verification."""
+    """Returns the file of a section's verification."""
     return site / FOLDER / f"{section_id}.json"
 
 
 def read(site: Path, record: Path) -> dict[str, Any] | None:
-    """The verification in `site` of the record in this file; None if there is none, or it is void or damaged."""
+    """Reads the verification in `site` of the record in this file; None if it is missing, void or damaged."""
     try:
         verified = parse(record.read_text(encoding="utf-8"))
         found = parse(path_of(site, verified["id"]).read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ def read(site: Path, record: Path) -> dict[str, Any] | None:
 
 
 def write(site: Path, section_id: str, content: Mapping[str, Any]) -> None:
-    """Write a section's verification as sorted JSON. Raises OSError if the site cannot be written."""
+    """Writes a section's verification as sorted JSON. Raises OSError if the site is not writable."""
     path = path_of(site, section_id)
     path.parent.mkdir(exist_ok=True)
     part = path.with_suffix(".part")
@@ -98,12 +98,12 @@ def write(site: Path, section_id: str, content: Mapping[str, Any]) -> None:
 
 
 def results(verification: Mapping[str, Any], figure: str) -> list[PanelResult]:
-    """The results for a figure's panels, in order. Raises KeyError or TypeError if the verification is damaged."""
+    """Returns the results for a figure's panels, in order. Raises KeyError or TypeError if they are damaged."""
     return [PanelResult(**panel) for panel in verification["figures"][figure]]
 
 
 def mark(verification: Mapping[str, Any] | None, figure: str) -> Mark | None:
-    """What the page says about a figure; None if there is no verification."""
+    """Returns what the page says about a figure; None if there is no verification."""
     if verification is None:
         return None
     found = results(verification, figure)
@@ -118,7 +118,7 @@ def mark(verification: Mapping[str, Any] | None, figure: str) -> Mark | None:
 
 
 def summary(found: Sequence[PanelResult]) -> str:
-    """Results in a few words: 3 identical, 2 within tolerance (at most 1 of 255 off, PSNR at least 62.0 dB)."""
+    """Summarises results: "3 identical, 2 within tolerance (at most 1 of 255 off, PSNR at least 62.0 dB)"."""
     parts = []
     for kind in (IDENTICAL, CLOSE, DIFFERS):
         of_kind = [result for result in found if result.kind == kind]
