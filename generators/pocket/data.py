@@ -1,8 +1,8 @@
-"""pocket's training pictures: endless drawings of named things and of scenes, each with sentences that describe it.
+"""pocket's training pictures: an endless supply of drawings of named things and scenes, each with captions.
 
-`draw(rng)` gives another drawing at every call: a thing by one of several hands, its size, place, tilt, colours and
-backdrop by chance, or a scene that is free in all its parts. A drawing is made of vectors, so that it can be rendered
-at 64 pixels for stage 1, at 256 for stage 2 and at 1024 for stage 3. The input images of the report are never drawn.
+Each call of `draw(rng)` returns a new drawing: an icon from one of several sets with random size, place, tilt, colours
+and backdrop, or a scene with all parts randomised. Drawings are vectors and are rendered at 64 pixels for stage 1, 256
+for stage 2 and 1024 for stage 3. The input images of the report are never drawn.
 """
 
 from dataclasses import dataclass
@@ -31,27 +31,27 @@ SYNONYMS = {
     "sheep": "an ewe", "skull": "a human skull", "trophy": "a golden cup", "top hat": "a black hat", "cat": "a kitten",
     "old man": "an elderly man", "man": "a young man", "city": "a skyline",
 }  # fmt: skip
-GROUNDS = {  # where things stand: sky, ground
+GROUNDS = {  # settings: top and bottom of the sky, ground
     "on the grass": ("#8cc4f0", "#e6f4fc", "#6fae4a"),
     "in the snow": ("#b4c8dc", "#eef4fa", "#ffffff"),
     "in the desert": ("#f0c48c", "#fbe8c8", "#d9a860"),
     "at night": ("#0c1030", "#30386a", "#1c2438"),
     "by the sea": ("#8ccdf0", "#e0f4fc", "#2f86bd"),
 }
-PLACES = {  # where in the picture things are: the middle, in units
+PLACES = {  # positions: the centre of the thing, in units
     "on the left": (76, 128),
     "on the right": (180, 128),
     "at the top": (128, 76),
     "at the bottom": (128, 180),
 }
 HIGH_QUALITY = "a high quality photo"
-SCENERY = 0.55  # the share of scenes among all drawings
+SCENERY = 0.55  # share of scenes among all drawings
 TINT = 0.07  # standard deviation of the colour matrix from the identity
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One picture: an SVG fragment, its style word ("" for plain), its captions, and a colour matrix, row by row."""
+    """One picture: an SVG fragment, its style ("" for plain), its captions, and a 3 x 3 colour matrix by rows."""
 
     body: str
     style: str
@@ -59,24 +59,24 @@ class Drawing:
     tint: tuple[float, ...] = (1, 0, 0, 0, 1, 0, 0, 0, 1)
 
     def render(self, size: int) -> np.ndarray:
-        """The picture as uint8 RGB of shape (size, size, 3)."""
+        """Renders the picture as uint8 RGB, (size, size, 3)."""
         rgb = rasterise(self.body, size) @ np.array(self.tint, np.float32).reshape(3, 3).T
         return (FILTERS[self.style](rgb.clip(0, 1)) * 255).round().astype(np.uint8)
 
 
 def phrase(word: str) -> str:
-    """ "cat-face" as "a cat"."""
+    """Returns the noun phrase for an icon's name: "a cat" for "cat-face"."""
     words = word.removesuffix("-face").replace("-", " ")
     return ("an " if words[0] in "aeiou" else "a ") + words
 
 
-NOUNS = {  # noun phrase to icon key: {"a cat": "cat-face", …}
+NOUNS = {  # icon keys by noun phrase: {"a cat": "cat-face", …}
     phrase(word): key or word for word, _, key in (item.partition(":") for item in NAMES)
 }
 
 
 def captions(noun: str, style: str) -> tuple[str, ...]:
-    """The sentences for a thing in a style, the plainest three times as often as the others."""
+    """Returns the captions of a thing in a style; the plain noun is listed three times, so that it is chosen more."""
     said = [noun] * 3
     if synonym := SYNONYMS.get(noun.split(" ", 1)[-1]):
         said.append(synonym)
@@ -86,7 +86,7 @@ def captions(noun: str, style: str) -> tuple[str, ...]:
 
 
 def draw(rng: np.random.Generator) -> Drawing:
-    """A training picture drawn by chance."""
+    """Draws a random training picture."""
     if chance(rng, SCENERY):
         drawing = scene(rng)
     else:
@@ -105,14 +105,14 @@ def draw(rng: np.random.Generator) -> Drawing:
 
 
 def tint(rng: np.random.Generator) -> tuple[float, ...]:
-    """A colour matrix near the identity that leaves white nearly white."""
+    """Draws a colour matrix near the identity that approximately preserves white, as 9 numbers by rows."""
     off = rng.normal(0, TINT, (3, 3))
     matrix = np.eye(3) + off - 0.8 * off.mean(1, keepdims=True)
     return tuple(matrix.ravel().tolist())
 
 
 def scene(rng: np.random.Generator) -> Drawing:
-    """One of the scenes, in one of its styles, a little nearer or farther to one side, half of them mirrored."""
+    """Draws a random scene in one of its styles, zoomed by up to 20 %, shifted within that margin, half mirrored."""
     odds = np.array([weight for weight, _ in SCENES.values()])
     which = list(SCENES)[rng.choice(len(odds), p=odds / odds.sum())]
     body, noun = which(rng)
@@ -125,14 +125,14 @@ def scene(rng: np.random.Generator) -> Drawing:
 
 
 def alone(noun: str, style: str, rng: np.random.Generator) -> Drawing:
-    """A thing by itself in a style, large and near the middle."""
+    """Draws one thing in a style, large and near the middle."""
     x, y = 128 + rng.uniform(-12, 12, 2)
     thing = any_icon(rng, NOUNS[noun], x, y, rng.uniform(172, 236), tilt=rng.normal(0, 5))
     return Drawing(backdrop(style, rng) + shadowed(thing), style, captions(noun, style))
 
 
 def placed(noun: str, style: str, rng: np.random.Generator) -> Drawing:
-    """A thing smaller and off the middle; half of the captions say where."""
+    """Draws a smaller thing off the middle; half of the captions name its position."""
     where = pick(rng, *PLACES)
     x, y = np.array(PLACES[where]) + rng.uniform(-10, 10, 2)
     body = backdrop(style, rng) + shadowed(any_icon(rng, NOUNS[noun], x, y, rng.uniform(110, 146)))
@@ -141,7 +141,7 @@ def placed(noun: str, style: str, rng: np.random.Generator) -> Drawing:
 
 
 def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:
-    """A thing in a landscape that the captions name."""
+    """Draws a thing in a landscape that the captions name."""
     where = pick(rng, *GROUNDS)
     top, bottom, ground = (near(rng, colour, 0.05) for colour in GROUNDS[where])
     body = sky(top, bottom) + hills(rng, rng.uniform(166, 190), ground, rng.uniform(0, 10))
@@ -151,7 +151,7 @@ def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:
 
 
 def paired(left: str, right: str, rng: np.random.Generator) -> Drawing:
-    """Two things side by side."""
+    """Draws two things side by side."""
     body = backdrop("", rng)
     for noun, x in ((left, 68), (right, 188)):
         body += any_icon(rng, NOUNS[noun], x, rng.uniform(116, 140), rng.uniform(104, 124))
@@ -159,7 +159,7 @@ def paired(left: str, right: str, rng: np.random.Generator) -> Drawing:
 
 
 def backdrop(style: str, rng: np.random.Generator) -> str:
-    """What stands behind a thing in that style, by chance."""
+    """Draws a random backdrop for a thing in a style."""
     match style:
         case _ if style == OIL:
             return pick(rng, dim, studio)(rng)

@@ -1,8 +1,8 @@
-"""Heads drawn by chance: people, dogs and skulls. No two are alike, and all are built on one plan.
+"""Random heads of people, dogs and skulls, all with one layout.
 
-Each is a front view whose eyes lie near the middle of a head of some width, with freedom in every part. Parts that
-another picture shares when it is turned over or seen from afar are drawn as widely as they can be: a beard from
-stubble to a flame that narrows downwards, ears that hang or stand, sockets of any size.
+Each is a front view with the eyes near the middle of the head and every part randomised. Parts that can match another
+picture in an anagram or a hybrid vary most: a beard from stubble to a flame that narrows downwards, ears that hang or
+stand, eye sockets of any size.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ from .vectors import (
 SKIN = ("#f0c8a0", "#e8b58a", "#d69c6e", "#b97a4e", "#8d5a38", "#f5d4b8")
 HAIR = ("#2c1d14", "#4a2f1d", "#6e4526", "#a0662e", "#d0a050", "#1a1718", "#8a3b20")
 WHITE = ("#f2f0ea", "#d9d5cb", "#c4beb2", "#ece2c8")
-EMBERS = ("#f2902e", "#ffb347", "#e8a860", "#ffd27a")  # white hair in the light of a fire
+EMBERS = ("#f2902e", "#ffb347", "#e8a860", "#ffd27a")  # white hair in firelight
 FUR = ("#8a5a34", "#b5793f", "#d8a868", "#5a3a26", "#e8d2b0", "#c98f50", "#3c2c24", "#f1ebe0")
 
 
@@ -44,10 +44,10 @@ def portrait(
     glasses: bool | None = None,
     coat: str = "",
 ) -> str:
-    """A person from the chest up; the head is w wide, its middle at (x, y).
+    """A person from the chest up; the head is w wide and centred at (x, y).
 
-    old: white hair or none, and lines. beard: None leaves it to chance. hat: "", "top", "fedora" or "beanie". lit: by
-    a fire from below. coat: its colour, by chance if "".
+    old: white hair or bald, with wrinkles. beard, glasses: None is random. hat: "", "top", "fedora" or "beanie". lit:
+    from below by a fire. coat: its colour; "" is random.
     """
     h = w * rng.uniform(1.18, 1.42)  # the head's height
     skin = near(rng, pick(rng, *SKIN), 0.05)
@@ -99,7 +99,7 @@ def portrait(
 
 def _hair(rng: np.random.Generator, x: float, y: float, w: float, h: float, hair: str, old: bool) -> str:
     top = y - h / 2
-    line = y - h * rng.uniform(0.2, 0.34)  # where the forehead ends
+    line = y - h * rng.uniform(0.2, 0.34)  # the hairline
     sides = "".join(
         ellipse(
             x + side * w * 0.5,
@@ -110,7 +110,7 @@ def _hair(rng: np.random.Generator, x: float, y: float, w: float, h: float, hair
         )
         for side in (-1, 1)
     )
-    if old and chance(rng, 0.6):  # bald above, tufts at the sides
+    if old and chance(rng, 0.6):  # bald on top, tufts at the sides
         return sides
     lift = h * rng.uniform(0.04, 0.22)
     cap = [
@@ -127,7 +127,7 @@ def _hair(rng: np.random.Generator, x: float, y: float, w: float, h: float, hair
 
 
 def _beard(rng: np.random.Generator, x: float, y: float, w: float, h: float, hair: str, old: bool, lit: bool) -> str:
-    """From the ears round the chin to a tip; what is lit from below is brightest at the tip."""
+    """A beard from the ears around the chin to a tip, which is the brightest part if lit from below."""
     length = h * (rng.uniform(0.5, 1.35) if old else rng.uniform(0.12, 0.5))
     chin, wide, sway = y + h / 2, rng.uniform(0.5, 0.62), w * rng.uniform(-0.12, 0.12)
     tip = chin + length * 0.95
@@ -238,7 +238,7 @@ def _hat(rng: np.random.Generator, x: float, top: float, w: float, h: float, hat
 
 
 def dog(rng: np.random.Generator, x: float, y: float, w: float) -> str:
-    """A dog's head, w wide, its middle at (x, y)."""
+    """A dog's head, w wide and centred at (x, y)."""
     h = w * rng.uniform(0.95, 1.3)
     fur = near(rng, pick(rng, *FUR), 0.06)
     light = near(rng, pick(rng, "#f4e6d0", "#e8cfa8", "#fbf4ea", shade(fur, 1.25)), 0.04)
@@ -284,7 +284,7 @@ def dog(rng: np.random.Generator, x: float, y: float, w: float) -> str:
     )
     shine, fill = gradient(f"fur{fur[1:]}", (0, shade(fur, 1.1), 1), (1, shade(fur, 0.9), 1))
     out += shine + path(smooth(head), fill)
-    if chance(rng, 0.35):  # a patch round one eye
+    if chance(rng, 0.35):  # a patch around one eye
         out += ellipse(x + pick(rng, -1, 1) * w * 0.2, y - h * 0.08, w * 0.17, h * 0.17, shade(fur, 0.6))
     if chance(rng, 0.4):  # a blaze down the forehead
         out += path(
@@ -335,7 +335,7 @@ def dog(rng: np.random.Generator, x: float, y: float, w: float) -> str:
 
 
 def skull(rng: np.random.Generator, x: float, y: float, w: float) -> str:
-    """A human skull from the front, w wide, its middle at (x, y)."""
+    """A human skull from the front, w wide and centred at (x, y)."""
     h = w * rng.uniform(1.15, 1.4)
     bone = near(rng, pick(rng, "#ece4d0", "#f6f2e8", "#d8d0c0", "#c8c4bc"), 0.04)
     hollow = near(rng, pick(rng, "#18161a", "#2a2428", "#3a3230"), 0.03)

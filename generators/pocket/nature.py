@@ -1,4 +1,4 @@
-"""Skies, backdrops, trees, hills, peaks and houses: what scenes are put together of, drawn by chance."""
+"""Randomly drawn parts of scenes: skies, backdrops, trees, hills, peaks and houses."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from .vectors import chance, ellipse, hsv, near, path, pick, polygon, rect, shad
 
 
 def daylight(rng: np.random.Generator) -> str:
-    """A sky by day, at dusk or under clouds."""
+    """A clear, dusk or cloudy sky."""
     top, bottom = pick(
         rng, ("#5a96dc", "#d8e8f6"), ("#2f74c8", "#9cc8f0"), ("#e2966e", "#fadcb4"), ("#96a0b0", "#dee2e8"),
         ("#5e7ab8", "#d8cfe0"), ("#78aadc", "#e2ecf6"),
@@ -27,7 +27,7 @@ def cloud(rng: np.random.Generator, x: float, y: float, w: float) -> str:
 
 
 def studio(rng: np.random.Generator) -> str:
-    """A soft backdrop of any two neighbouring colours."""
+    """A soft backdrop of two similar colours."""
     hue, saturation, value = rng.random(), rng.uniform(0.05, 0.55), rng.uniform(0.3, 0.95)
     top = hsv(hue, saturation, value)
     bottom = hsv(hue + rng.uniform(-0.08, 0.08), saturation * rng.uniform(0.4, 1.1), value * rng.uniform(0.75, 1.3))
@@ -43,7 +43,7 @@ def dim(rng: np.random.Generator) -> str:
 
 
 def tree(rng: np.random.Generator, x: float, base: float, height: float) -> str:
-    """A conifer or a leafy tree that stands at `base`."""
+    """A conifer or a broadleaf tree whose base is at y = `base`."""
     green = near(rng, pick(rng, "#2f5536", "#3f6b3a", "#587f45", "#27463a", "#6a8f3c"), 0.06)
     if chance(rng, 0.5):
         out = rect(x - height * 0.04, base - height * 0.2, height * 0.08, height * 0.2, "#5a3f28")
@@ -60,7 +60,7 @@ def tree(rng: np.random.Generator, x: float, base: float, height: float) -> str:
 
 
 def hills(rng: np.random.Generator, base: float, colour: str, height: float) -> str:
-    """A rolling edge whose mean is `base`; filled down to the ground."""
+    """Rolling hills with their edge near y = `base`, filled to the bottom of the square."""
     points = [(-20.0, base)] + [(x, base - rng.uniform(-0.3, 1) * height) for x in range(10, 256, 48)] + [(276.0, base)]
     return path(smooth([*points, (290, 300), (-34, 300)]), colour)
 
@@ -89,7 +89,7 @@ def peaks(rng: np.random.Generator, base: float, rock: str, snow: str, count: in
 
 
 def meadow(rng: np.random.Generator) -> str:
-    """Grass from about y = 200 down, bushes and a path by chance."""
+    """Grass below about y = 200, with random bushes and sometimes a path."""
     green = near(rng, pick(rng, "#5a8f4a", "#6fae4a", "#4a7a3c", "#86a860"))
     out = hills(rng, rng.uniform(206, 228), green, 8)
     for x in rng.uniform(-10, 266, int(rng.integers(0, 7))):

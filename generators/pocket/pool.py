@@ -1,4 +1,4 @@
-"""The training pictures as pixels: a rolling pool, in which new drawings take the place of those that were used."""
+"""The training pictures as pixels: a rolling pool in which new drawings replace the oldest ones."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from . import data
 
-TRAINING, WATCHING = 1, 999  # two sequences of drawings that have nothing in common: to learn from, to watch by
-WORKERS = 2  # processes that draw, ahead of what is asked for
-DETAILS, SIDE = 12, 256  # squares taken of a drawing at 1024 pixels, which takes long to render; their side
+TRAINING, WATCHING = 1, 999  # disjoint sequences of drawings, for training and for the held-out error
+WORKERS = 2  # processes that draw in advance
+DETAILS, SIDE = 12, 256  # crops per drawing at 1024 pixels, which is slow to render; their side in pixels
 
 
 class Picture(NamedTuple):
-    """rgb: uint8 (3, H, W). captions: the sentences that describe it."""
+    """rgb: uint8 (3, H, W). captions: alternative descriptions."""
 
     rgb: Tensor
     captions: tuple[str, ...]
 
 
 def drawing(number: int, sequence: int = TRAINING) -> tuple[data.Drawing, np.random.Generator]:
-    """Drawing `number` of a sequence, and its source of chance for what else is to be drawn by it."""
+    """Returns drawing `number` of a sequence, and its random generator for further draws."""
     rng = np.random.default_rng([sequence, number])
     return data.draw(rng), rng
 
 
 def small(number: int, sequence: int = TRAINING) -> list[Picture]:
-    """For stage 1: the drawing at 64 pixels, the 2 x 2 average of its rendering at 128."""
+    """Returns the drawing at 64 pixels, for stage 1: the 2 x 2 average of its rendering at 128."""
     drawn, _ = drawing(number, sequence)
     rgb = drawn.render(128).reshape(64, 2, 64, 2, 3).mean((1, 3)).round().astype(np.uint8)
     return [Picture(_channels_first(rgb), drawn.captions)]
 
 
 def whole(number: int, sequence: int = TRAINING) -> list[Picture]:
-    """For stage 2: the drawing at 256 pixels."""
+    """Returns the drawing at 256 pixels, for stage 2."""
     drawn, _ = drawing(number, sequence)
     return [Picture(_channels_first(drawn.render(256)), drawn.captions)]
 
 
 def details(number: int, sequence: int = TRAINING) -> list[Picture]:
-    """For stage 3: squares of the drawing at 1024 pixels, on the 4-pixel grid; more where more is to be seen."""
+    """Returns crops of the drawing at 1024 pixels, aligned to 4 pixels, for stage 3; favours crops with more detail."""
     drawn, rng = drawing(number, sequence)
     rendered = drawn.render(1024)
     corners = 4 * rng.integers(0, (1024 - SIDE) // 4 + 1, (4 * DETAILS, 2))
     squares = np.stack([rendered[y : y + SIDE, x : x + SIDE] for y, x in corners])
-    odds = 2.0 + squares[:, ::4, ::4].std((1, 2)).mean(-1)  # most of a drawing is one even colour
+    odds = 2.0 + squares[:, ::4, ::4].std((1, 2)).mean(-1)  # most of a drawing is uniform
     chosen = squares[rng.choice(len(squares), DETAILS, replace=False, p=odds / odds.sum())]
     return [Picture(_channels_first(square), drawn.captions) for square in chosen]
 
@@ -59,7 +59,7 @@ def _channels_first(rgb: np.ndarray) -> Tensor:
 
 
 class Endless(IterableDataset):
-    """What `draw` makes of the numbers from `first` on; of several workers each takes its share of the numbers."""
+    """The pictures of `draw(number)` for all numbers from `first` on; several workers share the numbers."""
 
     def __init__(self, draw: Callable[[int], list[Picture]], first: int) -> None:
         self.draw, self.first = draw, first
@@ -73,9 +73,9 @@ class Endless(IterableDataset):
 
 
 class Pool:
-    """The latest `size` pictures of an endless sequence, to draw batches from.
+    """The latest `size` pictures of an endless sequence, from which batches are drawn.
 
-    draw: from a number, its pictures. uses: how often a picture is used, on average, before another takes its place.
+    draw: returns the pictures of a number. uses: how often a picture is used on average before it is replaced.
     """
 
     def __init__(
@@ -91,7 +91,8 @@ class Pool:
         self._uses, self._oldest, self._due = uses, 0, 0.0
 
     def batch(self, count: int, rng: torch.Generator) -> tuple[Tensor, list[str]]:
-        """`count` pictures in -1 … 1, (N, 3, H, W), and one caption of each. First renews its share of the pool."""
+        """Returns `count` random pictures in -1 … 1, (N, 3, H, W), and a caption of each. First replaces the count /
+        uses oldest pictures."""
         self._due += count / self._uses
         while self._due >= 1:
             self._rgb[self._oldest], self._captions[self._oldest] = next(self._drawn)
@@ -103,11 +104,11 @@ class Pool:
 
 
 def as_images(rgb: Tensor) -> Tensor:
-    """uint8 pictures as images in -1 … 1."""
+    """Converts uint8 pictures to float images in -1 … 1."""
     return rgb.float() / 127.5 - 1
 
 
 def watched(count: int) -> tuple[Tensor, list[str]]:
-    """Pictures that no training has seen, in -1 … 1, (N, 3, 64, 64), and the first caption of each."""
+    """Returns held-out pictures in -1 … 1, (N, 3, 64, 64), and the first caption of each."""
     some = [picture for number in range(count) for picture in small(number, WATCHING)]
     return as_images(torch.stack([rgb for rgb, _ in some])), [captions[0] for _, captions in some]

@@ -1,6 +1,6 @@
-"""Scenes for the prompts of the course, drawn by chance: every call draws another one.
+"""Random scenes for the prompts of the course.
 
-A scene takes a NumPy generator and gives (SVG fragment of the whole square, noun phrase).
+A scene takes a NumPy generator and returns (SVG fragment of the whole square, noun phrase).
 """
 
 import math
@@ -51,7 +51,7 @@ def snowy_village(rng: np.random.Generator) -> Scene:
 
 
 def flame(rng: np.random.Generator, x: float, base: float, w: float, h: float) -> str:
-    """A fire of several tongues, w wide and h high, its foot at `base`; the inner ones are brighter."""
+    """A fire with several tongues, w wide and h high, with its foot at `base`; the inner layers are brighter."""
     out = ""
     lean = rng.uniform(-0.15, 0.15) * w
     layers = (("#e8501e", 1.0), ("#ff8c1e", 0.74), ("#ffc640", 0.5), ("#fff0b0", 0.26))
@@ -71,7 +71,7 @@ def flame(rng: np.random.Generator, x: float, base: float, w: float, h: float) -
 
 
 def sitting(rng: np.random.Generator, x: float, base: float, w: float, toward: float) -> str:
-    """A person seen from afar, sitting at a fire; the head is w wide. toward: 1 where the fire is to the right."""
+    """A distant person sitting at a fire; the head is w wide. toward: 1 if the fire is to the right, -1 if left."""
     skin = near(rng, pick(rng, "#f0b478", "#d8925a", "#a8683c", "#f4c890"), 0.05)
     hair = pick(rng, "#2c1d14", "#6e4526", "#d0a050", "#1a1718", "#c4beb2", "#8a3b20")
     coat = hsv(rng.random(), rng.uniform(0.2, 0.7), rng.uniform(0.18, 0.5))
@@ -115,7 +115,7 @@ def sitting(rng: np.random.Generator, x: float, base: float, w: float, toward: f
 
 
 def campfire(rng: np.random.Generator) -> Scene:
-    """People round a fire at night: a low or a high, a slim or a wide one; the fire is in their midst."""
+    """People around a fire of random height and width at night."""
     top, bottom = pick(
         rng, ("#10163a", "#3a2a4a"), ("#0a182c", "#2c3a48"), ("#0c0a10", "#2a1c18"), ("#1c1430", "#4a2c3a")
     )
@@ -150,7 +150,7 @@ def campfire(rng: np.random.Generator) -> Scene:
 
 
 def amalfi(rng: np.random.Generator) -> Scene:
-    """Coloured houses down a green flank to the sea."""
+    """Coloured houses on a green slope down to the sea."""
     level = rng.uniform(120, 180)
     sea = near(rng, pick(rng, "#2a86c4", "#1f6fae", "#3aa0b8"), 0.06)
     body = sky(near(rng, "#60ace8"), near(rng, "#d6ecfa", 0.05)) + rect(-10, level, 276, 150, sea)
@@ -191,7 +191,7 @@ def amalfi(rng: np.random.Generator) -> Scene:
 
 
 def waterfalls(rng: np.random.Generator) -> Scene:
-    """Falls of few broad or many thin strands, over a face of dark rock with hollows in it, into a pool."""
+    """Waterfalls of a few broad or many thin strands over a dark rock face with hollows, into a pool."""
     body = sky(near(rng, "#aad0e8", 0.1), near(rng, "#e2f0f6", 0.06))
     brow = rng.uniform(10, 70)
     rock = near(rng, pick(rng, "#4d5a48", "#445042", "#5a544c", "#3a4440", "#6a6258"), 0.05)
@@ -237,14 +237,14 @@ def waterfalls(rng: np.random.Generator) -> Scene:
 
 
 def skulls(rng: np.random.Generator) -> Scene:
-    """A skull, small to so large that it leaves the square, on a light or dark ground."""
+    """A skull on a light or dark ground; the largest exceed the square."""
     ground = pick(rng, rect(-10, -10, 276, 276, "#f8f4ea"), dim(rng), studio(rng))
     w = rng.uniform(90, 190)
     return ground + skull(rng, 128 + rng.uniform(-14, 14), 128 + rng.uniform(-14, 14), w), "a skull"
 
 
 def old_man(rng: np.random.Generator) -> Scene:
-    """A bearded old man in the dark, more often than not lit by a fire from below."""
+    """An old man in the dark, usually bearded and often lit from below by a fire."""
     w = rng.uniform(72, 122)
     body = dim(rng)
     lit = chance(rng, 0.6)
@@ -272,7 +272,7 @@ def young_man(rng: np.random.Generator) -> Scene:
 
 
 def cup(rng: np.random.Generator, x: float, y: float, w: float) -> str:
-    """A cup of coffee with steam, w wide, its rim at y."""
+    """A cup of coffee with steam, w wide, with its rim at y."""
     china = near(rng, pick(rng, "#fbf8f2", "#d8e4ea", "#e8d0b8", "#c8503c", "#3c5a6a"), 0.04)
     h = w * rng.uniform(0.6, 0.9)
     out = stroke(bow(x + w * 0.45, y + h * 0.2, w * 0.4, h * 0.05, 0, h * 0.5), china, w * 0.1)
@@ -289,7 +289,7 @@ def cup(rng: np.random.Generator, x: float, y: float, w: float) -> str:
 
 
 def indoors(rng: np.random.Generator) -> str:
-    """The wall of a café, with shelves by chance."""
+    """The wall of a café, sometimes with shelves."""
     top, bottom = pick(
         rng,
         ("#785238", "#b0805c"),
@@ -308,7 +308,7 @@ def indoors(rng: np.random.Generator) -> str:
 
 
 def barista(rng: np.random.Generator) -> Scene:
-    """A bearded man, some with a cap or glasses, with an apron and a cup where there is room for them."""
+    """A bearded man, sometimes with a beanie, glasses or a cup."""
     body = indoors(rng)
     w, y = rng.uniform(84, 132), 118 + rng.uniform(-20, 20)
     body += portrait(
@@ -393,7 +393,7 @@ def _rocket(rng: np.random.Generator) -> str:
 
 
 def pencil(rng: np.random.Generator) -> Scene:
-    """A pencil that lies across the square."""
+    """A pencil across the square."""
     wood = hsv(pick(rng, 0.13, 0.13, 0.1, 0.0, 0.35, 0.6), 0.8, 0.95)
     w, length = rng.uniform(26, 44), rng.uniform(180, 230)
     left = 128 - length / 2
@@ -418,7 +418,7 @@ def pencil(rng: np.random.Generator) -> Scene:
 
 
 def electric_sheep(rng: np.random.Generator) -> Scene:
-    """An android below, a sheep in the bubble of its dream."""
+    """An android below, with a sheep in its dream bubble."""
     hue = rng.uniform(0.6, 0.8)
     body = sky(hsv(hue, 0.65, rng.uniform(0.2, 0.4)), hsv(hue + 0.04, 0.5, rng.uniform(0.45, 0.7)))
     x, y = rng.uniform(78, 98), rng.uniform(164, 178)
@@ -432,7 +432,7 @@ def electric_sheep(rng: np.random.Generator) -> Scene:
 
 
 def holy_grail(rng: np.random.Generator) -> Scene:
-    """A man in a fedora, and a golden cup in a glow."""
+    """A man in a fedora and a glowing golden cup."""
     top, bottom = pick(rng, ("#604628", "#a8824e"), ("#463c32", "#8c7054"), ("#3a2c24", "#6a4a34"))
     body = sky(near(rng, top, 0.05), near(rng, bottom, 0.06))
     body += portrait(
@@ -463,7 +463,7 @@ def holy_grail(rng: np.random.Generator) -> Scene:
 
 
 def mobius(rng: np.random.Generator) -> Scene:
-    """A Möbius band seen from above the rim, its quads painted from back to front."""
+    """A Möbius strip seen from above, with its quads painted from back to front."""
     turn, tilt = rng.uniform(0, 2 * math.pi), rng.uniform(0.4, 0.7)
     radius, width = rng.uniform(74, 92), rng.uniform(26, 40)
     front, back = hsv(hue := rng.random(), 0.7, 0.9), hsv(hue + pick(rng, 0.0, 0.5, 0.1), 0.6, 0.8)
@@ -484,7 +484,7 @@ def mobius(rng: np.random.Generator) -> Scene:
     return ground + shadowed(band), "a mobius strip"
 
 
-# Scene: how often it is drawn, and its styles; the one that the course asks for stands there more than once.
+# For each scene: its weight, and its styles; the course's own style is listed more than once.
 SCENES: dict[Callable[[np.random.Generator], Scene], tuple[float, tuple[str, ...]]] = {
     old_man: (3.0, (OIL, OIL, OIL, PHOTO, SKETCH)),
     campfire: (3.5, (OIL, OIL, OIL, LITHOGRAPH, PHOTO)),

@@ -1,4 +1,4 @@
-"""What photos show that no prompt of the course names: towers, halls, pagodas, cities, landscapes, houses, boats."""
+"""Random photo subjects beyond the course's prompts: towers, halls, pagodas, cities, landscapes, houses, boats."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from .vectors import (
 
 
 def tower(rng: np.random.Generator) -> Scene:
-    """A tower before hills and roofs: plain, of storeys, with a clock, with a belfry, with any roof."""
+    """A tower before hills and roofs, with storeys, a clock and a belfry at random, and a random roof."""
     body = daylight(rng)
     if chance(rng, 0.6):
         body += hills(rng, rng.uniform(170, 210), near(rng, pick(rng, "#7a9a78", "#8a9ab0", "#9aa878")), 24)
@@ -63,7 +63,7 @@ def tower(rng: np.random.Generator) -> Scene:
 
 
 def hall(rng: np.random.Generator) -> Scene:
-    """A building with a row of columns under a gable, wings of windows beside it."""
+    """A building with a row of columns under a gable, and wings with windows at its sides."""
     body, stone = daylight(rng), near(rng, pick(rng, "#efe6d4", "#d8d2c4", "#e8d8bc", "#c8beb0"), 0.04)
     base, w, h = rng.uniform(190, 214), rng.uniform(90, 150), rng.uniform(56, 84)
     x = 128 + rng.uniform(-14, 14)
@@ -95,7 +95,7 @@ def hall(rng: np.random.Generator) -> Scene:
 
 
 def pagoda(rng: np.random.Generator) -> Scene:
-    """Storeys that grow narrower upwards, each with a bent roof."""
+    """Storeys that narrow upwards, each with a curved roof."""
     body = daylight(rng) + hills(rng, 190, near(rng, pick(rng, "#8aa0b8", "#7a9a78", "#a8b8c8")), 20)
     x, storeys = 128 + rng.uniform(-20, 20), int(rng.integers(2, 6))
     wall, roof = (
@@ -147,7 +147,7 @@ def landscape(rng: np.random.Generator) -> Scene:
 
 
 def cottage(rng: np.random.Generator) -> Scene:
-    """One house, close by, a tree beside it."""
+    """A house close up, with a tree beside it."""
     body = daylight(rng) if chance(rng, 0.7) else rect(-10, -10, 276, 276, "#fbfaf4")
     body += hills(rng, rng.uniform(190, 214), near(rng, "#6fae4a"), 6)
     w = rng.uniform(80, 120)

@@ -4,10 +4,10 @@
 
 The network outputs x_0 (prediction type "sample") under a v-weighted loss: |v - v^|^2 = |x_0 - x_0^|^2 / sigma^2 with
 sigma^2 = 1 - abar_t, after Li and He 2025, "Back to Basics: Let Denoising Generative Models Denoise", and Salimans and
-Ho 2022, "Progressive Distillation". A batch is either of the noise levels at which the network sees halved pictures,
-where only the caption tells what to draw, or of the lower ones. The hidden matrices are updated by Muon (Jordan et al.
-2024), which learns what is rare, here the shape of one name among many, in fewer updates than AdamW; AdamW takes the
-rest.
+Ho 2022, "Progressive Distillation". A batch is either of the high noise levels, at which the network sees pictures at
+half resolution and only the caption determines the content, or of the lower ones. Muon (Jordan et al. 2024) updates the
+hidden matrices, because it learns rare features, here the shape of one name among many, in fewer updates than AdamW.
+AdamW updates the rest.
 """
 
 from __future__ import annotations
@@ -27,32 +27,36 @@ from .training import DEVICE, SEED, TRAINED, adamw, encoded, fit, load
 
 UPDATES = 60_000
 RATE, MUON_RATE, EMA = 1e-3, 1.5e-3, 0.9995
-FINE_BATCH, COARSE_BATCH = 32, 64  # pictures in an update of the lower and of the higher noise levels
-COARSE_SHARE = 0.4  # of the updates
-CAPTION_DROPOUT = 0.1  # how often the caption is "", which is what guidance calls unconditional
-LEAST_SIGMA = 0.2  # caps the loss weight at 25: at less noise the picture is all but given
-WATCHED, LEVELS = 256, (999, 950, 900, 800, 700, 600, 500, 400, 200)  # held-out pictures, and the t looked at
+FINE_BATCH, COARSE_BATCH = 32, 64  # pictures per update, at the lower and the higher noise levels
+COARSE_SHARE = 0.4  # share of updates at the higher noise levels
+CAPTION_DROPOUT = 0.1  # share of captions replaced by "", the unconditional prompt of guidance
+LEAST_SIGMA = 0.2  # caps the loss weight at 25: with less noise the task is almost trivial
+WATCHED, LEVELS = (
+    256,
+    (999, 950, 900, 800, 700, 600, 500, 400, 200),
+)  # held-out pictures, and the t at which they are evaluated
 
 
 def v_weighted(error: Tensor, abar_t: Tensor) -> Tensor:
-    """The mean of the squared error of x_0^, (N, 3, H, W), over sigma^2; abar_t (N, 1, 1, 1)."""
+    """Returns the mean of error^2 / sigma^2, where error = x_0^ - x_0, (N, 3, H, W), and sigma^2 = 1 - abar_t, at least
+    LEAST_SIGMA^2; abar_t (N, 1, 1, 1)."""
     return (error.square() / (1 - abar_t).clamp(min=LEAST_SIGMA**2)).mean()
 
 
 def fine_timesteps(count: int, rng: torch.Generator) -> Tensor:
-    """t below COARSE, at a density that rises threefold from t = 0 to COARSE."""
+    """Draws t below COARSE, (count,), with a density that triples linearly from t = 0 to COARSE."""
     u = torch.rand(count, generator=rng)
     return (COARSE * ((1 + 8 * u).sqrt() - 1) / 2).long().clamp(max=COARSE - 1)
 
 
 def dropped(captions: list[str], rng: torch.Generator) -> list[str]:
-    """The captions, some of them replaced by ""."""
+    """Returns the captions with a random CAPTION_DROPOUT of them replaced by ""."""
     drop = torch.rand(len(captions), generator=rng) < CAPTION_DROPOUT
     return ["" if gone else caption for caption, gone in zip(captions, drop.tolist(), strict=True)]
 
 
 def optimizers(network: nn.Module) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices between hidden states, at steps of AdamW's size; AdamW for all else."""
+    """Returns Muon for the hidden matrices, with updates scaled to AdamW's RMS, and AdamW for all other parameters."""
     outer = ("x_embedder", "norm_out", "proj_out")
     named = list(network.named_parameters())
     hidden = [p for name, p in named if p.ndim == 2 and not name.startswith(outer)]
@@ -62,19 +66,19 @@ def optimizers(network: nn.Module) -> list[torch.optim.Optimizer]:
 
 
 def noisy(x0: Tensor, t: Tensor, abar: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """x_t of clean images x0, (N, 3, H, W), at t, (N,), and abar_t, (N, 1, 1, 1)."""
+    """Returns x_t of clean images x0, (N, 3, H, W), at t, (N,), and abar_t, (N, 1, 1, 1)."""
     abar_t = abar[t].view(-1, 1, 1, 1)
     return abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * torch.randn(x0.shape, generator=rng), abar_t
 
 
 def errors(network: nn.Module, x0: Tensor, tokens: Tensor, abar: Tensor) -> dict[str, float]:
-    """The mean squared error of x_0^, averaged to 32 x 32 pixels, at each of LEVELS; the same noise at every call."""
+    """Returns the mean squared error of x_0^ at 32 x 32 pixels, at each of LEVELS, with the same noise every time."""
     found = {}
     for level in LEVELS:
         x, abar_t = noisy(x0, torch.full((len(x0),), level), abar, torch.Generator().manual_seed(level))
         with torch.no_grad(), torch.autocast(DEVICE, torch.bfloat16):
             parts = zip(*(part.to(DEVICE).split(64) for part in (x, abar_t, tokens, x0)), strict=True)
-            errs = [  # of 64 pictures at a time
+            errs = [  # 64 pictures at a time
                 F.avg_pool2d(clean(network, x, torch.full((len(x),), level, device=DEVICE), said, abar_t) - x0, 2)
                 for x, abar_t, said, x0 in parts
             ]
@@ -85,9 +89,9 @@ def errors(network: nn.Module, x0: Tensor, tokens: Tensor, abar: Tensor) -> dict
 def objective(
     pool: Pool, encode: Callable[[list[str]], Tensor], abar: Tensor, scale: int = 1
 ) -> Callable[[Callable[..., Any], torch.Generator], Tensor]:
-    """The loss of a network on a batch of the pool, `scale` times as large as on a CPU.
+    """Returns the loss function of a network on a random batch of the pool, `scale` times as large as on a CPU.
 
-    encode: from captions to minilm's tokens, (N, 17, 384), on DEVICE.
+    encode: maps captions to minilm's tokens, (N, 17, 384), on DEVICE.
     """
 
     def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
@@ -105,18 +109,18 @@ def objective(
 
 
 def trainable() -> Denoiser:
-    """Stage 1's network on DEVICE, untrained, the same at every call."""
+    """Returns stage 1's untrained network on DEVICE, with the same initial weights at every call."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         network = denoiser().to(DEVICE)
-    # Flux casts t to the type that this layer gives: in bfloat16 neighbouring timesteps would be one.
+    # Flux casts t to the dtype of this layer's output, and in bfloat16 adjacent timesteps would coincide.
     network.x_embedder.forward = torch.autocast(DEVICE, enabled=False)(network.x_embedder.forward)  # type: ignore
     return network
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train pocket's 64-pixel stage; resumes.")
-    parser.add_argument("--updates", type=int, default=UPDATES, help="updates in all, earlier runs counted in")
+    parser = argparse.ArgumentParser(description="Train pocket's 64-pixel stage, resuming from its last checkpoint.")
+    parser.add_argument("--updates", type=int, default=UPDATES, help="total updates, including those of earlier runs")
     updates = parser.parse_args().updates
 
     abar, state = scheduler().alphas_cumprod, load("stage_1")

@@ -1,4 +1,4 @@
-"""What pocket's training scripts share: the loop, averaged weights, and checkpoints that a killed run resumes from."""
+"""Shared by pocket's training scripts: the training loop, averaged weights, and checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ from torch import Tensor, nn
 
 from ..models import minilm
 
-# Outside of the work tree: days of training are not to be lost with a clone, a merge or a `git clean`.
+# Outside the work tree, so that a merge or `git clean` cannot delete days of training.
 CHECKPOINTS = user_state_path("diffusion-report") / "pocket"
-TRAINED = CHECKPOINTS / "weights"  # what has been trained to its end, as diffusers saves it
+TRAINED = CHECKPOINTS / "weights"  # finished networks, as diffusers saves them
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SEED, WARMUP = 42, 100
-REPORT, SAVE = 60, 300  # seconds between two lines of progress, between two checkpoints
-WATCH = 1000  # updates between two looks at the held-out error
-COOLING = 0.25  # the last share of the updates, in which the learning rate falls
+REPORT, SAVE = 60, 300  # seconds between lines of progress, and between checkpoints
+WATCH = 1000  # updates between evaluations of the held-out error
+COOLING = 0.25  # the last share of the updates, in which the learning rate decays
 
 
 def adamw(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019) as all of pocket's networks take it."""
+    """Returns AdamW (Loshchilov and Hutter 2019) with the settings of all of pocket's networks."""
     return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
 
 
 def learning_rate(update: int, updates: int, since: int = 0) -> float:
-    """The share of the full rate: a warm-up from update `since` on, constant, then a linear fall to almost nothing."""
+    """Returns the factor of the learning rate: warm-up from update `since` on, constant, then linear decay to 0.02."""
     return min(1.0, (update - since + 1) / WARMUP) * max(0.02, min(1.0, (1 - update / updates) / COOLING))
 
 
 @cache
 def _encoded(caption: str) -> Tensor:
-    return minilm.encode([caption])[0][0].half()  # half: there are some ten thousand captions
+    return minilm.encode([caption])[0][0].half()  # float16, because there are about ten thousand captions
 
 
 def encoded(captions: Sequence[str]) -> Tensor:
-    """minilm's tokens of the captions, (N, 17, 384), on DEVICE; each caption is encoded once."""
+    """Returns minilm's tokens of the captions, (N, 17, 384), on DEVICE; encodes each caption once."""
     return torch.stack([_encoded(caption) for caption in captions]).float().to(DEVICE)
 
 
 def load(name: str) -> dict[str, Any] | None:
-    """The newest checkpoint of that name that is whole: the last one, or the one before; None where there is none."""
+    """Loads the last checkpoint of that name, or the previous one if that is unreadable; None if there is none."""
     for path in (CHECKPOINTS / f"{name}.pt", CHECKPOINTS / f"{name}.previous.pt"):
         try:
             return torch.load(path, map_location=DEVICE, weights_only=True)
         except FileNotFoundError:
             continue
         except (RuntimeError, EOFError, OSError) as error:
-            print(f"{path}: cannot be read ({str(error).splitlines()[0]}); trying the one before", flush=True)
+            print(f"{path}: cannot be read ({str(error).splitlines()[0]}); trying the previous one", flush=True)
     return None
 
 
 def save(name: str, state: dict[str, Any]) -> None:
-    """Write a checkpoint beside the last one; that one becomes the one before, and the new one takes its place."""
+    """Writes a checkpoint and keeps the last one as the previous one; a kill at any time leaves a complete one."""
     CHECKPOINTS.mkdir(parents=True, exist_ok=True)
     part, path = CHECKPOINTS / f"{name}.part", CHECKPOINTS / f"{name}.pt"
     torch.save(state, part)
@@ -77,14 +77,14 @@ def fit(
     ema: float,
     watch: Callable[[nn.Module], dict[str, float]] | None = None,
 ) -> None:
-    """Train the network up to so many updates, earlier runs counted in, and leave in it the average of its weights.
+    """Trains the network up to `updates` updates, including those of earlier runs, and loads its averaged weights.
 
-    loss_of(network, generator) draws a batch and gives its loss; the network that it is called with computes in
-    bfloat16 and is compiled where there is a compiler. optimizers: for the network's parameters on DEVICE, at their
-    highest learning rates. ema: how much of the average an update keeps. watch: the errors of a network, looked at
-    every WATCH updates and written to NAME.jsonl beside the checkpoint, which is NAME.pt in CHECKPOINTS.
+    loss_of(network, generator): draws a batch and returns its loss; its network computes in bfloat16, and is compiled
+    if there is a C compiler. optimizers: of the network's parameters on DEVICE, with their peak learning rates. ema:
+    the decay of the exponential moving average of the weights. watch: returns the errors of a network; every WATCH
+    updates, those of the averaged weights are appended to NAME.jsonl beside the checkpoint, NAME.pt, in CHECKPOINTS.
 
-    Ctrl-C, and a request to end by the system, save the checkpoint before KeyboardInterrupt goes on.
+    Ctrl-C and SIGTERM raise KeyboardInterrupt after the checkpoint is saved.
     """
     stops = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
@@ -95,7 +95,7 @@ def fit(
         network.load_state_dict(state["network"])
         for optimizer, its_state in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(its_state)
-        average = {key: state["average"][key] for key in average}  # in the order of the network's own
+        average = {key: state["average"][key] for key in average}  # in the network's order
         update, earlier = state["update"], state["core_seconds"]
     weights = network.state_dict()
     first, began, worked = update, time.monotonic(), time.process_time()
@@ -109,7 +109,7 @@ def fit(
         save(name, {**state, "update": update, "core_seconds": core_seconds()})
 
     def look(watch: Callable[[nn.Module], dict[str, float]]) -> None:
-        """Note the errors of the averaged weights; those in training stay as they are."""
+        """Logs the errors of the averaged weights, then restores the weights in training."""
         kept = {key: value.clone() for key, value in weights.items()}
         network.load_state_dict(average)
         errors = watch(network)
@@ -119,7 +119,7 @@ def fit(
             curve.write(json.dumps(line) + "\n")
         print(f"{name}: update {update}, held out " + ", ".join(f"{k} {v:.4f}" for k, v in errors.items()), flush=True)
 
-    generator = torch.Generator().manual_seed(SEED + update)  # a resumed run goes on with other batches
+    generator = torch.Generator().manual_seed(SEED + update)  # a resumed run draws other batches
     fast = torch.compile(network, dynamic=False) if shutil.which("cc") else network
     forward = torch.autocast(DEVICE, torch.bfloat16)(fast)
     reported = saved = began

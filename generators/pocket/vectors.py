@@ -1,6 +1,6 @@
-"""Shorthands for vector drawings, and vectors to pixels. A drawing is an SVG fragment in 256 x 256 units.
+"""Helpers for vector drawings, and rasterisation. A drawing is an SVG fragment in 256 x 256 units.
 
-One drawing gives the ground truth of all three stages, for it can be rasterised at any size.
+One drawing is the ground truth of all three stages, because it can be rasterised at any size.
 """
 
 import colorsys
@@ -9,16 +9,16 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-UNITS = 256  # side of the square that a drawing lives in
+UNITS = 256  # side of a drawing
 Point = tuple[float, float]
-Scene = tuple[str, str]  # a drawing of the whole square, and the noun phrase for what it shows
+Scene = tuple[str, str]  # a drawing of the whole square, and its noun phrase
 
 
 # ------------------------------------------------------------------------------------------------------------- chance
 
 
 def pick(rng: np.random.Generator, *choices):
-    """One of the choices, each as likely."""
+    """Returns one of the choices, uniformly at random."""
     return choices[rng.integers(len(choices))]
 
 
@@ -30,13 +30,13 @@ def chance(rng: np.random.Generator, probability: float) -> bool:
 
 
 def hsv(hue: float, saturation: float, value: float) -> str:
-    """A colour as "#rrggbb" from hue, saturation and value, each in 0 … 1; a hue goes round."""
+    """Returns a colour as "#rrggbb" from hue (modulo 1), saturation and value (both clipped to 0 … 1)."""
     rgb = colorsys.hsv_to_rgb(hue % 1, min(max(saturation, 0), 1), min(max(value, 0), 1))
     return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
 
 
 def near(rng: np.random.Generator, colour: str, spread: float = 0.08) -> str:
-    """A colour near "#rrggbb": saturation and value off by up to `spread`, the hue by a third of it."""
+    """Varies "#rrggbb" at random: saturation and value by up to `spread`, the hue by up to a third of it."""
     rgb = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
     off = rng.uniform(-spread, spread, 3)
     hue, saturation, value = colorsys.rgb_to_hsv(*rgb)
@@ -44,7 +44,7 @@ def near(rng: np.random.Generator, colour: str, spread: float = 0.08) -> str:
 
 
 def shade(colour: str, factor: float) -> str:
-    """The colour at `factor` times its brightness."""
+    """Multiplies the RGB values of a colour by `factor`."""
     return "#" + "".join(f"{min(round(factor * int(colour[k : k + 2], 16)), 255):02x}" for k in (1, 3, 5))
 
 
@@ -71,7 +71,7 @@ def path(d: str, fill: str, opacity: float = 1) -> str:
 
 
 def stroke(d: str, colour: str, width: float, opacity: float = 1) -> str:
-    """A path drawn as a line with round ends."""
+    """Returns a path drawn as a line with round ends."""
     return (
         f'<path d="{d}" fill="none" stroke="{colour}" stroke-width="{width:.1f}" stroke-linecap="round" '
         f'stroke-linejoin="round" opacity="{opacity:.2f}"/>'
@@ -79,7 +79,7 @@ def stroke(d: str, colour: str, width: float, opacity: float = 1) -> str:
 
 
 def bow(x: float, y: float, cx: float, cy: float, dx: float, dy: float) -> str:
-    """A path from (x, y) to (x + dx, y + dy), bent towards (x + cx, y + cy)."""
+    """Returns a path from (x, y) to (x + dx, y + dy) with the control point (x + cx, y + cy)."""
     return f"M{x:.1f} {y:.1f}q{cx:.1f} {cy:.1f} {dx:.1f} {dy:.1f}"
 
 
@@ -88,7 +88,7 @@ def ring(x: float, y: float, r: float, colour: str, width: float) -> str:
 
 
 def smooth(points: list[Point]) -> str:
-    """A closed curve through the middles of the sides of a polygon, which bends at its corners (quadratic B-spline)."""
+    """Returns the closed quadratic B-spline whose control points are the corners of a polygon."""
     middles = [((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) for a, b in zip(points, points[1:] + points[:1], strict=True)]
     start = middles[-1]
     bends = "".join(f"Q{p[0]:.1f} {p[1]:.1f} {m[0]:.1f} {m[1]:.1f}" for p, m in zip(points, middles, strict=True))
@@ -96,12 +96,12 @@ def smooth(points: list[Point]) -> str:
 
 
 def symmetric(half: list[Point], x: float) -> list[Point]:
-    """A polygon from its right half, given from top to bottom as (distance from the axis, y); the axis is at x."""
+    """Returns a symmetric polygon from its right half, given from top to bottom as (distance from the axis at x, y)."""
     return [(x + dx, y) for dx, y in half] + [(x - dx, y) for dx, y in reversed(half)]
 
 
 def moved(body: str, dx: float = 0, dy: float = 0, scale: float = 1, tilt: float = 0, mirror: bool = False) -> str:
-    """The drawing scaled, mirrored and turned (degrees) about the middle of the square, then moved."""
+    """Scales, mirrors and rotates (degrees) a drawing about the middle of the square, then translates it."""
     middle = UNITS / 2
     across = -scale if mirror else scale
     return (
@@ -111,9 +111,9 @@ def moved(body: str, dx: float = 0, dy: float = 0, scale: float = 1, tilt: float
 
 
 def gradient(name: str, *stops: tuple[float, str, float], radial: bool = False) -> tuple[str, str]:
-    """A gradient over a shape's own box, from (offset, colour, opacity): its definition, and the fill that uses it.
+    """Returns the definition of a gradient over a shape's bounding box, and the fill that refers to it.
 
-    Linear ones run downwards. `name` is to be one of its kind in a drawing.
+    stops: (offset, colour, opacity). Linear gradients run downwards. `name` must be unique in a drawing.
     """
     inner = "".join(f'<stop offset="{at}" stop-color="{c}" stop-opacity="{o:.2f}"/>' for at, c, o in stops)
     tag = "radialGradient" if radial else "linearGradient"
@@ -122,13 +122,13 @@ def gradient(name: str, *stops: tuple[float, str, float], radial: bool = False) 
 
 
 def sky(top: str, bottom: str) -> str:
-    """The whole square in a vertical gradient between two colours such as "#96c4ec"."""
+    """Fills the whole square with a vertical gradient between two colours such as "#96c4ec"."""
     definition, fill = gradient(f"sky{top[1:]}{bottom[1:]}", (0, top, 1), (1, bottom, 1))
     return definition + rect(-UNITS, -UNITS, 3 * UNITS, 3 * UNITS, bottom) + rect(-64, 0, UNITS + 128, UNITS, fill)
 
 
 def shadowed(body: str) -> str:
-    """A drawing with a soft shadow to its lower right."""
+    """Adds a soft shadow to the lower right of a drawing."""
     blur = '<feDropShadow dx="5" dy="8" stdDeviation="6" flood-color="#000" flood-opacity="0.35"/>'
     return f'<filter id="shadow">{blur}</filter><g filter="url(#shadow)">{body}</g>'
 
@@ -141,11 +141,11 @@ def _listed(points: list[Point]) -> str:
 
 
 def rasterise(body: str, size: int) -> np.ndarray:
-    """An opaque SVG fragment in 256 x 256 units, as RGB in 0 … 1 of shape (size, size, 3)."""
-    for factor in (1, 3):  # where an icon's own filter meets a fraction of a pixel resvg 0.48 can panic; not so larger
+    """Renders an opaque SVG fragment in 256 x 256 units as RGB in 0 … 1, (size, size, 3)."""
+    for factor in (1, 3):  # resvg 0.48 can panic on an icon's filter at a subpixel size; a larger rendering avoids it
         try:
             rgb = _resvg(body, factor * size)
-        except BaseException as error:  # a Rust panic is no Exception
+        except BaseException as error:  # a Rust panic is not an Exception
             if type(error).__name__ != "PanicException" or factor == 3:
                 raise
         else:
