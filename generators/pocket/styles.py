@@ -8,7 +8,11 @@ A filter takes and gives RGB in 0 … 1 of shape (size, size, 3), at any size.
 from collections.abc import Callable
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, uniform_filter
+
+from . import training_packages
+
+with training_packages():
+    from scipy.ndimage import gaussian_filter, uniform_filter
 
 PHOTO, OIL, LITHOGRAPH, SKETCH = "a photo of", "an oil painting of", "a lithograph of", "a pencil sketch of"
 ANY = ("", PHOTO, OIL, LITHOGRAPH, SKETCH)  # "" is a plain drawing
