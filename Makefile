@@ -7,7 +7,7 @@ REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
 .PHONY: report section verify publish site serve status doctor clean setup test check bench full-size evaluate
-.PHONY: pocket pocket-bundle screenshot lock
+.PHONY: pocket pocket-bundle screenshot diagram lock
 
 report: .venv/ready
 	$(REPORT) all $(DRAW)
@@ -90,6 +90,10 @@ evaluate: .venv/ready
 screenshot: .venv/ready
 	.venv/bin/python -m report.command.screenshot
 
+# The diagram of the rooms in CONTRIBUTING.md.
+diagram: .venv/ready
+	.venv/bin/python -m report.command.diagram
+
 # Trains pocket's next weights: many hours on a CPU, over as many runs as it takes; each goes on where the last one ended.
 pocket: .venv/ready
 	.venv/bin/python -m generators.pocket.train_stage_1
@@ -103,8 +107,8 @@ pocket-bundle: .venv/ready
 # Resolves the newest versions that pyproject.toml allows, without installing them, and pins them.
 lock: .venv/ready
 	mkdir -p .cache
-	.venv/bin/python -m pip install --quiet --dry-run --ignore-installed --report .cache/lock.json '.[dev]'
+	.venv/bin/python -m pip install --quiet --dry-run --ignore-installed --report .cache/lock.json '.[dev,train]'
 	.venv/bin/python -c 'import json; \
 	found = [item["metadata"] for item in json.load(open(".cache/lock.json"))["install"]]; \
-	pins = {m["name"].lower(): m["version"].split("+")[0] for m in found if m["name"] != "diffusion-report"}; \
+	pins = {m["name"].lower(): m["version"].split("+")[0] for m in found if m["name"] not in ("diffusion-report", "pip")}; \
 	print(*(f"{name}=={pins[name]}" for name in sorted(pins)), sep="\n")' > requirements.lock
