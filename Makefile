@@ -42,8 +42,9 @@ setup: .venv/ready
 	.venv/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
+# A process a core, each with whole files, so that what the tests of a file share is made once; each with one thread.
 test: .venv/ready chromium
-	.venv/bin/python -m pytest
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 # The browser tests drive the system's Chromium. On Debian it is installed where we may; elsewhere the tests say how.
 .PHONY: chromium

@@ -86,12 +86,17 @@ def test_environment_variables_are_in_the_readme():
 
 # --- paths and examples
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", ".github/workflows/pages.yml", ".github/dependabot.yml", "CITATION.cff"]
+FILES = ("README.md", "CONTRIBUTING.md", "CITATION.cff", "Makefile", ".ci/run", "notebooks/report.ipynb")
+WITHIN = [
+    *(ROOT / ".github").rglob("*.yml"),
+    *(path for name in ("generators", "report", "templates") for path in (ROOT / name).rglob("*.md")),
+]
+DOCUMENTS = [*FILES, *(path.relative_to(ROOT).as_posix() for path in WITHIN)]
 MADE = ("site/", ".report/", ".cache/", ".venv/", "stage_")  # made by a command, or the reader's own
 EXAMPLES = ("part_1_10",)
 
 
-@pytest.mark.parametrize("name", [*DOCUMENTS, "Makefile", ".ci/run", "notebooks/report.ipynb"])
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_paths_in_documents_exist(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     words = re.findall(r"(?<![\w./-])(?:\.?[\w-]+/)+[\w.-]*[\w-]?", re.sub(r"https?://\S+", "", text))
