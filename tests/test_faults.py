@@ -116,7 +116,7 @@ def work(root: str, moment: int, log: str) -> None:
     import torch
 
     torch.set_num_threads(1)  # the threads of the process that this one was forked from are not here
-    report = run.Report()
+    report = run.Observer()
     report.evaluated = one_more
     report.done = lambda section_id, record: os.write(finished, f"{section_id}\n".encode())
     sys.addaudithook(audit)

@@ -205,7 +205,7 @@ def test_workers_of_this_machine_and_of_another_are_not_asked_for_together(tmp_p
 
 TAKE = """
 import os, sys
-from generators import workers
+from generators.running import workers
 workers._take_place(sys.argv[1], 2, ["GPU-a", "GPU-b"])
 print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 input()
