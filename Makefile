@@ -42,9 +42,10 @@ setup: .venv/ready
 	.venv/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-# A process a core, each with whole files, so that what the tests of a file share is made once; each with one thread.
+# One process per core, each with whole files, so that what the tests of a file share is made once. One thread each; tests
+# that want two let the second sleep instead of spin, or the processes would stop each other.
 test: .venv/ready chromium
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE .venv/bin/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 # The browser tests drive the system's Chromium. On Debian it is installed where we may; elsewhere the tests say how.
 .PHONY: chromium
