@@ -1,7 +1,7 @@
-"""What a section declares: figures as plain data.
+"""What a section declares: its figures, as plain data.
 
-One dict, a case, calls `draw` and fills the label, the alt text and the record of a panel, so that a caption cannot
-disagree with its picture. This module imports neither torch nor any model.
+A case is one dict. It is passed to `draw`, and it fills the label, the alt text and the record of a panel, so a caption
+cannot disagree with its picture. This module imports neither torch nor any model.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ import itertools
 import json
 import re
 import string
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 Case = Mapping[str, Any]
-LONGEST_NAME = 60  # of a figure: it becomes part of file names
+LONGEST_NAME = 60  # characters of a figure's name, which becomes part of file names
+LONGEST_TEXT = 300  # characters of a text in a case: T5 reads 77 tokens of a prompt, of about four characters each
+
+# Control characters, line and paragraph separators, surrogates, and the characters that set the direction of text.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_FORMAT_SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?#?0?[0-9]{0,2}[,_]?(?:\.[0-9]{1,2})?[bdeEfFgGosxX%]?")
 
 
 class DeclarationError(ValueError):
@@ -25,10 +29,12 @@ class DeclarationError(ValueError):
 
 @dataclass(frozen=True)
 class Panel:
-    """What `draw` may return instead of a bare image: the image, and values found while drawing it.
+    """What `draw` may return instead of a bare image: the image, and values that it measured.
 
-    image: tensor (3, H, W) in -1 … 1.
-    found: values that the record keeps and the label may name, such as a blur's sigma or a PSNR in dB.
+    image: floating-point tensor (3, H, W) in -1 … 1, where H = W is 64, 256 or 1024 pixels, the sizes of the cascade's
+        three stages. Values outside -1 … 1 are clipped; NaN and infinity are refused.
+    found: finite numbers and texts that the record keeps and the label may name, such as a blur's sigma in pixels or a
+        PSNR in dB. Numbers are rounded to four decimals.
     """
 
     image: Any
@@ -46,7 +52,7 @@ def each(**axes: Sequence[Any] | Any) -> tuple[dict[str, Any], ...]:
 
 
 def strip(field_name: str, values: Sequence[Any], **axes: Sequence[Any] | Any) -> tuple[dict[str, Any], ...]:
-    """For each combination of the axes: one case a value, then the original, where the field is None.
+    """For each combination of the axes: one case per value, then one for the original, where the field is None.
 
     The field `show` says which it is: "i_start = 5", or "original".
     """
@@ -59,18 +65,20 @@ def strip(field_name: str, values: Sequence[Any], **axes: Sequence[Any] | Any) -
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: a grid of panels, one a case.
+    """One figure: a grid of panels, one per case.
 
     name: lower-case words joined by hyphens, unique in its section; "noisy" in 1.1 is figure 1.1-noisy.
-    caption: may name fields that all the cases share, as in "The {image} at three noise levels".
+    caption: may name fields that have one value in all cases, as in "The {image} at three noise levels".
     label: stands with each panel and may name any field of the case, or of `finds`.
-    alt: says what the panel shows, for readers who do not see it; the same fields. Where that differs in kind, one text
-        for each value of the case's field `show`, and one under "*" for all others.
-    cases: the panels, in order; see `each`.
-    draw: `draw(lab, **case)` returns the image, (3, H, W) in -1 … 1, or a `Panel`.
-    row: groups the panels into rows, whose header it is; without it, all stand in one row.
-    finds: the values that `draw` reports, by name.
-    Raises DeclarationError where a template names an absent field or two panels of one row have equal labels.
+    alt: says what the panel shows, for readers who do not see it; it may name the same fields. Instead of one text, a
+        dict of texts: one for each value of the case's field `show`, and one under "*" for all others.
+    cases: the panels, in order; see `each`. Values are texts of at most LONGEST_TEXT characters, finite numbers,
+        booleans, None, lists, and dicts with texts as keys.
+    draw: `draw(lab, **case)` returns the image, or a `Panel`, which says what an image is.
+    row: groups the panels into rows and is the header of each; without it, all panels are in one row.
+    finds: the names of the values that `draw` may return in `Panel.found`.
+    Texts name a field as `{t}`, or with a format as `{psnr:.1f}`; indices, attributes and conversions are refused.
+    Raises DeclarationError if any of this does not hold, or if two panels of one row have equal labels.
     """
 
     name: str
@@ -85,85 +93,124 @@ class Figure:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name) or len(self.name) > LONGEST_NAME:
             known = f"at most {LONGEST_NAME} letters and digits"
-            raise DeclarationError(f"figure {self.name!r}: use lower-case words joined by hyphens, {known}")
+            raise self._error(f"use lower-case words joined by hyphens, {known}")
         if not self.cases:
             raise DeclarationError(f"figure {self.name!r} has no cases")
+        for text in (self.caption, self.row, self.label, *self._alts()):
+            if found := control_character(text):
+                raise self._error(f"{found} in {text[:40]!r}; remove it")
         for case in self.cases:
-            self._check(case)
+            self._check_case(case)
+        self._check_fields()
+        self._check_filled()
+
+    def _error(self, wrong: str) -> DeclarationError:
+        return DeclarationError(f"figure {self.name!r}: {wrong}")
+
+    def _check_case(self, case: Case) -> None:
+        """Refuse a case that cannot be passed to `draw`, or cannot be recorded."""
+        if not isinstance(case, Mapping) or not all(isinstance(name, str) for name in case):
+            raise self._error(f"the case {case!r} is no dict of named fields; see `each`")
+        if "lab" in case:
+            raise self._error("a case cannot have a field 'lab'; draw gets the lab under that name")
+        try:
+            json.dumps(dict(case), allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise self._error(
+                f"a case cannot be recorded: {error}; use texts, finite numbers, lists and None"
+            ) from None
+        if wrong := next((key for key in _keys(case) if not isinstance(key, str)), None):
+            raise self._error(f"a case cannot be recorded: {wrong!r} is the key of a dict; use texts as keys")
+        for name, value in case.items():
+            for text in _texts({name: value}):
+                if wrong := wrong_text(text):
+                    raise self._error(f"field {name[:40]!r} of a case: {wrong}")
+
+    def _check_fields(self) -> None:
+        """Refuse a text that names an absent field, and a value of `show` without an alt text."""
         shared = set.intersection(*(set(case) for case in self.cases))
         constant = {key for key in shared if all(case[key] == self.cases[0][key] for case in self.cases)}
-        found = dict.fromkeys(self.finds, 0)
+        drawn = shared | set(self.finds)
         for template, text, fields in (
             ("caption", self.caption, constant),
             ("row", self.row, shared),
-            ("label", self.label, shared | set(found)),
-            *(("alt", text, shared | set(found)) for text in self._alts()),
+            ("label", self.label, drawn),
+            *(("alt", text, drawn) for text in self._alts()),
         ):
             for name in self._fields(template, text) - fields:
                 known = ", ".join(sorted(fields)) or "none"
-                raise DeclarationError(f"figure {self.name!r}: {template} names {{{name}}}; the fields are: {known}")
+                raise self._error(f"{template} names {{{name}}}; the fields are: {known}")
         for case in self.cases:
             if not isinstance(self.alt, str) and not {case.get("show"), "*"} & set(self.alt):
-                known = ", ".join(sorted(self.alt))
-                raise DeclarationError(
-                    f"figure {self.name!r}: alt has no text for {case.get('show')!r}; it has: {known}"
-                )
-        if not self._fields("label", self.label) & set(found):  # a label with found values is known only once drawn
-            try:
-                labels = [(self.row_of(case), self.label_of(case)) for case in self.cases]
-            except (ValueError, LookupError, AttributeError, TypeError) as error:
-                raise DeclarationError(f"figure {self.name!r}: row or label cannot be filled: {error}") from None
-            for twice in (pair for pair in labels if labels.count(pair) > 1):
-                raise DeclarationError(
-                    f"figure {self.name!r}: two panels have the label {' / '.join(filter(None, twice))!r}"
-                )
+                raise self._error(f"alt has no text for {case.get('show')!r}; it has: {', '.join(sorted(self.alt))}")
 
-    def _check(self, case: Case) -> None:
-        """Refuse a case that could not be handed to `draw`, or not be recorded."""
-        if not isinstance(case, Mapping) or not all(isinstance(name, str) for name in case):
-            raise DeclarationError(f"figure {self.name!r}: the case {case!r} is no dict of named fields; see `each`")
-        if "lab" in case:
-            raise DeclarationError(f"figure {self.name!r}: a case cannot have a field 'lab'; draw gets the lab so")
-        try:
-            json.dumps(dict(case), allow_nan=False)
-        except (TypeError, ValueError) as error:
-            wrong = f"{error}; use texts, finite numbers, lists and None"
-            raise DeclarationError(f"figure {self.name!r}: a case cannot be recorded: {wrong}") from None
-        for text in (self.caption, self.row, self.label, *self._alts(), *_texts(case)):
-            for letter in text:
-                if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp"):
-                    wrong = f"the control character U+{ord(letter):04X} in {text[:40]!r}; remove it"
-                    raise DeclarationError(f"figure {self.name!r}: {wrong}")
+    def _check_filled(self) -> None:
+        """Refuse a format that does not fit its value, and two panels of one row with equal labels.
+
+        A text that names a value of `finds` can be filled only after drawing; it is left out here.
+        """
+
+        def filled(template: str, fill: Callable[[Case], str], case: Case) -> str | None:
+            try:
+                return fill(case)
+            except KeyError:  # a value of `finds`: all other fields are there
+                return None
+            except (ValueError, TypeError, OverflowError) as error:
+                raise self._error(f"{template} cannot be filled: {error}") from None
+
+        filled("caption", lambda case: self.caption_text(), self.cases[0])
+        panels = []
+        for case in self.cases:
+            filled("alt", self.alt_of, case)
+            panels.append((filled("row", self.row_of, case), filled("label", self.label_of, case)))
+        for row, label in panels:
+            if label is not None and panels.count((row, label)) > 1:
+                raise self._error(f"two panels have the label {' / '.join(filter(None, (row, label)))!r}")
 
     def _alts(self) -> list[str]:
         return [self.alt] if isinstance(self.alt, str) else list(self.alt.values())
 
     def _fields(self, template: str, text: str) -> set[str]:
-        """The fields that a text of the figure names; template: what the text is for."""
+        """The fields that a text of the figure names; template: which text it is."""
         try:
             parsed = list(string.Formatter().parse(text))
         except ValueError as error:
-            wrong = f"{error}; write {{{{ and }}}} for plain braces"
-            raise DeclarationError(f"figure {self.name!r}: {template} does not parse: {wrong}") from None
-        return {name.split(".")[0].split("[")[0] for _, name, _, _ in parsed if name is not None}
+            raise self._error(f"{template} does not parse: {error}; write {{{{ and }}}} for plain braces") from None
+        names = set()
+        for _, name, spec, conversion in parsed:
+            if name is None:  # plain text after the last field
+                continue
+            if conversion or set(name) & set(".[") or not _FORMAT_SPEC.fullmatch(spec or ""):
+                written = name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+                allowed = "write the name of a field, with a format for its value if needed, such as {psnr:.1f}"
+                raise self._error(f"{template} has {{{written[:40]}}}; {allowed}")
+            names.add(name)
+        return names
 
     def caption_text(self) -> str:
+        """The caption, filled."""
         return self.caption.format_map(self.cases[0])
 
     def row_of(self, case: Case) -> str:
+        """The header of the row in which the panel of this case stands; empty where the figure has no rows."""
         return self.row.format_map(case)
 
     def label_of(self, case: Case, found: Mapping[str, Any] | None = None) -> str:
+        """The label of the panel of this case. Raises KeyError if it names a value that `found` lacks."""
         return self.label.format_map({**case, **(found or {})})
 
     def alt_of(self, case: Case, found: Mapping[str, Any] | None = None) -> str:
+        """The alt text of the panel of this case. Raises KeyError if it names a value that `found` lacks."""
         text = self.alt if isinstance(self.alt, str) else self.alt.get(case.get("show", "*"), self.alt.get("*", ""))
         return text.format_map({**case, **(found or {})})
 
 
 @dataclass(frozen=True)
 class Section:
-    """One deliverable of the assignment: its number, such as "1.7.2", its title, and its figures in page order."""
+    """One deliverable of the assignment: its number, such as "1.7.2", its title, and its figures in page order.
+
+    Raises DeclarationError for an id of another form, a control character in the title, or two figures of one name.
+    """
 
     id: str
     title: str
@@ -172,6 +219,8 @@ class Section:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", self.id):
             raise DeclarationError(f"section {self.id!r}: the id is numbers joined by dots, such as 1.7.2")
+        if found := control_character(self.title):
+            raise DeclarationError(f"section {self.id}: {found} in the title; remove it")
         names = [figure.name for figure in self.figures]
         for name in names:
             if names.count(name) > 1:
@@ -183,10 +232,43 @@ def section_key(section_id: str) -> tuple[int, ...]:
     return tuple(int(part) for part in section_id.split("."))
 
 
-def _texts(value: Any) -> list[str]:
-    """All texts in a case, however deep."""
+def control_character(text: str) -> str | None:
+    """The first character that no text may contain, as "the control character U+202E"; None if there is none.
+
+    These are control characters, line and paragraph separators, surrogates, and the characters that set the direction
+    of text, which can make one text look like another ("bidirectional text spoofing", Unicode Technical Report 36).
+    """
+    found = _CONTROL.search(text)
+    return f"the control character U+{ord(found[0]):04X}" if found else None
+
+
+def wrong_text(text: str) -> str | None:
+    """What is wrong with a text of a case or a prompt, and what to do; None if nothing is."""
+    if len(text) > LONGEST_TEXT:
+        limit = (
+            f"at most {LONGEST_TEXT} are allowed, which is about what the text encoder of DeepFloyd reads (77 tokens)"
+        )
+        return f"the text {text[:20]!r}… has {len(text):,} characters; {limit}; shorten it"
+    found = control_character(text)
+    return f"{found} in {text[:40]!r}; remove it" if found else None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value of a case, keys included, at any depth."""
     if isinstance(value, Mapping):
-        return [text for pair in value.items() for item in pair for text in _texts(item)]
-    if isinstance(value, (list, tuple)):
-        return [text for item in value for text in _texts(item)]
-    return [value] if isinstance(value, str) else []
+        yield from _texts([item for pair in value.items() for item in pair])
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def _keys(value: Any) -> Iterator[Any]:
+    """The keys of all dicts in a value of a case, at any depth."""
+    if isinstance(value, Mapping):
+        yield from value
+        yield from _keys(list(value.values()))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _keys(item)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from report.records.record import seal
 
 REPO = Path(__file__).resolve().parent.parent
 TIMESTEPS = list(range(990, -1, -30))
@@ -93,8 +96,13 @@ def section(
     source.parent.mkdir(parents=True, exist_ok=True)
     source.touch()
     path = place / "record.json"
-    path.write_text(json.dumps(record, indent=1, sort_keys=True))
+    write_record(path, record)
     return path
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Seal a record and write it."""
+    path.write_text(json.dumps({**record, "seal": seal(record)}, indent=1, sort_keys=True))
 
 
 def prose(root: Path, name: str, text: str) -> None:
@@ -135,11 +143,11 @@ def inpainted() -> list[dict[str, Any]]:
     ]
 
 
-def two_ways(*rows: str) -> list[dict[str, Any]]:
-    """Two samples with two readings; in the second row they are turned over."""
+def two_ways(*rows: str, view: Callable[[Image.Image], Image.Image] = ImageOps.flip) -> list[dict[str, Any]]:
+    """Two samples with two readings; the second row shows them through the view, turned over unless given."""
     case = {"one": "an old man", "other": "a campfire"}
     first = [panel(f"sample {k}", 60 + k, row=rows[0], case=case) for k in range(2)]
-    return first + [{**each, "row": rows[1], "image": ImageOps.flip(each["image"])} for each in first]
+    return first + [{**each, "row": rows[1], "image": view(each["image"])} for each in first]
 
 
 CONTROLS = {  # figure: the control that its prose asks for

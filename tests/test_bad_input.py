@@ -60,6 +60,8 @@ def refused(root: Path, *arguments: str) -> list[str]:
     return [line.removeprefix("report: ") for line in done.stderr.strip().splitlines()]
 
 
+BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
 PROSE = {
     "not UTF-8": (PLACED.encode() + b"\ncaf\xe9\n", "4: not UTF-8"),
     "UTF-16": (PLACED.encode() + "\n\nhello".encode("utf-16"), "3: not UTF-8"),
@@ -67,6 +69,13 @@ PROSE = {
     "an escape sequence": (PLACED.encode() + b"\x1b[31mred\n", "3: the control character U+001B"),
     "a C1 control": (PLACED.encode() + "\u0085\n".encode(), "3: the control character U+0085"),
     "a line separator": (PLACED.encode() + "a\u2028b\n".encode(), "3: the control character U+2028"),
+    **{
+        f"the direction of text, U+{ord(letter):04X}": (
+            PLACED.encode() + f"a\n{letter}b\n".encode(),
+            f"4: the control character U+{ord(letter):04X} in the prose",
+        )
+        for letter in BIDIRECTIONAL
+    },
     "an unknown figure": (b"/// fig | 1.2-nothing\n///\n" + PLACED.encode(), "1: unknown figure"),
     "a figure twice": (PLACED.encode() * 2, "3: figure 1.2-blur is placed twice"),
     "a path for a figure": (b"/// fig | ../../etc/passwd\n///\n" + PLACED.encode(), "1: "),
@@ -172,9 +181,94 @@ def test_records(root, name):
     path = root / ".report/pocket/1.2/record.json"
     record = json.loads(path.read_text())
     changed = RECORDS[name](record)
-    path.write_text(changed if isinstance(changed, str) and changed[0] in "{[n" else json.dumps(record))
+    if isinstance(changed, str) and changed[0] in "{[n":
+        path.write_text(changed)
+    else:
+        fixture.write_record(path, record)
     lines = refused(root, "site")
     assert lines[0].startswith(".report/pocket/1.2/record.json: "), lines
+    assert "seal" not in lines[0]
+
+
+LETTERS = {  # how a record gets a character that it may not have, and the place that is named
+    "title": lambda record, letter: record.update(title=f"a{letter}"),
+    "model.description": lambda record, letter: record["model"].update(description=letter),
+    "figures[0].caption": lambda record, letter: record["figures"][0].update(caption=f"{letter}a"),
+    "figures[0].panels[1].label": lambda record, letter: record["figures"][0]["panels"][1].update(label=letter),
+    "figures[0].panels[0].prompts[1]": lambda record, letter: record["figures"][0]["panels"][0].update(
+        prompts=["a", letter]
+    ),
+    "figures[0].panels[0].case.deep[0]": lambda record, letter: record["figures"][0]["panels"][0]["case"].update(
+        deep=[letter]
+    ),
+    "the name of a field of figures[0].panels[0].found": lambda record, letter: record["figures"][0]["panels"][0][
+        "found"
+    ].update({letter: 1}),
+}
+
+
+@pytest.mark.parametrize("place", LETTERS)
+@pytest.mark.parametrize("letter", ["\x07", "\u202e", "\u2066"])
+def test_control_characters_in_records_are_named_with_their_place(root, place, letter):
+    path = root / ".report/pocket/1.2/record.json"
+    record = json.loads(path.read_text())
+    LETTERS[place](record, letter)
+    fixture.write_record(path, record)
+    (line,) = refused(root, "site")
+    why = f"the control character U+{ord(letter):04X} in {place}"
+    assert line == f".report/pocket/1.2/record.json: not a record ({why}); run `report section 1.2`"
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("field", ["psnr", "seconds", "evaluations", "width"])
+def test_numbers_that_are_none_in_records(root, literal, field):
+    path = root / ".report/pocket/1.2/record.json"
+    text, count = re.subn(rf'"{field}": [0-9.]+', f'"{field}": {literal}', path.read_text(), count=1)
+    assert count == 1
+    path.write_text(text)
+    (line,) = refused(root, "site")
+    why = f"{literal} is not a finite number"
+    assert line == f".report/pocket/1.2/record.json: not a record ({why}); run `report section 1.2`"
+
+
+def edited(path: Path) -> None:
+    text = path.read_text()
+    assert '"psnr": 20.25' in text
+    path.write_text(text.replace('"psnr": 20.25', '"psnr": 99.9'))
+
+
+def test_a_number_edited_by_hand(root, monkeypatch):
+    monkeypatch.setattr(staleness, "why_outdated", lambda *_: None)
+    monkeypatch.setattr(staleness, "sections", lambda: {"1.2": root / "part_1_2.py"})
+    says = "the record was changed by hand: its seal does not match its content"
+    says += "; to draw it again, run `report section 1.2`"
+    edited(root / "site/records/1.2.json")
+    assert refused(root, "check") == [f"site/records/1.2.json: {says}"]
+    assert refused(root, "verify") == [f"site/records/1.2.json: {says}"]
+    edited(root / ".report/pocket/1.2/record.json")
+    assert refused(root, "site") == [f".report/pocket/1.2/record.json: {says}"]
+    done = CliRunner().invoke(cli.main, ["status"])
+    assert done.output == "1.2    its record was changed by hand; it has to be drawn again\n"
+
+
+def test_a_record_without_a_seal(root, monkeypatch):
+    path = root / ".report/pocket/1.2/record.json"
+    record = json.loads(path.read_text())
+    del record["seal"]
+    path.write_text(json.dumps(record))
+    (line,) = refused(root, "site")
+    says = "the record has no seal: it is of an older version, or was changed by hand"
+    assert line == f".report/pocket/1.2/record.json: {says}; to draw it again, run `report section 1.2`"
+    monkeypatch.setattr(staleness, "sections", lambda: {"1.2": root / "part_1_2.py"})
+    done = CliRunner().invoke(cli.main, ["status"])
+    assert done.output.startswith("1.2    its record has no seal: ")
+
+
+def test_a_published_record_edited_by_hand_is_replaced_by_the_one_drawn_here(root):
+    before = (root / "site/records/1.2.json").read_bytes()
+    edited(root / "site/records/1.2.json")
+    build(root)
+    assert (root / "site/records/1.2.json").read_bytes() == before
 
 
 ARGUMENTS = {
@@ -223,8 +317,32 @@ DECLARATIONS = {
     "an open brace": ({"label": "{k"}, "label does not parse"),
     "a brace without a name": ({"label": "{}"}, "names {}"),
     "an unknown field": ({"label": "{j}"}, "names {j}"),
-    "an attribute that is not there": ({"label": "{k.nothing}"}, "cannot be filled"),
-    "a format that does not fit": ({"label": "{k:q}"}, "cannot be filled"),
+    "an attribute": ({"label": "{k.__class__}"}, "label has {k.__class__}; write the name of a field"),
+    "an item": ({"caption": "{k[0]}"}, "caption has {k[0]}; write the name of a field"),
+    "a conversion": ({"alt": "{k!r}"}, "alt has {k!r}; write the name of a field"),
+    "a conversion with a format": ({"row": "{k!s:>5}"}, "row has {k!s:>5}; write the name of a field"),
+    "a field in a format": ({"label": "{k:{k}}"}, "label has {k:{k}}; write the name of a field"),
+    "an attribute in a format": ({"label": "{k:{k.real}}"}, "label has {k:{k.real}}; write the name of a field"),
+    "a format of a huge width": ({"label": "{k:999999999}"}, "label has {k:999999999}; write the name of a field"),
+    "a format that makes characters": ({"label": "{k:c}"}, "label has {k:c}; write the name of a field"),
+    "a format that is none": ({"label": "{k:q}"}, "label has {k:q}; write the name of a field"),
+    "a format that does not fit": ({"label": "{k:.1f}", "cases": each(k=("a", "b"))}, "label cannot be filled"),
+    "a format that does not fit an alt text": ({"alt": "{k:x}", "cases": each(k=(1.5, 2))}, "alt cannot be filled"),
+    "a format that does not fit a caption": ({"caption": "{j:s}", "cases": each(j=1, k=(1, 2))}, "caption cannot be"),
+    "a key that is no text": ({"cases": each(k=1, p=({1: 2},))}, "1 is the key of a dict"),
+    "a prompt of 9,000 emoji": ({"cases": each(k=("🐂" * 9000, "b"))}, "has 9,000 characters; at most 300"),
+    "a long text deep down": ({"cases": each(k=1, p=([["x" * 301]],))}, "field 'p' of a case: the text 'xxx"),
+    **{
+        f"U+{ord(letter):04X} in {place}": (fields, f"the control character U+{ord(letter):04X} in ")
+        for letter in BIDIRECTIONAL
+        for place, fields in (
+            ("a prompt", {"cases": each(k=(f"a{letter}", "b"))}),
+            ("a caption", {"caption": f"{letter}a"}),
+            ("a label", {"label": "{k}" + letter}),
+            ("an alt text", {"alt": {"*": letter}}),
+            ("a row", {"row": letter}),
+        )
+    },
     "equal labels": ({"label": "same"}, "two panels have the label"),
 }
 
@@ -238,7 +356,23 @@ def test_declarations(name):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("prompt", ["", " ", "x" * 10_000, "Ένα σπίτι 家 بيت 🏠", "<b>&amp;</b>", "{k}", "a 'b' \"c\""])
+def test_formats_that_are_ordinary():
+    for spec in ("", ":d", ":.1f", ":>6.2f", ":+,.0f", ":03d", ":*^9", ":e", ":%", ":x"):
+        value = 7.25 if spec.endswith(("f", "e", "%")) else 7
+        figure = Figure(**{**FIELDS, "label": f"{{{{k}}}} is {{k{spec}}}", "cases": each(k=(value, 9))})
+        assert figure.label_of({"k": value}) == "{k} is " + format(value, spec[1:])
+
+
+def test_a_control_character_in_a_title():
+    with pytest.raises(
+        DeclarationError, match=r"^section 1\.2: the control character U\+202E in the title; remove it$"
+    ):
+        Section("1.2", "a\u202eb", [])
+
+
+@pytest.mark.parametrize(
+    "prompt", ["", " ", "x" * 300, "Ένα σπίτι 家 بيت 🏠", "<b>&amp;</b>", "{k}", "a 'b' \"c\"", "👨‍👩‍👧"]
+)
 def test_prompts_that_are_odd_but_possible(root, prompt):
     """They are accepted, and shown as they are."""
     assert Figure(**{**FIELDS, "cases": each(k=(prompt, "b"))}).label_of({"k": prompt}) == prompt
@@ -474,7 +608,10 @@ def test_no_record_breaks_the_builder(tmp_path_factory, value, where):
             break
         holder, key = inner, (list(inner)[step % len(inner)] if isinstance(inner, dict) else step % len(inner))
     holder[key] = value
-    path.write_text(json.dumps(record if key else value))
+    try:
+        fixture.write_record(path, record if key else value)
+    except (TypeError, ValueError):  # no dict, or a number that is none: it has no seal
+        path.write_text(json.dumps(record if key else value))
     problems = Problems(root)
     found = load(root, "pocket", root / "site", problems)
     assert len(found) + len(problems.lines) <= 1

@@ -341,6 +341,28 @@ def test_an_error_deep_in_shared_work_or_in_a_part_is_raised():
             run([work, lambda: 1])
 
 
+def test_an_error_in_shared_work_or_in_a_part_is_raised_in_all_tasks_that_wait_for_it():
+    shared_work, answer = SharedWork(), doubled([])
+
+    def failing():
+        ask(1, answer)
+        raise ZeroDivisionError("here")
+
+    def careful(wait):
+        try:
+            return wait()
+        except ZeroDivisionError as error:
+            return ask(len(str(error)), answer)
+
+    def shared():
+        return shared_work("key", failing)
+
+    def part():
+        return gather([lambda: ask(2, answer), failing])
+
+    assert [task.result for task in run([partial(careful, wait) for wait in (shared, part, shared)])] == [8, 8, 8]
+
+
 def test_a_work_that_another_ends_cannot_catch_that_but_cleans_up():
     cleaned, answer = [], doubled([])
 

@@ -130,7 +130,7 @@ def test_a_damaged_record_is_named(root):
     path = root / ".report/pocket/1.2/record.json"
     record = json.loads(path.read_text())
     del record["figures"][0]["panels"][0]["alt"]
-    path.write_text(json.dumps(record))
+    fixture.write_record(path, record)
     with pytest.raises(BuildError, match=r"1\.2/record\.json: the record has no 'alt'; run `report section 1\.2`"):
         build(root)
 
@@ -219,7 +219,8 @@ def test_published_records_of_another_model_are_not_used(root):
 def test_the_banner_names_the_model(root):
     assert "drawn by <strong>pocket, a model for tests</strong>" in html(root)
     path = root / ".report/pocket/1.2/record.json"
-    path.write_text(path.read_text().replace("pocket, a model for tests", "a small <cascade>"))
+    record = json.loads(path.read_text().replace("pocket, a model for tests", "a small <cascade>"))
+    fixture.write_record(path, record)
     assert "drawn by <strong>pocket, a small &lt;cascade&gt;</strong>" in html(root)
 
 

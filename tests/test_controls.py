@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import page_fixture as fixture
 import pytest
 from page_fixture import panel, prose, section
-from PIL import Image
+from PIL import Image, ImageOps
 
 from report.figures.controls import edge
 from report.page.builder import BuildError, build
@@ -279,7 +280,7 @@ def test_a_served_page_loads_again_when_it_was_rebuilt(visit, built):
 @pytest.mark.parametrize(
     ("wish", "told"),
     [
-        ("spin", "unknown control 'spin'; there are: slide, wipe, flip, distance, loupe"),
+        ("spin", "unknown control 'spin'; there are: slide, wipe, flip, rotate, invert, rearrange, distance, loupe"),
         ("wipe", "`wipe` wants 1 to 3 names, not 0"),
         ("wipe: noisy, sharp", "two columns of 1.2-blur, which are: noisy, blurred; $t = 250$, $t = 500$"),
         ("wipe: 1.3-one", "there is no figure 1.3-one"),
@@ -310,6 +311,46 @@ def test_only_what_is_turned_over_can_be_flipped(tmp_path):
     section(tmp_path, "1.8", {"one": panels})
     prose(tmp_path, "part_1_8", "/// fig | 1.8-one | flip: one, other\n///\n")
     with pytest.raises(BuildError, match=r"`flip`: panel 4 of 1\.8-one is not panel 2 turned over"):
+        build(tmp_path)
+
+
+def pieces(image):
+    """The left half of an image and its right half, each in the other's place."""
+    half = image.width // 2
+    swapped = Image.new("RGB", image.size)
+    swapped.paste(image.crop((half, 0, image.width, image.height)), (0, 0))
+    swapped.paste(image.crop((0, 0, half, image.height)), (half, 0))
+    return swapped
+
+
+VIEWS = {  # control: what its switch says, a view that it performs, and the classes for the stylesheet
+    "flip": ("Turn over", ImageOps.flip, "flip turn"),
+    "rotate": ("Rotate", lambda image: image.transpose(Image.Transpose.ROTATE_270), "rotate turn by-270"),
+    "invert": ("Invert", ImageOps.invert, "invert turn"),
+    "rearrange": ("Rearrange", pieces, "rearrange turn"),
+}
+
+
+@pytest.mark.parametrize("kind", VIEWS)
+def test_a_figure_is_turned_by_the_view_that_made_it_and_by_no_other(tmp_path, kind):
+    verb, view, classes = VIEWS[kind]
+    fixture.folder(tmp_path)
+    section(tmp_path, "1.8", {"one": fixture.two_ways("as it is", "seen", view=view)})
+    prose(tmp_path, "part_1_8", f"/// fig | 1.8-one | {kind}: one, other\n///\n")
+    html = build(tmp_path).read_text()
+    assert f"> {verb}</label>" in html
+    assert re.search(rf'<figure class="[^"]* {classes}"', html)
+    for other in VIEWS.keys() - {kind, "rearrange"}:
+        prose(tmp_path, "part_1_8", f"/// fig | 1.8-one | {other}: one, other\n///\n")
+        with pytest.raises(BuildError, match=rf"`{other}`: panel 3 of 1\.8-one is not panel 1 "):
+            build(tmp_path)
+
+
+def test_a_picture_that_is_not_of_the_same_pixels_is_not_rearranged(tmp_path):
+    fixture.folder(tmp_path)
+    section(tmp_path, "1.8", {"one": fixture.two_ways("as it is", "seen", view=ImageOps.invert)})
+    prose(tmp_path, "part_1_8", "/// fig | 1.8-one | rearrange: one, other\n///\n")
+    with pytest.raises(BuildError, match=r"`rearrange`: panel 3 of 1\.8-one is not panel 1 rearranged"):
         build(tmp_path)
 
 

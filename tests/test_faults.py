@@ -46,7 +46,7 @@ def older(tiny_pocket, tmp_path_factory):
         path = run.state_folder(root, "pocket") / section_id / "record.json"
         record = json.loads(path.read_text())
         record["depends"]["source"] = "older"
-        path.write_text(json.dumps(record))
+        fixture.write_record(path, record)
     fixture.prose(root, "intro", "Newer words.\n")
     return root
 

@@ -104,7 +104,7 @@ def test_a_damaged_evaluation_is_one_line(root, text):
         ("the best one", "'the best one' names no panel"),
         (
             "1.8-turning[row=upright,label=sample 0] | slide",
-            "`slide` needs its whole figure; here there are: flip, distance",
+            "`slide` needs its whole figure; here there are: flip, rotate, invert, rearrange, distance",
         ),
         ("1.8-turning[row=flipped,label=sample 0] | flip: one, other", "is not of the first row"),
         ("1.8-turning[row=upright,label=sample 0] | flip: one, far", "no field 'far'"),

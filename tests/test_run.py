@@ -7,6 +7,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,8 +21,9 @@ import pytest
 from PIL import Image
 
 from generators import inputs, models
-from generators.figures import Figure
+from generators.figures import Figure, Panel, Section
 from generators.running import run, staleness
+from generators.running.drawing import DrawingError, write_panel
 
 ROOT = Path(__file__).parents[1]
 CHEAP = ("1.1", "1.2")  # they ask the network nothing
@@ -334,7 +336,8 @@ def test_changed_words_are_put_into_the_record_without_drawing(root):
     ]  # fmt: skip
     assert panels(root, "1.1")[0]["alt"] == "New alt text, t = 250"
 
-    for words in ("title", "words"):
+    assert after["seal"] == staleness.seal(after)
+    for words in ("title", "words", "seal"):
         before.pop(words), after.pop(words)
     for kept in (before, after):
         for figure in kept["figures"]:
@@ -413,7 +416,7 @@ def make_older(folder: Path) -> None:
         data = (folder / panel["file"]).read_bytes() + b"older"
         (folder / panel["file"]).write_bytes(data)
         panel["bytes"] = hashlib.sha256(data).hexdigest()
-    (folder / "record.json").write_text(json.dumps(kept), encoding="utf-8")
+    (folder / "record.json").write_text(json.dumps({**kept, "seal": staleness.seal(kept)}), encoding="utf-8")
 
 
 def test_killed_before_any_of_its_file_operations_a_run_leaves_whole_sections(root, tmp_path, monkeypatch):
@@ -464,8 +467,11 @@ def test_an_error_while_drawing_leaves_what_was_there(root, monkeypatch):
 
     before = everything(root, "1.1")
     monkeypatch.setattr(schedule.Schedule, "forward", lambda *arguments: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(DrawingError) as caught:
         run.draw(root, "pocket", ["1.1"], again=True)
+    first, statement = str(caught.value).splitlines()
+    assert first == "figure 1.1-noisy, case t=250, show='t = 250': ZeroDivisionError: division by zero"
+    assert re.fullmatch(r"  generators/sections/part_1_1\.py:\d+: return .*lab\.schedule\.forward\(.*", statement)
     assert everything(root, "1.1") == before
     assert {path.name for path in state(root).iterdir()} == {"1.1", "1.2", "lock"}
 
@@ -539,6 +545,6 @@ def test_the_timesteps_of_each_later_stage_are_kept(tmp_path):
     # Stage 2 asks for two prompts a step, as for an anagram; stage 3 begins again where stage 2 began.
     asked = [("later evaluation", prompt, t, 0.1) for t in (500, 125) for prompt in ("a dog", "a lion")]
     asked += [("later evaluation", "", t, 0.1) for t in (500, 125)]
-    drawn = SimpleNamespace(result=torch.zeros(3, 4, 4), log=asked)
-    kept = run._write_panel(tmp_path, "one-01.webp", figure, {"k": 0}, drawn)
+    drawn = SimpleNamespace(result=Panel(torch.zeros(3, 64, 64)), log=asked)
+    kept = write_panel(tmp_path, "one-01.webp", Section("1.1", "One", [figure]), figure, {"k": 0}, drawn)
     assert (kept["later_timesteps"], kept["evaluations"]) == ([500, 125, 500, 125], 6)

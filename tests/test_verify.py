@@ -54,7 +54,7 @@ def kinds(found: dict[str, list[PanelResult]]) -> set[str]:
 def change(path: Path, edit) -> None:
     content = json.loads(path.read_text())
     edit(content)
-    path.write_text(json.dumps(content, indent=1, sort_keys=True))
+    fixture.write_record(path, content)
 
 
 def test_twice_in_a_row_every_pixel_is_identical(root):
@@ -164,7 +164,7 @@ def repaint(root: Path, change_pixels) -> None:
     Image.fromarray(pixels).save(folder / panel["file"], "WEBP", lossless=True, exact=True)
     panel["pixels"] = sha256(pixels.tobytes()).hexdigest()
     panel["bytes"] = sha256((folder / panel["file"]).read_bytes()).hexdigest()
-    (folder / "record.json").write_text(json.dumps(record))
+    fixture.write_record(folder / "record.json", record)
     build(root)
 
 

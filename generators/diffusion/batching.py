@@ -93,7 +93,8 @@ class SharedWork:
 def run(works: Iterable[Work]) -> list[Task]:
     """Run all the works to their ends, their questions answered together. Returns their tasks, in order.
 
-    An error in any of them, or in an answer, ends all and is raised here.
+    An error in a task is raised in the tasks that wait for its result. An error that no task catches, or one in an
+    answer, ends all tasks and is raised here.
     """
     hub = greenlet.getcurrent()
     tasks = [Task(work, hub) for work in works]
@@ -108,14 +109,23 @@ def run(works: Iterable[Work]) -> list[Task]:
 
 
 def _run(tasks: list[Task], begun: list[Task]) -> None:
-    ready: deque[tuple[Task, Any]] = deque((task, None) for task in tasks)
+    ready: deque[tuple[Task, Any, Exception | None]] = deque((task, None, None) for task in tasks)
     asking: list[tuple[Task, _Question]] = []
     joining: list[tuple[Task, _Join]] = []
     current: Answer | None = None
     while ready or asking:
         while ready:
-            task, value = ready.popleft()
-            event = task.switch(value)
+            task, value, error = ready.popleft()
+            try:
+                event = task.throw(type(error), error, error.__traceback__) if error else task.switch(value)
+            except Exception as raised:
+                waiters = [w for w in joining if task in w[1].others]
+                if not waiters:
+                    raise
+                for waiter in waiters:
+                    joining.remove(waiter)
+                    ready.append((waiter[0], None, raised))
+                continue
             if task.dead:
                 task.result, task.done = event, True
             elif isinstance(event, _Question):
@@ -126,10 +136,10 @@ def _run(tasks: list[Task], begun: list[Task]) -> None:
                     if not (other.queued or other.dead):
                         other.queued = True
                         begun.append(other)
-                        ready.append((other, None))
+                        ready.append((other, None, None))
             for waiter in [w for w in joining if all(other.dead for other in w[1].others)]:
                 joining.remove(waiter)
-                ready.append((waiter[0], [other.result for other in waiter[1].others]))
+                ready.append((waiter[0], [other.result for other in waiter[1].others], None))
         # One network at a time, for as long as somebody asks it: another's weights may have to come from disk.
         if asking and not any(question.answer == current for _, question in asking):
             current = asking[0][1].answer
@@ -137,6 +147,6 @@ def _run(tasks: list[Task], begun: list[Task]) -> None:
         asking = [(task, question) for task, question in asking if question.answer != current]
         if current and batch:
             answers = current([content for _, content in batch])
-            ready.extend(zip((task for task, _ in batch), answers, strict=True))
+            ready.extend((task, answer, None) for (task, _), answer in zip(batch, answers, strict=True))
     if joining:
         raise RuntimeError("shared work waits for itself")

@@ -7,7 +7,6 @@ looks at its pictures before it goes on. So all prompts can be encoded before th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,6 +18,7 @@ from ..figures import Section
 from ..lab import Lab
 from ..models import Workload
 from ..models.base import LaterStage, Model
+from .drawing import works
 
 SCHEDULE = Schedule(torch.linspace(0.999, 0.001, T))
 
@@ -72,14 +72,16 @@ class DryRunSecondStage(LaterStage):
 
 
 def dry_run(sections: Iterable[Section], steps: int, guided: bool) -> Workload:
-    """What drawing these sections asks of a model whose second stage takes so many steps, guided or not."""
+    """What drawing these sections asks of a model whose second stage takes so many steps, guided or not.
+
+    Raises DrawingError where a `draw` fails or returns something that is no panel.
+    """
     model, threads = DryRunModel(steps, guided), torch.get_num_threads()
     torch.set_num_threads(1)  # on so small tensors, more threads only wait for one another
     try:
         with torch.inference_mode():
             for section in sections:
-                lab = Lab(model)
-                batching.run(partial(figure.draw, lab, **case) for figure in section.figures for case in figure.cases)
+                batching.run(works(section, Lab(model)))
     finally:
         torch.set_num_threads(threads)
     first, second, third = (sum(images for stage, images in model.asked if stage == number) for number in (1, 2, 3))

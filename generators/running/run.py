@@ -1,16 +1,13 @@
-"""Draws the sections that are stale, each as a whole, and leaves their panels and records on disk.
+"""Draws the sections that are stale, each as a whole, and writes their panels and records.
 
-A section's folder, .report/<model>/<id>/, is written beside and then put in place by one rename, so that a run killed
-at any moment leaves whole sections only; where a section takes long, what the networks have answered in it is kept as
-well, until it is whole (see `models.answers`). All the cases of a section run together (see `diffusion.tasks`); a
-section drawn alone is drawn just as in a full run.
+A section's folder, .report/<model>/<id>/, is written under another name and then renamed, so that a run that is killed
+at any moment leaves complete sections only. Where a section takes long, the answers of the networks are kept until it
+is complete (see `models.forward_cache`). All cases of a section run together (see `diffusion.batching`), and a section
+is drawn in the same way alone and in a full run.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import itertools
 import json
 import os
 import platform
@@ -28,44 +25,45 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from .. import models
-from ..figures import DeclarationError, Figure, Panel, Section
+from ..figures import DeclarationError, Section
 from . import staleness
+from .drawing import panel_texts, works, write_panel
 
 if TYPE_CHECKING:
-    from ..diffusion.batching import Task
     from ..models.base import Model
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow")
 
 
 class Observer:
-    """What a run tells while it goes on; this one says nothing. The command line's shows bars."""
+    """Receives the progress of a run, and ignores it. The command line's observer shows progress bars."""
 
     def waiting(self) -> None:
-        """Another run draws at this moment; this one waits for it."""
+        """Another run is drawing; this one waits for it to end."""
 
     def begin(self, todo: dict[str, tuple[str, int]]) -> None:
-        """Before the first section: for each to be drawn, why, and how many evaluations to expect (0: unknown)."""
+        """A run begins. todo: by section id, why it is drawn and the evaluations to expect (0: unknown)."""
 
     def planned(self, line: str) -> None:
-        """What a large model needs and will do before it draws, a line at a time."""
+        """One line of a large model's plan: what it needs, and what it does before it draws."""
 
     def section(self, section_id: str, title: str) -> None:
         """A section begins."""
 
     def evaluated(self, count: int) -> None:
-        """The network has evaluated so many images more."""
+        """The networks have evaluated `count` more images."""
 
     def done(self, section_id: str, record: dict[str, Any]) -> None:
-        """A section is on disk."""
+        """A section is on disk, with this record."""
 
 
 Backend = Callable[[dict[str, int], str, Path, Observer], None]
-"""How sections are drawn: given their ids with the evaluations to expect, a model's name, the state folder, and whom to
-tell. When it returns, they are on disk."""
+"""Draws sections and returns when they are on disk. Arguments: the evaluations to expect by section id, the name of a
+model, the state folder, the observer."""
 
 
 def state_folder(root: Path, model: str) -> Path:
+    """The folder that holds the sections drawn by a model, one folder each."""
     return root / ".report" / model
 
 
@@ -89,12 +87,12 @@ def draw(
 ) -> int:
     """Draw the wanted sections (none: all) that are stale, or with `again` all of them. Returns how many were drawn.
 
-    backend: in this process, or side by side (see `workers`). Labels and captions that changed are put into the records
-    without sampling. Raises SectionError for an unknown section, DeclarationError, InputError or ModelError, one line
-    each, or what the backend raises; sections already drawn stay.
+    backend: draws in this process, or in several (see `workers`). Labels and captions that changed are written into the
+    records without sampling. Raises SectionError for an unknown section, DeclarationError, InputError or ModelError, in
+    one line each, DrawingError, or what the backend raises. Sections that were drawn before the error stay.
     """
     observer = observer or Observer()
-    models.folder(model)  # refuses a model that is not there, before anything is written
+    models.folder(model)  # raises ModelError for an unknown model, before anything is written
     chosen = _chosen(wanted)
     state = state_folder(root, model)
     state.mkdir(parents=True, exist_ok=True)
@@ -107,7 +105,9 @@ def draw(
             if why:
                 todo[section_id] = (why, _expected(root, model, section_id))
             else:
-                shutil.rmtree(_forward_cache_of(state / section_id), ignore_errors=True)  # killed when it was whole
+                shutil.rmtree(
+                    _forward_cache_of(state / section_id), ignore_errors=True
+                )  # left by a run that was killed after completing it
                 _reword(state / section_id, section_id)
         if todo:
             observer.begin(todo)
@@ -117,20 +117,20 @@ def draw(
 
 
 def ready(model: str, section_ids: Iterable[str], observer: Observer) -> None:
-    """Make the model ready for all that these sections will ask of it. Raises ModelError."""
+    """Prepare the model for all that these sections ask of it. Raises ModelError or DrawingError."""
     models.prepare(model, partial(_dry_run, section_ids), observer.planned)
 
 
 def examine(model: str, wanted: Iterable[str] = ()) -> tuple[list[str], list[str]]:
-    """What drawing the wanted sections (none: all) takes and what there is, in lines; and all that is in the way.
+    """What drawing the wanted sections (none: all) needs and what this machine has, in lines; and each obstacle.
 
-    Raises SectionError or ModelError.
+    Raises SectionError, ModelError or DrawingError.
     """
     return models.plan(model, partial(_dry_run, _chosen(wanted)))
 
 
 def asked_of(section_ids: Iterable[str]) -> models.Workload:
-    """What drawing these sections asks of stage 1, whatever the model."""
+    """What drawing these sections asks of stage 1, which is the same for every model."""
     return _dry_run(section_ids, 1, False)
 
 
@@ -170,14 +170,17 @@ def load_section(section_id: str) -> Section:
 
 
 def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]:
-    """Draw all the cases of a section together and put its folder in place. Returns the record."""
+    """Draw all cases of a section together, replace its folder, and return its record.
+
+    Raises DrawingError if a `draw` fails or returns no panel; the folder then stays as it was.
+    """
     import torch
 
     from ..diffusion import batching
     from ..lab import Lab
     from ..models.forward_cache import ForwardCache
 
-    lab, source = Lab(model), staleness.source_digest(section.id, model.name)
+    source = staleness.source_digest(section.id, model.name)
     versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
     about = [model.name, model.digest, dict(model.settings), str(model.dtype), str(model.device), source, versions]
     answers = ForwardCache(_forward_cache_of(folder), json.dumps(about, sort_keys=True)) if model.resumes else None
@@ -186,7 +189,7 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
     model.forward_cache = answers
     try:
         with torch.inference_mode():
-            drawn = batching.run([partial(figure.draw, lab, **case) for figure, case in cases])
+            drawn = batching.run(works(section, Lab(model)))
     finally:
         model.forward_cache = None
     model.wait()
@@ -196,7 +199,8 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
         panels: dict[str, list[dict[str, Any]]] = {figure.name: [] for figure in section.figures}
         for (figure, case), task in zip(cases, drawn, strict=True):
             of_figure = panels[figure.name]
-            of_figure.append(_write_panel(part, f"{figure.name}-{len(of_figure) + 1:02}.webp", figure, case, task))
+            file = f"{figure.name}-{len(of_figure) + 1:02}.webp"
+            of_figure.append(write_panel(part, file, section, figure, case, task))
         record = {
             "format": 1,
             "id": section.id,
@@ -225,77 +229,24 @@ def draw_section(section: Section, model: Model, folder: Path) -> dict[str, Any]
                 for figure in section.figures
             ],
         }
-        _write_json(part / "record.json", record)
+        _write_record(part / "record.json", record)
     if answers:
         answers.forget()
     return record
 
 
 def _forward_cache_of(folder: Path) -> Path:
-    """Where the answers are kept while the section of this folder is drawn."""
+    """The folder that keeps the answers of the networks while the section of `folder` is drawn."""
     return folder.with_name(f".{folder.name}.answers")
 
 
-def _write_panel(folder: Path, file: str, figure: Figure, case: Any, task: Task) -> dict[str, Any]:
-    """Write one panel as lossless WebP and return its record."""
-    from PIL import Image
-
-    panel = task.result if isinstance(task.result, Panel) else Panel(task.result)
-    if missing := set(panel.found) - set(figure.finds):
-        raise DeclarationError(
-            f"figure {figure.name!r}: draw found {', '.join(sorted(missing))}, which `finds` does not name"
-        )
-    found = {name: value if isinstance(value, str) else round(value, 4) for name, value in panel.found.items()}
-    rgb = ((panel.image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-    encoded = io.BytesIO()
-    Image.fromarray(rgb).save(encoded, "WEBP", lossless=True, quality=80, exact=True)
-    (folder / file).write_bytes(encoded.getvalue())
-
-    def noted(kind: str) -> list[Any]:
-        """The distinct values of one kind of event, in the order of their first appearance."""
-        return list(dict.fromkeys(event[1] for event in task.log if event[0] == kind))
-
-    evaluations = [event for event in task.log if event[0] == "evaluation"]
-    later = [event for event in task.log if event[0] == "later evaluation"]
-    gammas = noted("gamma")
-    return {
-        "file": file,
-        "bytes": hashlib.sha256(encoded.getvalue()).hexdigest(),
-        "pixels": hashlib.sha256(rgb.tobytes()).hexdigest(),
-        "width": rgb.shape[1],
-        "height": rgb.shape[0],
-        "row": figure.row_of(case),
-        "label": figure.label_of(case, found),
-        "alt": figure.alt_of(case, found),
-        "case": dict(case),
-        "found": found,
-        "origin": _origin(noted("input"), noted("seed"), bool(evaluations)),
-        "inputs": noted("input"),
-        "seeds": noted("seed"),
-        "prompts": list(dict.fromkeys(event[1] for event in (*evaluations, *later))),
-        "gamma": gammas[0] if gammas else None,
-        "timesteps": list(dict.fromkeys(t for _, _, t, _ in evaluations)),
-        # Of every stage that came later, one after the other: two stages may visit the same timestep.
-        "later_timesteps": [t for t, _ in itertools.groupby(t for _, _, t, _ in later)],
-        "evaluations": len(evaluations) + len(later),
-        "seconds": round(sum(float(stopwatch) for *_, stopwatch in (*evaluations, *later)), 3),
-    }
-
-
-def _origin(inputs_used: list[str], seeds: list[int], evaluated: bool) -> str:
-    """Whether a panel was sampled, edited from an input, merely noised, or is the input as it was."""
-    if evaluated:
-        return "edit" if inputs_used else "sample"
-    return "noised" if seeds else "photograph"
-
-
 def _source(section_id: str) -> str:
-    """Where a section's module lies in the project, such as generators/sections/part_1_8.py."""
+    """The path of a section's module in the project, such as generators/sections/part_1_8.py."""
     return staleness.sections()[section_id].relative_to(staleness.HOME.parent).as_posix()
 
 
 def _reword(folder: Path, section_id: str) -> None:
-    """Put the words of a section's declaration, and where it lies, into its record where they changed."""
+    """Write the texts of a section's declaration, and the path of its module, into its record if they changed."""
     record = staleness.read_record(folder)
     source, words = _source(section_id), staleness.words_digest(section_id)
     if record is None or (record["source"], record["words"]) == (source, words):
@@ -305,10 +256,8 @@ def _reword(folder: Path, section_id: str) -> None:
     for figure, kept in zip(section.figures, record["figures"], strict=True):
         kept["caption"] = figure.caption_text()
         for case, panel in zip(figure.cases, kept["panels"], strict=True):
-            found = panel["found"]
-            panel["row"] = figure.row_of(case)
-            panel["label"], panel["alt"] = figure.label_of(case, found), figure.alt_of(case, found)
-    _write_json(folder / "record.json", record)
+            panel |= panel_texts(section, figure, case, panel["found"])
+    _write_record(folder / "record.json", record)
 
 
 def _expected(root: Path, model: str, section_id: str) -> int:
@@ -321,13 +270,13 @@ def _expected(root: Path, model: str, section_id: str) -> int:
             if record and record["model"]["name"] == model:
                 return int(record["evaluations"])
         except (KeyError, TypeError, ValueError):
-            continue  # a damaged record; what it is of is drawn again or refused by the page
+            continue  # the record is damaged: its section is drawn again, or the page refuses it
     return 0
 
 
 @contextmanager
 def _alone(state: Path, observer: Observer) -> Iterator[None]:
-    """Hold the lock of this state folder; where another run holds it, say so and wait."""
+    """Hold the lock of this state folder; if another run holds it, tell the observer and wait."""
     lock = FileLock(state / "lock")
     try:
         lock.acquire(timeout=0)
@@ -342,7 +291,7 @@ def _alone(state: Path, observer: Observer) -> Iterator[None]:
 
 @contextmanager
 def _in_place_of(folder: Path) -> Iterator[Path]:
-    """A new folder to write into; at the end it takes the place of `folder`. After an error nothing has changed."""
+    """A new folder to write into, which replaces `folder` at the end. After an error, `folder` is unchanged."""
     part, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("part", "old"))
     for leftover in (part, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -360,11 +309,12 @@ def _in_place_of(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _write_json(path: Path, content: Any) -> None:
-    """Sorted text, written beside and put in place by a rename."""
+def _write_record(path: Path, record: dict[str, Any]) -> None:
+    """Seal a record and write it as sorted JSON: under another name first, which is then renamed."""
+    record["seal"] = staleness.seal(record)
     part = path.with_suffix(".part")
     with part.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        file.write(json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)

@@ -25,6 +25,7 @@ from ..figures import section_key
 PACKAGE = __package__.partition(".")[0]
 HOME = Path(__file__).parents[1]
 SECTIONS = HOME / "sections"
+SECTIONS_PACKAGE = f"{PACKAGE}.sections"
 WORDS = {"caption", "label", "alt", "row"}  # arguments of a Figure that are text for readers
 
 
@@ -43,7 +44,7 @@ def sections() -> dict[str, Path]:
 
 def module_of(section_id: str) -> str:
     """The full name of a section's module."""
-    return f"{PACKAGE}.sections.{sections()[section_id].stem}"
+    return f"{SECTIONS_PACKAGE}.{sections()[section_id].stem}"
 
 
 def source_digest(section_id: str, model: str) -> str:
@@ -64,6 +65,10 @@ def why_stale(folder: Path, section_id: str, model: str) -> str | None:
     if record is None:
         return "not drawn yet"
     try:
+        if "seal" not in record:
+            return "its record has no seal: it is of an older version, or was changed by hand"
+        if record["seal"] != seal(record):
+            return "its record was changed by hand; it has to be drawn again"
         if why := why_outdated(record, section_id, model):
             return why
         for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
@@ -88,6 +93,15 @@ def why_outdated(record: dict[str, Any], section_id: str, model: str) -> str | N
     return None
 
 
+def seal(record: dict[str, Any]) -> str:
+    """The seal of a record: the SHA-256 of its other fields as sorted JSON. It shows whether a record was edited.
+
+    The same as `report.records.record.seal`. Raises ValueError for NaN and infinity.
+    """
+    content = {name: value for name, value in record.items() if name != "seal"}
+    return _sha256(json.dumps(content, sort_keys=True, allow_nan=False))
+
+
 def read_record(folder: Path) -> dict[str, Any] | None:
     """The record of a drawn section, or None where there is none that can be read."""
     return read_json(folder / "record.json")
@@ -97,6 +111,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """A record from its file, or None where it cannot be read."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(record, allow_nan=False)  # raises ValueError: NaN and infinity are no JSON
     except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and record.get("format") == 1 else None

@@ -53,6 +53,7 @@ def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
         from generators.figures import DeclarationError
         from generators.inputs import InputError
         from generators.models import ModelError
+        from generators.running.drawing import DrawingError
         from generators.running.staleness import SectionError
         from generators.running.workers import WorkerError
 
@@ -61,6 +62,7 @@ def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
         known = (
             BuildError,
             DeclarationError,
+            DrawingError,
             InputError,
             ModelError,
             PublishError,

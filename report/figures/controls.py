@@ -7,6 +7,9 @@
     wipe: 1.5-samples         lays the panels of another figure, of the same seeds, over a figure's own
     flip: upright, flipped    turns the first row over, which gives the second; the names are the fields of the case
                               that hold the two readings
+    rotate: one, other        the same for a quarter or a half turn
+    invert: one, other        the same for a negative
+    rearrange: one, other     the same for pixels or pieces that change places
     distance: near, far       steps back from the first row; the names likewise
     loupe                     magnifies the pictures of a row together, down to the pixels of the largest
 
@@ -16,8 +19,8 @@ What a control cannot show truly it refuses, with a LookupError that says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from PIL import Image, ImageOps
 
@@ -41,15 +44,23 @@ class Over:
 class Control:
     """What a control needs.
 
-    names: of its ends, or of its stops. start: the row and the column of the panel at which a slider begins. readings:
-    what the two rows are to be read as. over: by the number of a panel, what a wipe lays over it.
+    names: of its ends, or of its stops. verb: what the switch of a control that performs a view says. angle: of a
+    rotation, in degrees counterclockwise. start: the row and the column of the panel at which a slider begins.
+    readings: what the two rows are to be read as. over: by the number of a panel, what a wipe lays over it.
     """
 
     kind: str
     names: tuple[str, ...] = ()
+    verb: str = ""
+    angle: int = 0
     start: tuple[int, int] = (0, 0)
     readings: tuple[str, ...] = ()
     over: dict[int, Over] = field(default_factory=dict)
+
+    @property
+    def layout(self) -> str:
+        """The class names by which the stylesheet knows the control."""
+        return " ".join([self.kind, *(["turn"] if self.verb else []), *([f"by-{self.angle}"] if self.angle else [])])
 
 
 def control(figure: Figure, text: str, pixels: Pixels, other: Other) -> Control:
@@ -78,7 +89,7 @@ def _slide(figure: Figure, names: Sequence[str], _: Pixels, __: Other) -> Contro
         else:
             known = "; ".join(", ".join(axis) for axis in (rows, labels) if any(axis))
             raise LookupError(f"`slide` names {name!r}; the rows and columns of {figure.id} are: {known}")
-    return Control("slide", tuple(labels), (row, column))
+    return Control("slide", tuple(labels), start=(row, column))
 
 
 def _wipe(figure: Figure, names: Sequence[str], pixels: Pixels, other: Other) -> Control:
@@ -110,11 +121,56 @@ def _guidance(figure: Figure) -> str:
 
 
 def _flip(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Control:
-    made = _readings("flip", figure, names)
-    for first, second in zip(*(panels for _, panels in figure.rows), strict=True):
-        if ImageOps.flip(pixels(first)).tobytes() != pixels(second).tobytes():
-            raise LookupError(f"`flip`: panel {second.number} of {figure.id} is not panel {first.number} turned over")
-    return made
+    return _view("flip", "Turn over", {0: ImageOps.flip}, figure, names, pixels)
+
+
+def _rotate(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Control:
+    def rotation(angle: int) -> Callable[[Image.Image], Image.Image]:
+        return lambda image: image.rotate(angle)  # multiples of 90 degrees move whole pixels
+
+    return _view("rotate", "Rotate", {angle: rotation(angle) for angle in (90, 180, 270)}, figure, names, pixels)
+
+
+def _invert(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Control:
+    return _view("invert", "Invert", {0: ImageOps.invert}, figure, names, pixels)
+
+
+def _rearrange(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Control:
+    def sorted_pixels(image: Image.Image) -> Image.Image:
+        values = image.tobytes()
+        found = sorted(values[k : k + 3] for k in range(0, len(values), 3))
+        return Image.frombytes("RGB", image.size, b"".join(found))
+
+    return _view(
+        "rearrange", "Rearrange", {0: sorted_pixels}, figure, names, lambda panel: sorted_pixels(pixels(panel))
+    )
+
+
+def _view(
+    kind: str,
+    verb: str,
+    views: Mapping[int, Callable[[Image.Image], Image.Image]],
+    figure: Figure,
+    names: Sequence[str],
+    pixels: Pixels,
+) -> Control:
+    """A control that turns the first row into the second by one of the views, which are given by their angles."""
+    made = _readings(kind, figure, names)
+    pairs = list(zip(*(panels for _, panels in figure.rows), strict=True))
+    images = [(pixels(first), pixels(second).tobytes()) for first, second in pairs]
+    wrong = {}  # angle: the first pair that is not each other's view
+    for angle, view in views.items():
+        failed = (pair for pair, (one, other) in zip(pairs, images, strict=True) if view(one).tobytes() != other)
+        wrong[angle] = next(failed, None)
+        if wrong[angle] is None:
+            return replace(made, verb=verb, angle=angle)
+    first, second = next(filter(None, wrong.values()))
+    does = _DONE[kind]
+    raise LookupError(f"`{kind}`: panel {second.number} of {figure.id} is not panel {first.number} {does}")
+
+
+_DONE = {"flip": "turned over", "rotate": "rotated", "invert": "inverted", "rearrange": "rearranged"}
+VIEWS = tuple(_DONE)  # the controls that turn the first row of a figure into the second
 
 
 def _distance(figure: Figure, names: Sequence[str], _: Pixels, __: Other) -> Control:
@@ -185,6 +241,9 @@ _KINDS: dict[str, tuple[Callable[[Figure, Sequence[str], Pixels, Other], Control
     "slide": (_slide, 0, 2),
     "wipe": (_wipe, 1, 3),
     "flip": (_flip, 2, 2),
+    "rotate": (_rotate, 2, 2),
+    "invert": (_invert, 2, 2),
+    "rearrange": (_rearrange, 2, 2),
     "distance": (_distance, 2, 2),
     "loupe": (_loupe, 0, 0),
 }

@@ -72,10 +72,14 @@ class Fact:
 
 @dataclass(frozen=True)
 class ControlView:
-    """A figure's control: its kind, the names of its ends or stops, where it begins, the readings of its two rows."""
+    """A figure's control: its kind, the names of its ends or stops, where it begins, the readings of its two rows.
+
+    verb: what a control that performs a view does; "" for the others.
+    """
 
     kind: str
     names: list[str]
+    verb: str
     start: tuple[int, int]
     readings: tuple[str, ...]
 
@@ -131,7 +135,8 @@ def figure_view(
     fine = any(not pixelated(panel) for panel in figure.panels)
     wide = 64 * scale * figure.columns > CAPTION_BESIDE or kind in ("slide", "loupe")
     layout = f"columns-{min(figure.columns, 8)} scale-{scale}"
-    layout += "".join(f" {name}" for name, so in (("fine", fine), ("aside", not wide), (kind, kind)) if so)
+    layout += "".join(f" {name}" for name, so in (("fine", fine), ("aside", not wide)) if so)
+    layout += f" {control.layout}" if control else ""
     return FigureView(
         id=figure.id,
         number=number,
@@ -145,7 +150,9 @@ def figure_view(
         rows=rows,
         grid=figure_png.path(figure),
         record=f"records/{record.id}.json",
-        control=ControlView(kind, [plain(name) for name in control.names], control.start, control.readings)
+        control=ControlView(
+            kind, [plain(name) for name in control.names], control.verb, control.start, control.readings
+        )
         if control
         else None,
         came=judgement.came if judgement else [],

@@ -13,9 +13,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from report.figures import figure_view
+from report.figures.controls import VIEWS, Control
 from report.page.directives import Directives
 from report.prose.markup import OPENING, Prose
 from report.prose.mathml import TexError
@@ -23,12 +24,12 @@ from report.records.record import Figure, Panel, Record
 from report.web.images import PanelError
 
 LEAD, CONTENTS = OPENING
-TRIED = ("flip", "distance")  # the controls that work on one picture alone
+TRIED = (*VIEWS, "distance")  # the controls that work on one picture alone
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One result of the first screen: its panel, what a flip turns that into, and the control's kind and names."""
+    """One result of the first screen: its panel, its control, and what a control that performs a view turns it into."""
 
     record: Record
     figure: Figure
@@ -36,9 +37,7 @@ class Exhibit:
     number: int
     picture: figure_view.PanelView
     turned: figure_view.PanelView | None = None
-    kind: str = ""
-    names: tuple[str, ...] = ()
-    readings: tuple[str, ...] = ()
+    control: Control | None = None
 
     @property
     def asked(self) -> str:
@@ -74,10 +73,8 @@ def _exhibit(text: str, directives: Directives) -> Exhibit:
     first, second = (panels for _, panels in figure.rows)
     if panel not in first:
         raise LookupError(f"{target} is not of the first row, with which `{control.kind}` begins")
-    turned = figure_view.panel_view(figure, second[first.index(panel)]) if control.kind == "flip" else None
-    return Exhibit(
-        record, figure, panel, made.number, made.picture, turned, control.kind, control.names, control.readings
-    )
+    turned = figure_view.panel_view(figure, second[first.index(panel)]) if control.kind in VIEWS else None
+    return replace(made, turned=turned, control=control)
 
 
 def thumbnails(prose: Prose | None, directives: Directives) -> dict[str, tuple[Record, Figure, Panel]]:

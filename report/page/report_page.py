@@ -40,6 +40,7 @@ class ReportPage:
     def __init__(self, root: Path, model: str, site: Path, problems: Problems) -> None:
         self.root, self.model, self.site, self.problems = root, model, site, problems
         self.records = load(root, model, site, problems)
+        problems.check()  # without a record, every mention of its figures would be a problem as well
         self.by_id = {record.id: record for record in self.records}
         self.figures = {figure.id: (record, figure) for record in self.records for figure in record.figures}
         self.prose: dict[str, Prose] = {}

@@ -9,8 +9,9 @@
     /// lead, /// contents        in intro.md: what the page opens with (report/page/opening.py)
     @fig:1.2-blur  @sec:1.7.2  @val:1.2-blur[t=250].psnr  $x_0$  $$x_t$$
 
-Directives, formulas and references are lifted out before Markdown sees the text, and put back afterwards as finished
-HTML. So underscores in TeX survive, a problem has its line, and HTML written in prose is shown as text.
+Directives, formulas and references are replaced by marks before Markdown reads the text, and the marks by finished HTML
+afterwards. So Markdown does not change underscores in TeX, every problem has its line, and HTML written in prose is
+shown as text.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from markdown import Markdown
 from markdown.treeprocessors import Treeprocessor
 from markupsafe import Markup
 
+from report.basics.characters import CONTROL
 from report.basics.problems import Problems
 from report.prose.excerpt import highlighted
 from report.prose.mathml import INLINE, TexError, mathml
@@ -40,7 +42,7 @@ PLACEHOLDER = re.compile(
 )
 DIRECTIVES = ("fig", "code", "only", *OPENING)
 
-_CONTROL = re.compile("(?![\n\r\t])[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(rf"(?![\n\r\t]){CONTROL}")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[ \t]*$")
 _LIFT = re.compile(
     r"(?P<code>(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=ticks)(?!`))"
@@ -55,7 +57,7 @@ _MARKS = re.compile("\ue000(\\d+)\ue001")
 
 
 class Page(Protocol):
-    """What prose may ask of the page. Each raises LookupError, with the words for the reader of the message."""
+    """What prose needs of the page. Each method raises LookupError with a message for the author."""
 
     def figure(self, name: str, note: Markup, options: list[str]) -> Markup: ...
 
@@ -85,7 +87,7 @@ class Prose:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
             problems.add(path, data.count(b"\n", 0, error.start) + 1, "not UTF-8; save the file again as UTF-8")
-            text = ""  # nothing else can be said of it
+            text = ""  # nothing in it can be checked
         for match in _CONTROL.finditer(text):
             wrong = f"the control character U+{ord(match[0]):04X} in the prose; remove it"
             problems.add(path, text.count("\n", 0, match.start()) + 1, wrong)
@@ -99,14 +101,15 @@ class Prose:
         return [(found.line, found.arguments[0]) for found in self.directives if found.kind == "fig"]
 
     def html(self, page: Page, level: int) -> Markup:
-        """The prose as HTML; its uppermost headings get `level`."""
+        """The prose as HTML; its top headings get `level`, 1 … 6."""
         return self._convert("\n".join(self._lines), 1, page, level)
 
     def problem(self, line: int | None, text: str) -> None:
+        """Note a problem. line: counted from 1; None if it is not known."""
         self.problems.add(self.path, line, text)
 
     def _scan(self, model: str) -> list[str]:
-        """The lines with each directive as a mark on its first line and blank lines after, so that lines count."""
+        """The lines, each directive replaced by a mark on its first line and blank lines, so that line numbers stay."""
         lines: list[str] = []
         opened: list[tuple[str, int, bool]] = []  # (directive, line, whether what it holds is shown)
         current: Directive | None = None
@@ -116,7 +119,7 @@ class Prose:
                 self.problem(number, f"placeholder {match[0]!r} in the prose; write what belongs there")
             shown = all(visible for _, _, visible in opened)
             kept = ""
-            if fence:  # inside fenced code, nothing has a meaning but its end
+            if fence:  # inside fenced code, only its end has a meaning
                 assert current
                 if line.strip() == fence or (set(line.strip()) == {fence[0]} and len(line.strip()) >= len(fence)):
                     fence = ""
@@ -127,7 +130,7 @@ class Prose:
                 words = [word.strip() for word in line.strip("/ \t").split("|")]
                 if not words[0]:
                     if not opened:
-                        self.problem(number, "`///` closes nothing; remove it, or open a directive above")
+                        self.problem(number, "`///` closes no directive; remove it, or open a directive above")
                     else:
                         opened.pop()
                     current = None
@@ -176,7 +179,7 @@ class Prose:
         return Directive(name, number, arguments), True
 
     def _convert(self, text: str, first: int, page: Page, level: int) -> Markup:
-        """Markdown to HTML. first: the file's line on which `text` begins."""
+        """Markdown to HTML. first: the line of the file on which `text` begins."""
         pieces: list[Markup] = []
 
         def mark(html: Markup) -> str:
@@ -198,7 +201,7 @@ class Prose:
                     return mark(self._reference(kind, match[kind], line, page))
             if match[0].startswith("@"):
                 word = text[match.start() :].split(maxsplit=1)[0]
-                self.problem(line, f"{word!r} is no reference; see the forms at the top of report/prose/markup.py")
+                self.problem(line, f"{word!r} is no reference; the forms are at the top of report/prose/markup.py")
             return match[0]
 
         lifted = _LIFT.sub(lift, text)
@@ -238,7 +241,7 @@ class Prose:
 
     def _block(self, found: Directive, page: Page, level: int) -> Markup:
         if found.kind in ("broken", *OPENING):
-            return Markup("")  # an opening stands at the page's head, wherever the prose has it
+            return Markup("")  # the page shows an opening at its top, wherever it is in the prose
         if found.kind == "fence":
             code = highlighted("\n".join(found.body), found.arguments[0])
             box = '<div class="code"><pre role="group" aria-label="Code" tabindex="0"><code>{}</code></pre></div>'
@@ -271,7 +274,7 @@ class Prose:
 
 
 class _Tidy(Treeprocessor):
-    """Levels of headings, classes where Markdown would write presentation, and links that must not be there."""
+    """Sets heading levels, replaces presentational attributes by classes, and finds links and images to refuse."""
 
     def __init__(self, md: Markdown, level: int) -> None:
         super().__init__(md)

@@ -1,25 +1,32 @@
-"""The records that the generators leave on disk, read into plain values. The page knows nothing else about drawing."""
+"""The records that the generators write, read into plain values. They are all that the page knows about drawing."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from report.basics.characters import CONTROL
 from report.basics.problems import Problems
 
 FORMAT = 1
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(CONTROL)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One image of a figure, and how it was made. `pixels` is the SHA-256 of its decoded RGB bytes."""
+    """One image of a figure, and how it was made.
+
+    number: counted from 1 in its figure. width, height: in pixels. pixels: the SHA-256 of the decoded RGB bytes. case:
+    what was passed to `draw`; found: the values that it measured. seconds: its share of the time of the networks.
+    """
 
     number: int
     file: str
@@ -49,7 +56,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of a section; its id, such as "1.2-blur", is what the prose names."""
+    """One figure of a section. The prose names it by its id, such as "1.2-blur"."""
 
     section: str
     name: str
@@ -81,7 +88,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Record:
-    """One drawn section. `folder` holds its panels' files; it is None when only the published page has them."""
+    """One drawn section.
+
+    digest: of the model's weights. seconds: of drawing it. network_calls: forwards of the networks; evaluations: images
+    in them. folder: where the panels' files are; None if only the published page has them.
+    """
 
     id: str
     title: str
@@ -106,10 +117,36 @@ def section_key(section_id: str) -> tuple[int, ...]:
     return tuple(int(part) for part in section_id.split("."))
 
 
-def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: bool = True) -> list[Record]:
-    """Every section that `model` has drawn, in page order: local records first, published ones for the rest.
+class SealError(ValueError):
+    """A record does not carry the seal of its content."""
 
-    Without `drawn_here`, the published ones only.
+
+def seal(record: Mapping[str, Any]) -> str:
+    """The seal of a record: the SHA-256 of its other fields as sorted JSON. It shows whether a record was edited.
+
+    The same as `generators.running.staleness.seal`. Raises ValueError for NaN and infinity.
+    """
+    content = {name: value for name, value in record.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def parse(text: str) -> Any:
+    """The value of a JSON text. Raises ValueError for NaN, Infinity and numbers too large for a float."""
+    return json.loads(text, parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(literal: str) -> float:
+    value = float(literal)
+    if not math.isfinite(value):
+        raise ValueError(f"{literal[:40]} is not a finite number")
+    return value
+
+
+def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: bool = True) -> list[Record]:
+    """The records of all sections that `model` has drawn, in page order.
+
+    A record in root/.report takes precedence over the published one in `site`; without `drawn_here`, only published
+    ones are read. A record that cannot be used is left out and added to `problems`, in one line.
     """
     paths = {path.stem: path for path in site.glob("records/*.json")}
     if drawn_here:
@@ -117,29 +154,40 @@ def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: boo
     records = []
     for section_id, path in paths.items():
         local = path.name == "record.json"
+        again = f"run `report section {section_id}`"
         try:
             record = _read(path, path.parent if local else None)
+        except SealError as error:
+            problems.add(path, None, f"{error}; to draw it again, {again}")
+            continue
         except KeyError as error:
-            problems.add(path, None, f"the record has no {error}; run `report section {section_id}`")
+            problems.add(path, None, f"the record has no {error}; {again}")
             continue
         except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            problems.add(path, None, f"not a record ({error}); run `report section {section_id}`")
+            problems.add(path, None, f"not a record ({error}); {again}")
             continue
         if not (root / record.source).is_file():
-            continue  # the section was taken out of the report
+            continue  # the section was removed from the report
         if record.id != section_id:
-            problems.add(path, None, f"the record is of section {record.id}; run `report section {section_id}`")
+            problems.add(path, None, f"the record is of section {record.id}; {again}")
         elif record.model == model:
             records.append(record)
-        elif local:  # a published record of another model is simply not ours
-            problems.add(path, None, f"drawn by {record.model}, not {model}; run `report section {section_id}`")
+        elif local:  # a published record of another model does not concern this page
+            problems.add(path, None, f"drawn by {record.model}, not {model}; {again}")
     return sorted(records, key=lambda record: section_key(record.id))
 
 
 def _read(path: Path, folder: Path | None) -> Record:
-    raw = json.loads(path.read_text(encoding="utf-8"))
+    raw = parse(path.read_text(encoding="utf-8"))
     if raw.get("format") != FORMAT:
         raise ValueError(f"format {raw.get('format')!r}, expected {FORMAT}")
+    if "seal" not in raw:
+        raise SealError("the record has no seal: it is of an older version, or was changed by hand")
+    if raw["seal"] != seal(raw):
+        raise SealError("the record was changed by hand: its seal does not match its content")
+    for place, text in _texts(raw):
+        if control := _CONTROL.search(text):
+            raise ValueError(f"the control character U+{ord(control[0]):04X} in {place}")
     section_key(raw["id"])
     if not re.fullmatch(r"generators/sections/part_[0-9_]+\.py", raw["source"]):
         raise ValueError(f"source {raw['source']!r} is no section's")
@@ -165,9 +213,8 @@ def _read(path: Path, folder: Path | None) -> Record:
 
 def _settings(raw: Mapping[str, Any]) -> dict[str, str]:
     """How a model was set up, by name; both are shown on the page."""
-    texts = [text for pair in raw.items() for text in pair]
-    if wrong := next((text for text in texts if not isinstance(text, str) or _CONTROL.search(text)), None):
-        raise ValueError(f"the model's setting {wrong!r} is no plain text")
+    if wrong := next((text for text in raw.values() if not isinstance(text, str)), None):
+        raise ValueError(f"the model's setting {wrong!r} is no text")
     return dict(raw)
 
 
@@ -185,8 +232,6 @@ def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
         raise ValueError(f"panel file {raw['file']!r} is not a plain name")
     if not re.fullmatch(r"[0-9a-f]{64}", raw["pixels"]):
         raise ValueError(f"panel digest {raw['pixels']!r} is no SHA-256")
-    if control := _CONTROL.search("".join(map(str, _texts(raw)))):
-        raise ValueError(f"the control character U+{ord(control[0]):04X} in a text of a panel")
     return Panel(
         number=number,
         file=raw["file"],
@@ -210,6 +255,14 @@ def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
     )
 
 
-def _texts(raw: Mapping[str, Any]) -> list[Any]:
-    """What a reader of the page may see of a panel."""
-    return [raw["row"], raw["label"], raw["alt"], *raw["prompts"], *raw["case"].values(), *raw["found"].values()]
+def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """All texts in a JSON value, names of fields included, each with its place, such as figures[0].panels[2].label."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield f"the name of a field of {place or 'the record'}", name
+            yield from _texts(item, f"{place}.{name}" if place else name)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _texts(item, f"{place}[{number}]")
+    elif isinstance(value, str):
+        yield place, value

@@ -1,7 +1,7 @@
-"""What `report verify` found, as text beside the records in the site: site/verified/<section>.json.
+"""The results of `report verify`, kept in the site beside the records: site/verified/<section>.json.
 
-A verification speaks of one record, whose digest it carries. When that record changes, by a new drawing for example, it
-is void: neither the page nor publishing knows it any more.
+A verification holds the digest of the one record that it is about. When that record changes, for example because the
+section is drawn again, the verification is void, and the page and `report publish` ignore it.
 """
 
 from __future__ import annotations
@@ -14,22 +14,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from report.records.record import parse
+
 FOLDER = "verified"
 FORMAT = 1
 IDENTICAL, CLOSE, DIFFERS = "identical", "within tolerance", "differs"
 
-# "Within tolerance" allows for floating point only, which other processors and thread counts round otherwise: no value
-# of a pixel is off by more than LARGEST of 255, and the mean square difference is at most one step (48.1 dB).
+# The tolerance covers only differences in rounding between processors and thread counts: no value of a pixel differs by
+# more than LARGEST of 255, and the mean square difference is at most one step, which is a PSNR of 48.1 dB.
 LARGEST = 8
 PSNR = 48.1
 
-# Words for readers and the duration of one run. A verification covers the rest of a record but for its source's place.
-_WORDS = {"title", "words", "caption", "label", "alt", "row", "seconds"}
+# Words for readers, the path of the source, the duration of one run, and the seal, which covers all of these. A
+# verification covers the rest of a record.
+_NOT_COVERED = {"title", "source", "words", "caption", "label", "alt", "row", "seconds", "seal"}
 
 
 @dataclass(frozen=True)
 class PanelResult:
-    """On one panel: its kind, the largest difference of a value (0 … 255), and the PSNR in dB, None where infinite."""
+    """The result for one panel.
+
+    kind: IDENTICAL, CLOSE or DIFFERS. largest: the largest difference of a value, 0 … 255; None if the images could not
+    be compared. psnr: in dB; None if it is infinite or the images could not be compared.
+    """
 
     kind: str
     largest: int | None = 0
@@ -38,7 +45,7 @@ class PanelResult:
 
 @dataclass(frozen=True)
 class Mark:
-    """What the page says of a figure: whether it holds, the word to see, and the sentence behind it."""
+    """What the page says about a figure: whether it was reproduced, in one word, and in one sentence."""
 
     holds: bool
     word: str
@@ -46,28 +53,32 @@ class Mark:
 
 
 def subject(record: Mapping[str, Any]) -> str:
-    """The digest of what a verification speaks of: the record without its words and durations."""
+    """The SHA-256 of the part of a record that a verification is about: all but texts, durations and the seal."""
 
     def kept(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: kept(item) for name, item in value.items() if name not in _WORDS}
+            return {name: kept(item) for name, item in value.items() if name not in _NOT_COVERED}
         return [kept(item) for item in value] if isinstance(value, list) else value
 
-    text = json.dumps({**kept(record), "source": "", "figures": kept(record["figures"])}, sort_keys=True)
+    # `depends` is covered as a whole: its `source` is a digest of the code, not a path.
+    text = json.dumps(
+        {**kept(record), "depends": record["depends"], "figures": kept(record["figures"])}, sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def path_of(site: Path, section_id: str) -> Path:
+    """The file of a section's verification."""
     return site / FOLDER / f"{section_id}.json"
 
 
 def read(site: Path, record: Path) -> dict[str, Any] | None:
-    """The verification in `site` that speaks of the record in this file; None where there is none, or it is void."""
+    """The verification in `site` of the record in this file; None if there is none, or it is void or damaged."""
     try:
-        spoken_of = json.loads(record.read_text(encoding="utf-8"))
-        found = json.loads(path_of(site, spoken_of["id"]).read_text(encoding="utf-8"))
-        whole = found["format"] == FORMAT and found["subject"] == subject(spoken_of)
-        for figure in spoken_of["figures"]:
+        verified = parse(record.read_text(encoding="utf-8"))
+        found = parse(path_of(site, verified["id"]).read_text(encoding="utf-8"))
+        whole = found["format"] == FORMAT and found["subject"] == subject(verified)
+        for figure in verified["figures"]:
             whole = whole and len(results(found, figure["name"])) == len(figure["panels"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -75,7 +86,7 @@ def read(site: Path, record: Path) -> dict[str, Any] | None:
 
 
 def write(site: Path, section_id: str, content: Mapping[str, Any]) -> None:
-    """Sorted text, written beside and put in place by a rename. Raises OSError where the site cannot be written."""
+    """Write a section's verification as sorted JSON. Raises OSError if the site cannot be written."""
     path = path_of(site, section_id)
     path.parent.mkdir(exist_ok=True)
     part = path.with_suffix(".part")
@@ -87,12 +98,12 @@ def write(site: Path, section_id: str, content: Mapping[str, Any]) -> None:
 
 
 def results(verification: Mapping[str, Any], figure: str) -> list[PanelResult]:
-    """The results on a figure's panels, in their order. Raises KeyError or TypeError where the file is not ours."""
+    """The results for a figure's panels, in order. Raises KeyError or TypeError if the verification is damaged."""
     return [PanelResult(**panel) for panel in verification["figures"][figure]]
 
 
 def mark(verification: Mapping[str, Any] | None, figure: str) -> Mark | None:
-    """What the page says of a figure; None where no verification speaks of it."""
+    """What the page says about a figure; None if there is no verification."""
     if verification is None:
         return None
     found = results(verification, figure)
@@ -107,7 +118,7 @@ def mark(verification: Mapping[str, Any] | None, figure: str) -> Mark | None:
 
 
 def summary(found: Sequence[PanelResult]) -> str:
-    """Verdicts in a few words: 3 identical, 2 within tolerance (at most 1 of 255 off, PSNR at least 62.0 dB)."""
+    """Results in a few words: 3 identical, 2 within tolerance (at most 1 of 255 off, PSNR at least 62.0 dB)."""
     parts = []
     for kind in (IDENTICAL, CLOSE, DIFFERS):
         of_kind = [result for result in found if result.kind == kind]

@@ -7,7 +7,7 @@ const row = link => all(".full", link.closest("tr, ul"));
 
 /* A figure's panels are one stop of the Tab key: arrows lead on. Where the whole figure turns over, its switch is it. */
 const stop = (figure, link) => all(".full", figure).forEach(each => {
-  each.tabIndex = each == link && !figure.matches(".flip") ? 0 : -1;
+  each.tabIndex = each == link && !figure.matches(".turn") ? 0 : -1;
 });
 /* Of a figure with a slider, one panel is shown large. */
 const choose = link => {
@@ -115,7 +115,7 @@ on(document, "click", event => {
   event.preventDefault();
   const figure = link.closest(".figure"), chosen = figure.querySelector(".shown .full");
   if (link.dragged) return;
-  if (figure.matches(".flip")) return figure.querySelector(".switch").click();
+  if (figure.matches(".turn")) return figure.querySelector(".switch").click();
   if (chosen && link != chosen && link.matches(".full")) return choose(link);
   links = all(".full", figure);
   at = links.indexOf(chosen || link);
@@ -149,7 +149,7 @@ const scrollers = new ResizeObserver(entries => {
     else target.removeAttribute("tabindex");
   }
 });
-for (const each of all("pre, .formula, .scroll, .flip .pictures")) {
+for (const each of all("pre, .formula, .scroll, .turn .pictures")) {
   each.removeAttribute("tabindex");
   scrollers.observe(each);
 }

@@ -1,0 +1,186 @@
+"""Draws the cases of a section, checks what `draw` returns, and writes each panel with its record."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import math
+import traceback
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..figures import Case, DeclarationError, Figure, Panel, Section, wrong_text
+from ..inputs import InputError
+from ..models import ModelError
+from .staleness import SECTIONS_PACKAGE
+
+if TYPE_CHECKING:
+    from ..diffusion.batching import Task, Work
+    from ..lab import Lab
+
+SIDES = (64, 256, 1024)  # pixels: the sizes of the cascade's three stages
+IMAGE = f"a floating-point tensor (3, H, W) with H = W = {SIDES[0]}, {SIDES[1]} or {SIDES[2]}, values in -1 … 1"
+MOST_STATEMENTS = 8  # of the author's code that are shown for an error
+
+
+class DrawingError(Exception):
+    """A `draw` raised an error, or what it returned is no panel.
+
+    The first line names figure and case, and says what is wrong. After an error, one line follows for each statement of
+    the section's code through which it came.
+    """
+
+
+def works(section: Section, lab: Lab) -> list[Work]:
+    """For each case of each figure, in order: a function that draws it and returns its `Panel`, for `batching.run`.
+
+    They raise DrawingError if `draw` fails or returns no panel. InputError, ModelError and DeclarationError pass: they
+    say in one line what is wrong.
+    """
+    return [partial(_draw, section, figure, case, lab) for figure in section.figures for case in figure.cases]
+
+
+def _draw(section: Section, figure: Figure, case: Case, lab: Lab) -> Panel:
+    try:
+        result = figure.draw(lab, **case)
+    except (DeclarationError, InputError, ModelError):
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise _error(section, figure, case, "\n".join([what, *_statements(error)])) from error
+    panel = result if isinstance(result, Panel) else Panel(result)
+    if wrong := _wrong_image(panel.image) or _wrong_found(panel.found, figure):
+        raise _error(section, figure, case, wrong)
+    return panel
+
+
+def _error(section: Section, figure: Figure, case: Case, wrong: str) -> DrawingError:
+    """The error that names the figure and the case, such as "figure 1.1-noisy, case t=250, show='t = 250'"."""
+    fields = ", ".join(f"{name}={value!r}" for name, value in case.items())
+    shown = fields if len(fields) <= 120 else f"{fields[:120]}…"
+    return DrawingError(f"figure {section.id}-{figure.name}, case {shown or 'without fields'}: {wrong}")
+
+
+def _statements(error: Exception) -> list[str]:
+    """The last statements of the sections' own code through which an error came, as "  file:line: statement"."""
+    frames = zip(traceback.walk_tb(error.__traceback__), traceback.extract_tb(error.__traceback__), strict=True)
+    found = []
+    for (frame, _), summary in frames:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith(f"{SECTIONS_PACKAGE}."):
+            found.append(f"  {module.replace('.', '/')}.py:{summary.lineno}: {summary.line}")
+    return found[-MOST_STATEMENTS:]
+
+
+def _wrong_image(image: Any) -> str | None:
+    """What is wrong with the kind of an image and its shape; None if nothing is."""
+    import torch
+
+    if not isinstance(image, torch.Tensor):
+        returned = "None" if image is None else f"an object of type {type(image).__name__}"
+        return f"draw returned {returned}; it has to return {IMAGE}, or a Panel with one"
+    shape = tuple(image.shape)
+    if not image.is_floating_point() or shape not in {(3, side, side) for side in SIDES}:
+        dtype = str(image.dtype).removeprefix("torch.")
+        return f"draw returned a tensor {shape} of {dtype}; it has to return {IMAGE}"
+    return None
+
+
+def _wrong_found(found: Any, figure: Figure) -> str | None:
+    """What is wrong with the names and types of the values that `draw` found; None if nothing is."""
+    if not isinstance(found, Mapping):
+        return f"Panel.found is an object of type {type(found).__name__}; it has to be a dict"
+    if unknown := set(found) - set(figure.finds):
+        return f"draw found {', '.join(sorted(map(str, unknown)))}, which `finds` does not name"
+    for name, value in found.items():
+        if isinstance(value, bool) or not isinstance(value, (float, int, str)):
+            return f"draw found {name} = {value!r:.40}, of type {type(value).__name__}; use float, int or str"
+    return None
+
+
+def _wrong_values(panel: Panel, prompts: list[str]) -> str | None:
+    """What is wrong with the values of an image, the values that `draw` found, and the prompts; None if nothing is."""
+    import torch
+
+    if wrong := int((~torch.isfinite(panel.image)).sum()):
+        return f"draw returned an image with {wrong:,} of {panel.image.numel():,} values NaN or infinite"
+    for name, value in panel.found.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"draw found {name} = {value}; it has to be a finite number"
+        if isinstance(value, str) and (bad := wrong_text(value)):
+            return f"draw found {name}: {bad}"
+    return next((f"prompt: {bad}" for bad in map(wrong_text, prompts) if bad), None)
+
+
+def panel_texts(section: Section, figure: Figure, case: Case, found: Mapping[str, Any]) -> dict[str, str]:
+    """Row, label and alt text of a panel.
+
+    Raises DrawingError if they name a value that `draw` did not find, or format one in a way that does not fit it.
+    """
+    try:
+        return {
+            "row": figure.row_of(case),
+            "label": figure.label_of(case, found),
+            "alt": figure.alt_of(case, found),
+        }
+    except KeyError as error:
+        raise _error(section, figure, case, f"label or alt text names {error}, which draw did not find") from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _error(section, figure, case, f"label or alt text cannot be filled: {error}") from None
+
+
+def write_panel(folder: Path, file: str, section: Section, figure: Figure, case: Case, task: Task) -> dict[str, Any]:
+    """Write the panel of a finished task as lossless WebP, and return its record.
+
+    Raises DrawingError if the image has NaN or infinite values, or if a value that was found, or a prompt, cannot be
+    recorded.
+    """
+    from PIL import Image
+
+    def noted(kind: str) -> list[Any]:
+        """The distinct values of one kind of event, in the order of their first appearance."""
+        return list(dict.fromkeys(event[1] for event in task.log if event[0] == kind))
+
+    panel: Panel = task.result
+    evaluations = [event for event in task.log if event[0] == "evaluation"]
+    later = [event for event in task.log if event[0] == "later evaluation"]
+    prompts = list(dict.fromkeys(event[1] for event in (*evaluations, *later)))
+    if wrong := _wrong_values(panel, prompts):
+        raise _error(section, figure, case, wrong)
+    found = {name: value if isinstance(value, str) else round(value, 4) for name, value in panel.found.items()}
+    texts = panel_texts(section, figure, case, found)
+    rgb = ((panel.image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+    encoded = io.BytesIO()
+    Image.fromarray(rgb).save(encoded, "WEBP", lossless=True, quality=80, exact=True)
+    (folder / file).write_bytes(encoded.getvalue())
+    gammas = noted("gamma")
+    return {
+        "file": file,
+        "bytes": hashlib.sha256(encoded.getvalue()).hexdigest(),
+        "pixels": hashlib.sha256(rgb.tobytes()).hexdigest(),
+        "width": rgb.shape[1],
+        "height": rgb.shape[0],
+        **texts,
+        "case": dict(case),
+        "found": found,
+        "origin": _origin(noted("input"), noted("seed"), bool(evaluations)),
+        "inputs": noted("input"),
+        "seeds": noted("seed"),
+        "prompts": prompts,
+        "gamma": gammas[0] if gammas else None,
+        "timesteps": list(dict.fromkeys(t for _, _, t, _ in evaluations)),
+        # Of every later stage, one after the other: two stages may visit the same timestep.
+        "later_timesteps": [t for t, _ in itertools.groupby(t for _, _, t, _ in later)],
+        "evaluations": len(evaluations) + len(later),
+        "seconds": round(sum(float(stopwatch) for *_, stopwatch in (*evaluations, *later)), 3),
+    }
+
+
+def _origin(inputs_used: list[str], seeds: list[int], evaluated: bool) -> str:
+    """Whether a panel was sampled, edited from an input, only noised, or is the unchanged input."""
+    if evaluated:
+        return "edit" if inputs_used else "sample"
+    return "noised" if seeds else "photograph"

@@ -1,0 +1,216 @@
+"""What `draw` may return, and what is said of one that fails: figure, case, what is wrong, and where."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from generators import sections
+from generators.diffusion.batching import run
+from generators.figures import Figure, Panel, Section, each
+from generators.inputs import InputError
+from generators.lab import Lab
+from generators.running import run as running
+from generators.running import staleness
+from generators.running.drawing import DrawingError, works, write_panel
+from generators.running.dry_run import DryRunModel, dry_run
+from report.command import cli
+from report.records import record as records
+
+IMAGE = "a floating-point tensor (3, H, W) with H = W = 64, 256 or 1024, values in -1 … 1"
+NAN, INFINITE = float("nan"), float("inf")
+
+
+def section(draw, **fields) -> Section:
+    given = {"label": "{k}", "cases": each(k=(1,)), "finds": ("psnr", "word"), **fields}
+    return Section("1.77", "Title", [Figure("a", caption="c", alt="a", draw=draw, **given)])
+
+
+def drawn(draw, tmp_path, **fields) -> dict:
+    """Draw the first case, and write its panel."""
+    made = section(draw, **fields)
+    with torch.inference_mode():
+        tasks = run(works(made, Lab(DryRunModel(1, False))))
+    figure = made.figures[0]
+    return write_panel(tmp_path, "a-01.webp", made, figure, figure.cases[0], tasks[0])
+
+
+def one(value: float, side: int = 64) -> torch.Tensor:
+    image = torch.zeros(3, side, side)
+    image[0, 0, 0] = value
+    return image
+
+
+RETURNED = {  # what draw returns: the end of the line about it
+    "None": (None, f"draw returned None; it has to return {IMAGE}, or a Panel with one"),
+    "a number": (1.0, f"draw returned an object of type float; it has to return {IMAGE}, or a Panel with one"),
+    "an array": (one(0).numpy(), "draw returned an object of type ndarray; it has to return "),
+    "a panel in a panel": (Panel(Panel(one(0))), "draw returned an object of type Panel; it has to return "),
+    "an oblong": (torch.zeros(3, 10, 64), f"draw returned a tensor (3, 10, 64) of float32; it has to return {IMAGE}"),
+    "another size": (torch.zeros(3, 128, 128), "draw returned a tensor (3, 128, 128) of float32; it has to return "),
+    "one channel": (torch.zeros(1, 64, 64), "draw returned a tensor (1, 64, 64) of float32; it has to return "),
+    "no channels": (torch.zeros(64, 64), "draw returned a tensor (64, 64) of float32; it has to return "),
+    "a batch": (torch.zeros(1, 3, 64, 64), "draw returned a tensor (1, 3, 64, 64) of float32; it has to return "),
+    "bytes": (one(0).byte(), "draw returned a tensor (3, 64, 64) of uint8; it has to return "),
+    "integers": (one(0).long(), "draw returned a tensor (3, 64, 64) of int64; it has to return "),
+    "complex": (one(0).to(torch.complex64), "draw returned a tensor (3, 64, 64) of complex64; it has to return "),
+    "NaN": (one(NAN), "draw returned an image with 1 of 12,288 values NaN or infinite"),
+    "infinity": (torch.full((3, 64, 64), -INFINITE), "draw returned an image with 12,288 of 12,288 values NaN or inf"),
+    "NaN in a panel": (Panel(one(NAN)), "draw returned an image with 1 of 12,288 values NaN or infinite"),
+    "no dict": (Panel(one(0), [1]), "Panel.found is an object of type list; it has to be a dict"),
+    "another name": (Panel(one(0), {"ssim": 1}), "draw found ssim, which `finds` does not name"),
+    "NaN found": (Panel(one(0), {"psnr": NAN}), "draw found psnr = nan; it has to be a finite number"),
+    "infinity found": (Panel(one(0), {"psnr": INFINITE}), "draw found psnr = inf; it has to be a finite number"),
+    "None found": (Panel(one(0), {"psnr": None}), "draw found psnr = None, of type NoneType; use float, int or str"),
+    "a boolean": (Panel(one(0), {"psnr": True}), "draw found psnr = True, of type bool; use float, int or str"),
+    "a tensor": (Panel(one(0), {"psnr": torch.ones(())}), "draw found psnr = tensor(1.), of type Tensor; use float,"),
+    "a control character": (Panel(one(0), {"word": "a\u202e"}), "draw found word: the control character U+202E in "),
+}
+
+
+@pytest.mark.parametrize("name", RETURNED)
+def test_what_is_no_panel_is_refused_in_one_line(tmp_path, name):
+    returned, message = RETURNED[name]
+    with pytest.raises(DrawingError) as caught:
+        drawn(lambda lab, k: returned, tmp_path)
+    assert str(caught.value).startswith(f"figure 1.77-a, case k=1: {message}")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("side", [64, 256])
+def test_images_of_the_cascades_sizes_are_panels(tmp_path, dtype, side):
+    kept = drawn(lambda lab, k: Panel(one(2, side).to(dtype), {"psnr": 1.23456, "word": "x"}), tmp_path)
+    assert (kept["width"], kept["height"], kept["found"]) == (side, side, {"psnr": 1.2346, "word": "x"})
+
+
+def test_texts_that_cannot_be_filled_with_what_was_found(tmp_path):
+    for label, says in (
+        ("{psnr:.1f}", "label or alt text names 'psnr', which draw did not find"),
+        ("{word:.1f}", "label or alt text cannot be filled: Unknown format code 'f' for object of type 'str'"),
+    ):
+        with pytest.raises(DrawingError) as caught:
+            drawn(lambda lab, k: Panel(one(0), {"word": "x"}), tmp_path, label=label)
+        assert str(caught.value) == f"figure 1.77-a, case k=1: {says}"
+
+
+def test_a_prompt_that_draw_itself_makes_too_long(tmp_path):
+    with pytest.raises(
+        DrawingError, match=r"^figure 1\.77-a, case k=1: prompt: the text .* has 9,000 characters; at most"
+    ):
+        drawn(lambda lab, k: lab.sample(lab.guided("🐂" * 9000), stride=990), tmp_path)
+
+
+def test_a_long_case_is_shortened(tmp_path):
+    with pytest.raises(DrawingError) as caught:
+        drawn(lambda lab, k: None, tmp_path, cases=each(k="x" * 300))
+    assert str(caught.value).startswith("figure 1.77-a, case k='xxx")
+    assert len(str(caught.value)) < 400
+
+
+def test_what_is_no_panel_is_found_by_the_dry_run():
+    with pytest.raises(DrawingError, match=r"^figure 1\.77-a, case k=1: draw returned None"):
+        dry_run([section(lambda lab, k: None)], 1, False)
+
+
+def test_errors_that_say_all_in_one_line_pass(tmp_path):
+    with pytest.raises(InputError, match="nothing_of_this_name"):
+        drawn(lambda lab, k: lab.image("nothing_of_this_name"), tmp_path)
+
+
+def test_a_draw_without_a_parameter_for_a_field(tmp_path):
+    with pytest.raises(DrawingError) as caught:
+        drawn(lambda lab: one(0), tmp_path)
+    first, *statements = str(caught.value).splitlines()
+    assert first.startswith("figure 1.77-a, case k=1: TypeError: ")
+    assert first.endswith("got an unexpected keyword argument 'k'")
+    assert statements == []
+
+
+MODULE = """from ..figures import Figure, Section, each
+
+
+def helper(x):
+    return x.view(3, 10)
+
+
+def fails(lab, k):
+    x = lab.image("campanile")
+    if k == 2:
+        return {body}
+    return x
+
+
+SECTION = Section("1.77", "T", [Figure("a", "c", "{{k}}", "alt", each(k=(1, 2)), fails)])
+"""
+AUTHORS = {  # the statement at fault: what is said of it
+    "helper(x)": (
+        "RuntimeError: shape '[3, 10]' is invalid for input of size 12288",
+        ["11: return helper(x)", "5: return x.view(3, 10)"],
+    ),
+    "lab.shared('a', lambda: 1 / 0)": (
+        "ZeroDivisionError: division by zero",
+        ["11: return lab.shared('a', lambda: 1 / 0)"] * 2,
+    ),
+    "lab.sample(lambda x, t: x.nothing)": (
+        "AttributeError: 'Tensor' object has no attribute 'nothing'",
+        ["11: return lab.sample(lambda x, t: x.nothing)"] * 2,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", AUTHORS)
+def test_an_error_of_the_authors_shows_their_statements_only(body, tiny_pocket, tmp_path, monkeypatch):
+    what, statements = AUTHORS[body]
+    path = tmp_path / "sections" / "part_1_77.py"
+    path.parent.mkdir()
+    path.write_text(MODULE.format(body=body))
+    known = {"1.1": staleness.sections()["1.1"], "1.77": path}
+    monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(path.parent)])
+    monkeypatch.setattr(staleness, "sections", lambda: known)
+    monkeypatch.setattr(staleness, "source_digest", lambda *_: "0" * 64)
+    monkeypatch.setattr(staleness, "words_digest", lambda *_: "0" * 64)
+    monkeypatch.setattr(running, "_source", lambda section_id: f"generators/sections/{known[section_id].name}")
+    monkeypatch.setattr(cli, "ROOT", tmp_path)
+    try:
+        done = CliRunner().invoke(cli.main, ["section", "1.1", "1.77"])
+    finally:
+        sys.modules.pop("generators.sections.part_1_77", None)
+    assert done.exit_code == 1, done.output
+    said = done.stderr[done.stderr.index("report: ") :].splitlines()
+    expected = [f"  generators/sections/part_1_77.py:{statement}" for statement in statements]
+    assert said == [f"report: figure 1.77-a, case k=2: {what}", *expected]
+    assert (
+        staleness.why_stale(tmp_path / ".report/pocket/1.1", "1.1", "pocket") is None
+    )  # what was drawn before is kept
+    assert not (tmp_path / ".report/pocket/1.77").exists()
+
+
+def test_both_sides_seal_records_in_the_same_way(tiny_pocket, tmp_path):
+    running.draw(tmp_path, "pocket", ["1.1"])
+    path = tmp_path / ".report/pocket/1.1/record.json"
+    found = records.parse(path.read_text(encoding="utf-8"))
+    assert found["seal"] == staleness.seal(found) == records.seal(found)
+    for record in ({}, {"a": 1e-9, "b": ["ä\ue000", None, True, 12345678901234567890]}, {"seal": 1, "b": 2, "a": {}}):
+        assert staleness.seal(record) == records.seal(record)
+        assert staleness.seal(record) == records.seal({**record, "seal": "another"})
+        assert staleness.seal(record) != records.seal({**record, "a": 3})
+
+
+def test_a_number_edited_by_hand_has_its_section_drawn_again(tiny_pocket, tmp_path):
+    running.draw(tmp_path, "pocket", ["1.2"])
+    path = tmp_path / ".report/pocket/1.2/record.json"
+    found = records.parse(path.read_text(encoding="utf-8"))
+    found["figures"][0]["panels"][0]["found"]["psnr"] = 99.9
+    path.write_text(json.dumps(found), encoding="utf-8")
+    assert staleness.why_stale(path.parent, "1.2", "pocket") == (
+        "its record was changed by hand; it has to be drawn again"
+    )
+    assert running.draw(tmp_path, "pocket", ["1.2"]) == 1
+    again = records.parse(path.read_text(encoding="utf-8"))
+    assert again["figures"][0]["panels"][0]["found"]["psnr"] < 99
