@@ -11,10 +11,13 @@ from functools import cache
 from typing import Any
 
 import torch
-from platformdirs import user_state_path
 from torch import Tensor, nn
 
 from ..models import minilm
+from . import training_packages
+
+with training_packages():
+    from platformdirs import user_state_path
 
 # Outside of the work tree: days of training are not to be lost with a clone, a merge or a `git clean`.
 CHECKPOINTS = user_state_path("diffusion-report") / "pocket"
