@@ -7,7 +7,7 @@ REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
 .PHONY: report section verify publish site serve status doctor clean setup test check bench full-size evaluate
-.PHONY: pocket pocket-bundle screenshot lock
+.PHONY: pocket pocket-bundle screenshot diagram lock
 
 report: .venv/ready
 	$(REPORT) all $(DRAW)
@@ -42,8 +42,10 @@ setup: .venv/ready
 	.venv/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
+# One process per core, each with whole files, so that what the tests of a file share is made once. One thread each; tests
+# that want two let the second sleep instead of spin, or the processes would stop each other.
 test: .venv/ready chromium
-	.venv/bin/python -m pytest
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE .venv/bin/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 # The browser tests drive the system's Chromium. On Debian it is installed where we may; elsewhere the tests say how.
 .PHONY: chromium
@@ -90,6 +92,10 @@ evaluate: .venv/ready
 screenshot: .venv/ready
 	.venv/bin/python -m report.command.screenshot
 
+# The diagram of the rooms in CONTRIBUTING.md.
+diagram: .venv/ready
+	.venv/bin/python -m report.command.diagram
+
 # Trains pocket's next weights: many hours on a CPU, over as many runs as it takes; each goes on where the last one ended.
 pocket: .venv/ready
 	.venv/bin/python -m generators.pocket.train_stage_1
@@ -103,8 +109,8 @@ pocket-bundle: .venv/ready
 # Resolves the newest versions that pyproject.toml allows, without installing them, and pins them.
 lock: .venv/ready
 	mkdir -p .cache
-	.venv/bin/python -m pip install --quiet --dry-run --ignore-installed --report .cache/lock.json '.[dev]'
+	.venv/bin/python -m pip install --quiet --dry-run --ignore-installed --report .cache/lock.json '.[dev,train]'
 	.venv/bin/python -c 'import json; \
 	found = [item["metadata"] for item in json.load(open(".cache/lock.json"))["install"]]; \
-	pins = {m["name"].lower(): m["version"].split("+")[0] for m in found if m["name"] != "diffusion-report"}; \
+	pins = {m["name"].lower(): m["version"].split("+")[0] for m in found if m["name"] not in ("diffusion-report", "pip")}; \
 	print(*(f"{name}=={pins[name]}" for name in sorted(pins)), sep="\n")' > requirements.lock

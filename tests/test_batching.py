@@ -34,6 +34,7 @@ class Rowwise(Model):
 
     name, description, digest = "rowwise", "a made-up network", ""
     schedule = Schedule(cosine().float(), threshold=1.5)
+    side = SMALL.shape[-1]
 
     def __init__(self, chunk: int = 32) -> None:
         self.chunk, self.batches = chunk, []

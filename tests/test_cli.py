@@ -33,7 +33,7 @@ def run(project: Path, weights: Path, *arguments: str) -> subprocess.CompletedPr
     environment["PYTHONPATH"] = str(project)
     return subprocess.run(
         [sys.executable, "-m", "report", *arguments],
-        cwd=project, env=environment, capture_output=True, text=True, timeout=300,
+        cwd=project, env=environment, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 from generators import inputs
@@ -312,35 +312,19 @@ def test_the_seed_is_42_and_guidance_7_away_from_the_empty_prompt():
 # --- who imports whom
 
 
-def modules() -> dict[str, Path]:
-    """All modules of both packages by name; a package goes by its own name."""
-    paths = [path for package in ("generators", "report") for path in (ROOT / package).rglob("*.py")]
-    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+GRAPH = grimp.build_graph(
+    "generators", "report", include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
+)
 
 
-def imported(module: str, path: Path, everywhere: bool = True) -> set[str]:
-    """The absolute names that a module imports: in all of its code but for type checkers, or at its top level only."""
-    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
-    names = set()
+def modules(package: str) -> list[str]:
+    """All modules of a package or a room."""
+    return sorted(name for name in GRAPH.modules if f"{name}.".startswith(f"{package}."))
 
-    def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            return
-        if isinstance(node, ast.FunctionDef) and not everywhere:
-            return
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        if isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            origin = ".".join([*base, *([node.module] if node.module else [])])
-            for alias in node.names:
-                inner = f"{origin}.{alias.name}"
-                names.add(inner if inner in modules() else origin)
-        for child in ast.iter_child_nodes(node):
-            visit(child)
 
-    visit(ast.parse(path.read_text(encoding="utf-8")))
-    return names
+def imported(module: str) -> set[str]:
+    """What a module imports, but for type checkers: our modules by their full names, other packages by theirs."""
+    return GRAPH.find_modules_directly_imported_by(module)
 
 
 # The rooms of a package, the lowest first: a module may import from its own room and from those before it. Modules that
@@ -358,11 +342,11 @@ ROOMS = {
 @pytest.mark.parametrize("package", ROOMS)
 def test_imports_point_one_way_between_rooms(package):
     rooms = ROOMS[package]
-    for module, path in modules().items():
-        if not module.startswith(f"{package}."):
+    for module in modules(package):
+        if module == package:
             continue
         here = module.split(".")[1]
-        for other in imported(module, path):
+        for other in imported(module):
             if other.startswith(f"{package}."):
                 there = other.split(".")[1]
                 assert {here, there} <= set(rooms), f"{module} imports {other}: put their rooms into ROOMS"
@@ -370,40 +354,32 @@ def test_imports_point_one_way_between_rooms(package):
 
 
 def test_sections_never_import_each_other():
-    for module, path in modules().items():
-        if module.startswith("generators.sections."):
-            assert not any(name.startswith("generators.sections.") for name in imported(module, path)), module
+    sections = modules("generators.sections")
+    assert len(sections) >= 14
+    for module in sections:
+        assert not imported(module) & set(sections), module
 
 
 def test_the_generators_know_nothing_of_the_page():
-    for module, path in modules().items():
-        if module.startswith("generators."):
-            assert not any(name.split(".")[0] == "report" for name in imported(module, path)), module
+    for module in modules("generators"):
+        assert not imported(module) & set(modules("report")), module
 
 
 def test_the_maths_knows_no_files_no_models_and_no_report():
-    for module, path in modules().items():
-        if module.startswith("generators.diffusion"):
-            tops = {name.split(".")[0] for name in imported(module, path)}
-            assert not tops & {"pathlib", "os", "io", "json", "PIL", "diffusers", "transformers"}, module
+    for module in modules("generators.diffusion"):
+        assert not imported(module) & {"pathlib", "os", "io", "json", "PIL", "diffusers", "transformers"}, module
 
 
 def test_diffusers_is_imported_under_models_only():
-    for module, path in modules().items():
-        tops = {name.split(".")[0] for name in imported(module, path)}
-        if not module.startswith("generators.models."):
-            assert not tops & {"diffusers", "transformers"}, module
+    users = {user for name in ("diffusers", "transformers") for user in GRAPH.find_modules_that_directly_import(name)}
+    assert users
+    assert users <= set(modules("generators.models"))
 
 
 def test_the_page_is_made_without_torch_and_meets_the_generators_in_records_only():
     """What the builder reaches by import, at any depth; the command line and its progress bars stand above both."""
-    reached, ahead = set(), {"report.page.builder"}
-    while ahead:
-        module = ahead.pop()
-        reached.add(module)
-        names = imported(module, modules()[module])
-        assert not {name.split(".")[0] for name in names} & {"torch", "diffusers", "transformers", "generators"}, module
-        ahead |= {name for name in names if name in modules()} - reached
+    reached = GRAPH.find_upstream_modules("report.page.builder")
+    assert not reached & {"torch", "diffusers", "transformers", *modules("generators")}
     assert {"report.records.record", "report.page.links"} <= reached
     assert not reached & {"report.command.cli", "report.command.progress"}
 

@@ -58,7 +58,7 @@ def run(project, weights, verb, *arguments):
     environment = {**os.environ, "DEEPFLOYD_WEIGHTS": str(weights), "PYTHONPATH": str(project), "COLUMNS": "200"}
     return subprocess.run(
         [sys.executable, "-m", "report", verb, "--model", "deepfloyd", *arguments],
-        cwd=project, env=environment, capture_output=True, text=True, timeout=300,
+        cwd=project, env=environment, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
 
 

@@ -123,6 +123,13 @@ def test_errors_that_say_all_in_one_line_pass(tmp_path):
         drawn(lambda lab, k: lab.image("nothing_of_this_name"), tmp_path)
 
 
+def test_an_image_of_another_size_is_refused_where_it_is_asked_about(tmp_path):
+    with pytest.raises(
+        DrawingError, match=r"case k=1: ValueError: x is a tensor \(3, 10, 64\); the network takes \(3, 64, 64\)"
+    ):
+        drawn(lambda lab, k: lab.guided("a dog")(torch.zeros(3, 10, 64), 500).eps, tmp_path)
+
+
 def test_a_draw_without_a_parameter_for_a_field(tmp_path):
     with pytest.raises(DrawingError) as caught:
         drawn(lambda lab: one(0), tmp_path)

@@ -459,7 +459,7 @@ def test_the_plan_counts_the_evaluations_that_the_drawing_takes(tiny_pocket, mon
     jobs = [plan.sample(lab, "a cat", gamma, stride=500) for gamma in (1, 7)]
 
     class Counted:
-        def step(self, note="", count=1):
+        def update(self, count):
             counted.append(count)
 
     images = evaluate.draw(lab, jobs, Counted())

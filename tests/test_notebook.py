@@ -1,5 +1,6 @@
 """The notebook from top to bottom, by pocket, in a copy of the project; interrupted, its cell goes on."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def project(tmp_path, tiny_pocket, monkeypatch):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "weights"))
     shutil.copytree(ROOT / "generators/models", copy / "generators/models", dirs_exist_ok=True)
     for name in ("CITATION.cff", "Makefile", "pyproject.toml", "requirements.lock"):
-        shutil.copy2(ROOT / name, copy)
+        shutil.copy(ROOT / name, copy)
+        os.utime(copy / name, (0, 0))  # older than .venv/ready: nothing may install this copy into the project's .venv
     (copy / ".venv").symlink_to(ROOT / ".venv")
     for path in (*copy.glob("generators/sections/part_*.py"), *copy.glob("report/writeup/part_*.md")):
         if path.stem not in KEPT or (path.suffix == ".md" and path.stem != "part_1_1"):

@@ -168,8 +168,9 @@ def test_to_keep_all_is_to_get_the_photograph_and_to_keep_nothing_changes_nothin
 def test_all_of_it_draws_with_deepfloyds_learned_variance(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "CACHE", tmp_path / "cache")
     monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(tiny_if.save(tmp_path / "weights")))
-    models.prepare("deepfloyd", lambda *_: models.Work(("", "a dog", "a lion", "a fox"), 9, 0, 0), print)
+    models.prepare("deepfloyd", lambda *_: models.Workload(("", "a dog", "a lion", "a fox"), 9, 0, 0), print)
     model = models.load("deepfloyd")
+    model.side = 16
     a, b, c = (model.guided(prompt) for prompt in ("a dog", "a lion", "a fox"))
     x0 = 0.3 * torch.ones(3, 16, 16)
     mask = torch.zeros(1, 16, 16)

@@ -12,7 +12,7 @@ from generators.pocket import evaluate, search, train_scorer
 from generators.pocket.evaluate import Judges
 from generators.pocket.judges import Gradients, Residual
 from generators.running import single_figure
-from report.command import cli
+from report.command import cli, picture_verbs
 from report.figures import figure_png
 
 DOG, LION, SKULL = "a photo of a dog", "a photo of a lion", "a lithograph of a skull"
@@ -28,7 +28,7 @@ def judges():
 @pytest.fixture
 def here(tmp_path, monkeypatch, judges):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "ROOT", tmp_path / "project")
+    monkeypatch.setattr(picture_verbs, "ROOT", tmp_path / "project")
     monkeypatch.setattr(train_scorer, "is_kept", lambda name: True)
     monkeypatch.setattr(train_scorer, "load", dict(zip(train_scorer.JUDGES, judges, strict=True)).__getitem__)
     return tmp_path
@@ -125,7 +125,7 @@ def test_a_search_that_was_stopped_goes_on_and_more_prompts_cost_only_their_pair
     ("prompts", "more", "line"),
     [
         ((DOG,), (), "a search needs at least two different prompts"),
-        ((DOG, "a photo of a submarine"), (), "'a submarine' is none of the"),
+        ((DOG, "a photo of a submarine"), (), "'a submarine' is not among the"),
         ((DOG, "a high quality photo"), (), "'a high quality photo'"),
         ((DOG, LION), ("--view", "sideways"), "there is no view 'sideways'"),
     ],
@@ -151,4 +151,4 @@ def test_without_trained_judges_one_line_says_how_to_train_them(here, tiny_pocke
 def test_the_prompts_that_stand_for_none_are_known_to_the_judges():
     search.check(search.PROMPTS)
     assert search.PROMPTS is evaluate.PROMPTS
-    assert len(search.way("flip").pairs(search.PROMPTS)) == 22 * 21 // 2
+    assert len(search.pairing("flip").pairs(search.PROMPTS)) == 22 * 21 // 2

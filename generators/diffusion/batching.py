@@ -113,6 +113,7 @@ def _run(tasks: list[Task], begun: list[Task]) -> None:
     ready: deque[tuple[Task, Any, Exception | None]] = deque((task, None, None) for task in tasks)
     asking: list[tuple[Task, _Question]] = []
     joining: list[tuple[Task, _Join]] = []
+    orphans: set[Task] = set()  # their waiter already has the error of another task that it waited for
     current: Answer | None = None
     while ready or asking:
         while ready:
@@ -121,11 +122,12 @@ def _run(tasks: list[Task], begun: list[Task]) -> None:
                 event = task.throw(type(error), error, error.__traceback__) if error else task.switch(value)
             except Exception as raised:
                 waiters = [w for w in joining if task in w[1].others]
-                if not waiters:
+                if not waiters and task not in orphans:
                     raise
                 for waiter in waiters:
                     joining.remove(waiter)
                     ready.append((waiter[0], None, raised))
+                    orphans.update(waiter[1].others)
                 continue
             if task.dead:
                 task.result, task.done = event, True

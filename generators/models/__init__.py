@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from safetensors import SafetensorError
 
+from ..figures import DeclarationError
+from ..inputs import InputError
+
 if TYPE_CHECKING:
     from .base import Model
 
@@ -133,7 +136,7 @@ def _guarded(name: str, place: Path | None, work: Callable[[], Result]) -> Resul
     try:
         return work()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, ModelError):
+        if isinstance(error, (DeclarationError, InputError, ModelError)):  # of the sections, in the dry run
             raise
         why, where = " ".join(str(error).split())[:160], place or "the Hub's cache"
         raise ModelError(f"{name}: the weights in {where} cannot be loaded ({why}); {_advice(name)}") from error

@@ -68,12 +68,13 @@ class Stopwatch:
 class Stage(ABC):
     """A text-conditioned denoiser for images of one size: one network of a cascade.
 
-    schedule: the noise schedule of its training. gamma: its default guidance scale. chunk: the most images in one
-    forward; halved for good when a CUDA device runs out of memory.
+    schedule: the noise schedule of its training. side: the pixels a side of its images, or None. gamma: its default
+    guidance scale. chunk: the most images in one forward; halved for good when a CUDA device runs out of memory.
     """
 
     schedule: Schedule
     device: torch.device = torch.device("cpu")
+    side: int | None = None
     gamma: float
     chunk: int
 
@@ -87,9 +88,18 @@ class Stage(ABC):
         """Runs one forward of the network for queries with these x, (N, 3, H, W), and t, (N,) int64."""
 
     def noise(self, prompt: str, given: Tensor | None = None) -> Estimate:
-        """Returns the network's noise estimate under the prompt; "" is the unconditional one."""
+        """Returns the network's noise estimate under the prompt; "" is the unconditional one.
+
+        The estimate raises ValueError for an x of another shape than (3, side, side).
+        """
 
         def estimate(x: Tensor, t: int) -> Noise:
+            if self.side and x.shape != (
+                3,
+                self.side,
+                self.side,
+            ):  # here, where the section's own code is at fault, not in the batch
+                raise ValueError(f"x is a tensor {tuple(x.shape)}; the network takes (3, {self.side}, {self.side})")
             noise, stopwatch = ask(Query(prompt, x, t, given), self.answer)
             note("evaluation" if given is None else "later evaluation", prompt, t, stopwatch)
             return noise
@@ -210,6 +220,7 @@ class Model(Stage):
     digest: str
     settings: Mapping[str, str] = MappingProxyType({})
     dtype: torch.dtype = torch.float32
+    side: int | None = 64
     gamma: float = 7.0  # the course's
     chunk: int = 32
     second: LaterStage
@@ -217,9 +228,7 @@ class Model(Stage):
     forward_cache: ForwardCache | None = None  # the cache of the current section
     calls: int = 0  # forwards of the networks so far
     evaluations: int = 0  # images in them
-    on_evaluated: Callable[[int], None] = staticmethod(
-        lambda evaluations: None
-    )  # called with the number of evaluations of a call
+    on_evaluated: Callable[[int], None] = staticmethod(lambda evaluations: None)  # called after each forward
 
     @property
     def model(self) -> Model:

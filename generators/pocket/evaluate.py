@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 
 from .. import models
 from ..diffusion import batching
@@ -47,7 +48,6 @@ from .measures import (
 )
 from .plan import STRIDE, Job, plan
 from .pool import WORKERS, Endless, Picture, as_images, small
-from .progress import Progress
 from .scorer import Judge, parse
 from .scorer_pictures import labelled, shown, tests
 
@@ -76,9 +76,9 @@ class Judges(NamedTuple):
 # ------------------------------------------------------------------------------------------------------ drawing
 
 
-def draw(lab: Lab, jobs: Iterable[Job], progress: Progress) -> Tensor:
+def draw(lab: Lab, jobs: Iterable[Job], progress: tqdm) -> Tensor:
     """Samples the jobs in one batch: (N, 3, 64, 64) in -1 … 1."""
-    lab.model.on_evaluated = lambda count: progress.step(count=count)
+    lab.model.on_evaluated = progress.update
     with torch.inference_mode():
         drawn = batching.run([job.work for job in jobs])
     del lab.model.on_evaluated  # later evaluations are not part of the plan
@@ -253,8 +253,8 @@ def evaluate() -> dict[str, Any]:
     began = time.monotonic()
     judges, lab = Judges(*(train_scorer.load(name) for name in train_scorer.JUDGES)), Lab(models.load("pocket"))
     jobs = plan(lab)
-    progress = Progress("drawing", sum(job.evaluations for part in jobs.values() for job in part))
-    images = {name: draw(lab, part, progress) for name, part in jobs.items()}
+    with tqdm(desc="drawing", total=sum(job.evaluations for part in jobs.values() for job in part)) as progress:
+        images = {name: draw(lab, part, progress) for name, part in jobs.items()}
     pictures, lots = training_drawings(TRAINING), tests()
     training = as_images(torch.stack([picture.rgb for picture in pictures]))
     fresh = labelled(

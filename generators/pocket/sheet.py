@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw
+from tqdm import tqdm
 
 from .. import models
 from ..diffusion import batching
 from ..lab import Lab
-from .progress import Progress
 
 GROUPS = {  # ten prompts per row
     "The course's prompts, and Part 0's": (
@@ -92,9 +92,8 @@ def sheet(groups: dict[str, list[Image.Image]], prompts: dict[str, tuple[str, ..
 def draw(lab: Lab) -> dict[str, list[Image.Image]]:
     """Draws sample 0 of every prompt, guided as in the report."""
     prompts = [prompt for group in GROUPS.values() for prompt in group]
-    progress = Progress("samples", len(prompts) * 68)
-    lab.model.on_evaluated = lambda count: progress.step(count=count)
-    with torch.inference_mode():
+    with tqdm(desc="samples", total=len(prompts) * 68) as progress, torch.inference_mode():
+        lab.model.on_evaluated = progress.update
         drawn = batching.run([partial(lab.sample, lab.guided(prompt)) for prompt in prompts])
     pixels = [((s.result.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy() for s in drawn]
     pictures = iter(Image.fromarray(array) for array in pixels)

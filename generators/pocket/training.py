@@ -11,10 +11,13 @@ from functools import cache
 from typing import Any
 
 import torch
-from platformdirs import user_state_path
 from torch import Tensor, nn
 
 from ..models import minilm
+from . import training_packages
+
+with training_packages():
+    from platformdirs import user_state_path
 
 # Outside the work tree, so that a merge or `git clean` cannot delete days of training.
 CHECKPOINTS = user_state_path("diffusion-report") / "pocket"

