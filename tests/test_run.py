@@ -173,7 +173,7 @@ def test_a_run_with_nothing_to_do_loads_no_model(root, monkeypatch):
 def test_again_draws_what_holds(root):
     before, told = pixels(root, "1.1"), Told()
     assert run.draw(root, "pocket", ["1.1"], again=True, observer=told) == 1
-    assert told.why == {"1.1": "asked for"}
+    assert told.why == {"1.1": "requested"}
     assert pixels(root, "1.1") == before
 
 

@@ -63,10 +63,10 @@ def blended(parts: Tensor, size: int) -> Tensor:
     overlap."""
     weight = _fade().to(parts)
 
-    def laid(values: Tensor) -> Tensor:
+    def folded(values: Tensor) -> Tensor:
         return F.fold(values.transpose(1, 2), (size, size), WINDOW, stride=PATCH, padding=OVERLAP)
 
-    return laid(parts * weight) / laid(weight.expand(1, parts.shape[1], -1))
+    return folded(parts * weight) / folded(weight.expand(1, parts.shape[1], -1))
 
 
 @cache

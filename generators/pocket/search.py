@@ -121,8 +121,8 @@ def search(
     to_draw = [(pair, folder) for pair, folder in zip(pairs, folders, strict=True) if not folder.is_dir()]
     if to_draw:
         expected = len(to_draw) * single_figure.evaluations(figure(to_draw[0][0]))
-        asks = [figure(pair) for pair in itertools.pairwise(dict.fromkeys(prompts))]
-        drawing = single_figure.ready("search", f"{len(to_draw)} pairs of prompts", expected, asks, model, observer)
+        covering = [figure(pair) for pair in itertools.pairwise(dict.fromkeys(prompts))]  # every prompt, in few pairs
+        drawing = single_figure.ready("search", f"{len(to_draw)} pairs of prompts", expected, covering, model, observer)
         for pair, folder in to_draw:
             _draw(drawing, figure(pair), folder)
     finds = [_judged(pairing, panel, pair, folder) for pair, folder in zip(pairs, folders, strict=True)]

@@ -52,7 +52,7 @@ def fine_timesteps(count: int, rng: torch.Generator) -> Tensor:
 def dropped(captions: list[str], rng: torch.Generator) -> list[str]:
     """Returns the captions with a random CAPTION_DROPOUT of them replaced by ""."""
     drop = torch.rand(len(captions), generator=rng) < CAPTION_DROPOUT
-    return ["" if gone else caption for caption, gone in zip(captions, drop.tolist(), strict=True)]
+    return ["" if dropping else caption for caption, dropping in zip(captions, drop.tolist(), strict=True)]
 
 
 def optimizers(network: nn.Module) -> list[torch.optim.Optimizer]:

@@ -101,7 +101,7 @@ def draw(
             shutil.rmtree(leftover, ignore_errors=True)
         todo = {}
         for section_id in chosen:
-            why = "asked for" if again else staleness.why_stale(state / section_id, section_id, model)
+            why = "requested" if again else staleness.why_stale(state / section_id, section_id, model)
             if why:
                 todo[section_id] = (why, _expected(root, model, section_id))
             else:

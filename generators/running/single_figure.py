@@ -86,13 +86,13 @@ def evaluations(figure: Figure) -> int:
     return dry_run([_section(figure)], 1, False).first
 
 
-def ready(kind: str, title: str, expected: int, asks: Sequence[Figure], model: str, observer: run.Observer) -> Model:
-    """Prepares and loads the model for the figures in `asks`, which must cover all prompts. Raises ModelError.
+def ready(kind: str, title: str, expected: int, figures: Sequence[Figure], model: str, observer: run.Observer) -> Model:
+    """Prepares and loads the model for the figures, which must cover all prompts. Raises ModelError.
 
     kind, title: announced to the observer, such as "anagram" and its prompts. expected: the number of evaluations.
     """
-    observer.begin({kind: ("asked for", expected)})
-    models.prepare(model, partial(dry_run, [_section(figure) for figure in asks]), observer.planned)
+    observer.begin({kind: ("requested", expected)})
+    models.prepare(model, partial(dry_run, [_section(figure) for figure in figures]), observer.planned)
     loaded = models.load(model)
     loaded.on_evaluated = observer.evaluated
     observer.section(kind, title)
@@ -107,9 +107,8 @@ def draw(kind: str, figure: Figure, model: Model, folder: Path) -> dict[str, Any
     section, began = _section(figure), time.perf_counter()
     calls, evaluations = model.calls, model.evaluations
     with torch.inference_mode():
-        tasks = batching.run(
-            works(section, Lab(model))
-        )  # a new Lab, because `shared` keys are unique within one figure only
+        # A new Lab, because keys of `shared` are unique within one figure only.
+        tasks = batching.run(works(section, Lab(model)))
     model.wait()
     return {
         "format": 1,
