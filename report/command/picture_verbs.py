@@ -110,7 +110,13 @@ def edit(image: Path, prompt: str, model: str, out: Path | None) -> None:
 
 
 @click.command()
-@click.option("--prompt", "prompts", multiple=True, metavar="PROMPT", help="Give at least two; by default 22 prompts.")
+@click.option(
+    "--prompt",
+    "prompts",
+    multiple=True,
+    metavar="PROMPT",
+    help="Repeat for each prompt, at least two; by default 22 built-in ones.",
+)
 @click.option("--view", metavar="VIEW", default="flip", show_default=True, help="The view of the second prompt.")
 @click.option("--hybrid", "is_hybrid", is_flag=True, help="Search hybrids instead of anagrams.")
 @sampling_options
