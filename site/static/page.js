@@ -1,15 +1,15 @@
-/* Sliders, switches, choosing panels, the loupe, the lightbox, copying, the reader's place. Without this file the page
-   is whole: the grids show everything. */
+/* Sliders, switches, panel selection, loupe, lightbox, copying, current section. Without this file the page is
+   complete: the grids show everything. */
 "use strict";
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const on = (node, types, act) => types.split(" ").forEach(type => node.addEventListener(type, act, true));
 const row = link => all(".full", link.closest("tr, ul"));
 
-/* A figure's panels are one stop of the Tab key: arrows lead on. Where the whole figure turns over, its switch is it. */
+/* A figure's panels are one Tab stop; arrows move between them. In a flip figure the switch is the stop. */
 const stop = (figure, link) => all(".full", figure).forEach(each => {
-  each.tabIndex = each == link && !figure.matches(".flip") ? 0 : -1;
+  each.tabIndex = each == link && !figure.matches(".turn") ? 0 : -1;
 });
-/* Of a figure with a slider, one panel is shown large. */
+/* A figure with a slider shows one panel large. */
 const choose = link => {
   const figure = link.closest(".figure"), dial = figure.querySelector("[data-does=slide]");
   stop(figure, link);
@@ -58,7 +58,7 @@ for (const dial of all("[data-does]")) {
   }
 }
 
-/* The loupe looks at one place, x and y in 0 … 1, of all the pictures of a row. */
+/* The loupe shows the same place, x and y in 0 … 1, in all pictures of a row. */
 const look = (link, x, y) => {
   for (const [name, at] of Object.entries({ x, y })) {
     link.closest("tr, .row").style.setProperty("--" + name, Math.min(1, Math.max(0, at)));
@@ -115,7 +115,7 @@ on(document, "click", event => {
   event.preventDefault();
   const figure = link.closest(".figure"), chosen = figure.querySelector(".shown .full");
   if (link.dragged) return;
-  if (figure.matches(".flip")) return figure.querySelector(".switch").click();
+  if (figure.matches(".turn")) return figure.querySelector(".switch").click();
   if (chosen && link != chosen && link.matches(".full")) return choose(link);
   links = all(".full", figure);
   at = links.indexOf(chosen || link);
@@ -132,7 +132,7 @@ on(box, "click", ({ target }) => {
 });
 on(box, "keydown", ({ key, target }) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
-  if (step && target != frame) show(step); // it scrolls
+  if (step && target != frame) show(step); // there, arrows scroll
 });
 
 for (const button of all(".copy")) on(button, "click", async () => {
@@ -142,14 +142,14 @@ for (const button of all(".copy")) on(button, "click", async () => {
   button.textContent = "Copied";
 });
 
-/* Only what scrolls is a stop of the Tab key. */
+/* Only scrollable elements are Tab stops. */
 const scrollers = new ResizeObserver(entries => {
   for (const { target } of entries) {
     if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
     else target.removeAttribute("tabindex");
   }
 });
-for (const each of all("pre, .formula, .scroll, .flip .pictures")) {
+for (const each of all("pre, .formula, .scroll, .turn .pictures")) {
   each.removeAttribute("tabindex");
   scrollers.observe(each);
 }
