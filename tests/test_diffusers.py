@@ -55,7 +55,9 @@ def aligned(pipeline):
 
 def loaded(folder, embeddings, offloading=HELD, stages=("stage_1", "stage_2", "stage_3")):
     place = Place({stage: Spot(CPU, offloading, 32) for stage in stages})
-    return DeepFloyd("deepfloyd", {stage: (folder / stage, None) for stage in stages}, place, embeddings.read)
+    cascade = DeepFloyd("deepfloyd", {stage: (folder / stage, None) for stage in stages}, place, embeddings.read)
+    cascade.side = 16
+    return cascade
 
 
 @pytest.fixture(scope="module")
