@@ -10,7 +10,7 @@ from generators.bench import __main__ as bench
 from generators.bench import machine, variants
 from generators.models import configurations
 
-TINY = configurations.Configuration("tiny", (4, 32), layers=1, head=8, text=16, text_heads=2, groups=4)
+TINY = configurations.Configuration("tiny", (4, 32), layers=1, head=32, text=16, text_heads=2, groups=4)
 CPU = torch.device("cpu")
 
 
