@@ -108,7 +108,9 @@ def visit(browser):
         origin = address[: address.find("/", 8)] if address.startswith("http") else str(Path(address[7:]).parent)
         page.on("console", lambda line: line.type in ("error", "warning") and page.said.append(line.text))
         page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("requestfailed", lambda request: page.said.append(f"failed: {request.url}"))
+        # A picture whose load is given up for a better width is no failure.
+        page.on("requestfailed", lambda request: "ABORTED" in (request.failure or "") or page.said.append(
+            f"failed: {request.url} ({request.failure})"))  # fmt: skip
         page.on("response", lambda answer: answer.ok or page.said.append(f"{answer.status}: {answer.url}"))
         page.on("request", lambda asked: origin in asked.url or page.said.append(f"asked elsewhere: {asked.url}"))
         page.said = []
