@@ -13,7 +13,7 @@ from report.figures.judgement import Judgement
 from report.prose.mathml import plain, rich
 from report.records.record import Figure, Panel, Record
 from report.records.values import compact, duration, ranges, shown, title, vary, walks
-from report.web.images import forms, pixelated, thumbnail
+from report.web.images import Form, forms, pixelated, thumbnail
 
 ORIGINS = {
     "sample": "sampled from noise",
@@ -207,7 +207,12 @@ def panel_view(figure: Figure, panel: Panel) -> PanelView:
 
 def thumbnail_view(figure: Figure, panel: Panel) -> PanelView:
     """Returns a panel at 64 pixels, for the table of contents."""
-    view, form = panel_view(figure, panel), thumbnail(figure, panel)
+    return reduced_view(figure, panel, thumbnail(figure, panel))
+
+
+def reduced_view(figure: Figure, panel: Panel, form: Form) -> PanelView:
+    """Returns a panel shown by one smaller file, with its own file as the fallback."""
+    view = panel_view(figure, panel)
     return replace(view, sources=[Source(form.type, form.path), Source("", view.src)], pixelated=False)
 
 

@@ -22,7 +22,7 @@ from report.page.report_page import TITLE, ReportPage, prose_files
 from report.records import verification
 from report.records.record import Figure, Record
 from report.web import metadata
-from report.web.images import PanelError, Store, open_panel, place_panel, place_thumbnail
+from report.web.images import PanelError, Store, open_panel, place_panel, place_reduced, thumbnail
 
 __all__ = ["BuildError", "build", "sources"]
 
@@ -87,7 +87,7 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
                 page.problems.add(record.path, None, str(error))
     if not page.problems.lines:
         for record, figure, panel in page.thumbnails.values():
-            place_thumbnail(store, record, figure, panel, page.site)
+            place_reduced(store, record, figure, panel, thumbnail(figure, panel), page.site)
         if card := page.card:
             store.place(card.path, lambda: card.compose(page.site))
     (new / "records").mkdir()

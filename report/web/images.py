@@ -122,9 +122,8 @@ def open_panel(record: Record, figure: Figure, panel: Panel, site: Path) -> Imag
     return image
 
 
-def place_thumbnail(store: Store, record: Record, figure: Figure, panel: Panel, site: Path) -> None:
-    """Puts a panel's thumbnail into the new site. Raises PanelError."""
-    form = thumbnail(figure, panel)
+def place_reduced(store: Store, record: Record, figure: Figure, panel: Panel, form: Form, site: Path) -> None:
+    """Puts a smaller file of a panel, such as its thumbnail, into the new site. Raises PanelError."""
     store.place(form.path, lambda: encode(open_panel(record, figure, panel, site), form))
 
 
