@@ -185,6 +185,7 @@ def report(root: Path) -> Path:
     prose(
         root,
         "intro",
+        "/// logo\n1.8-turning[row=upright,label=sample 0] | flip: one, other\n///\n\n"
         "/// lead\n0-stages[row=a,width=1024]\n1.8-turning[row=upright,label=sample 0] | flip: one, other\n"
         "1.9-distant[row=near,label=sample 1] | distance: one, other\n///\n\nOne *short* introduction.\n\n"
         "/// contents\n1.4 | 1.4-trajectory[label=$t = 90$]\n1.8 | 1.8-turning[row=upright,label=sample 0]\n///\n",

@@ -209,6 +209,31 @@ def test_the_page_opens_with_results_to_try(page):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("name", "link"), [("index.html", ".emblem"), ("code.html", ".kicker a")])
+def test_the_logo_turns_over_under_the_focus_and_under_the_pointer(visit, built, name, link):
+    page = visit(f"file://{built}/{name}", viewport={"width": 1280, "height": 900})
+    assert page.evaluate("document.getAnimations().filter(each => each instanceof CSSTransition).length") == 0
+    picture = page.locator(f"{link} .logo img")
+    assert settled(picture) == "none"
+    page.locator(link).focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")  # by keyboard, to be :focus-visible
+    turned = settled(picture)
+    assert re.match(r"matrix3d\(1, 0, 0, 0, 0, -1, ", turned)  # y becomes -y
+    page.locator(link).evaluate("each => each.blur()")
+    assert settled(picture) == "none"
+    picture.hover()
+    assert settled(picture) == turned
+    page.locator(link).click()
+    assert page.url.endswith("index.html#fig-1_8-turning" if name == "index.html" else "index.html")
+
+
+def settled(picture):
+    """The transform of a picture that has come to rest."""
+    picture.evaluate("each => Promise.all(each.getAnimations().map(animation => animation.finished))")
+    return style(picture, "transform")
+
+
 def test_the_state_of_a_switch_is_seen_in_forced_colours(visit, built):
     page = visit(f"file://{built}/index.html", forced_colors="active", viewport={"width": 1280, "height": 900})
     switch = figure(page, "1.8-turning").get_by_role("switch")

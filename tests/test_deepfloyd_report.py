@@ -41,7 +41,7 @@ def project(tmp_path_factory, weights):
         if path.stem not in files or (path.suffix == ".md" and path.stem != "part_1_1"):
             path.unlink()
     intro = copy / "report" / "writeup" / "intro.md"  # without what the page opens with: other sections' figures
-    intro.write_text(re.sub(r"^/// (lead|contents)\n.*?^///\n", "", intro.read_text(), flags=re.M | re.S))
+    intro.write_text(re.sub(r"^/// (lead|contents|logo)\n.*?^///\n", "", intro.read_text(), flags=re.M | re.S))
     for file, changes in CHANGES.items():
         text = (copy / file).read_text()
         for old, new in changes.items():

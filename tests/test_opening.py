@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import shutil
+from itertools import product
 from pathlib import Path
 
 import page_fixture as fixture
 import pytest
 from page_fixture import panel, prose, section
+from PIL import Image, ImageChops, ImageColor, ImageOps, ImageStat
 
 from report.figures import figure_png
-from report.page import links
+from report.page import budget, links
 from report.page.builder import BuildError, build
+from report.page.logo import PAPER
+from report.page.social_card import LOGO, LOGO_TOP
 
 FLIP = "/// fig | 1.8-turning | flip: one, other\n///\n"
 
@@ -97,6 +103,7 @@ def test_a_damaged_evaluation_is_one_line(root, text):
 # --- the opening
 
 
+@pytest.mark.parametrize("kind", ["lead", "logo"])
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -112,8 +119,8 @@ def test_a_damaged_evaluation_is_one_line(root, text):
         ("1.8-turning[row=upright,label=sample 0] | flip: one, far", "no field 'far'"),
     ],
 )
-def test_what_is_wrong_with_the_opening_has_its_line(root, line, told):
-    prose(root, "intro", f"Words.\n\n/// lead\n\n{line}\n///\n")
+def test_what_is_wrong_with_the_opening_has_its_line(root, kind, line, told):
+    prose(root, "intro", f"Words.\n\n/// {kind}\n\n{line}\n///\n")
     with pytest.raises(BuildError) as caught:
         build(root)
     assert str(caught.value).startswith("report/writeup/intro.md:5: ")
@@ -130,6 +137,131 @@ def test_a_page_without_an_opening_is_a_page(root):
     page = build(root).read_text()
     assert 'class="exhibits"' not in page
     assert "og:image" not in page
+
+
+# --- the logo
+
+TURNING = "1.8-turning[row=upright,label=sample 0]"
+PAGES = ("index.html", "code.html")
+
+
+def headers(site: Path) -> list[str]:
+    """The header of the page, and of the page with the code."""
+    return [(site / name).read_text().partition("<header")[2].partition("</header>")[0] for name in PAGES]
+
+
+def icons(site: Path) -> list[tuple[str, str]]:
+    """(rel, href) of the icons of the page; those of the page with the code must be the same."""
+    found = [re.findall(r'<link rel="([\w-]*icon)" href="([^"]+)"', (site / name).read_text()) for name in PAGES]
+    assert found[0] == found[1]
+    return found[0]
+
+
+def enlarged(root: Path, size: int, view=ImageOps.flip) -> Image.Image:
+    """Draws the anagram again at another size, seen through a view. Returns its first panel."""
+    panels = fixture.two_ways("upright", "flipped")
+    first = panels[0]["image"].resize((size, size), Image.Resampling.BICUBIC)
+    for each in panels:
+        each["image"] = first if each["row"] == "upright" else view(first)
+    section(root, "1.8", {"turning": panels})
+    return first
+
+
+@pytest.mark.parametrize("size", [64, 256])
+def test_the_icons_are_the_logos_picture_as_a_disc(root, size):
+    panel = enlarged(root, size)
+    prose(root, "intro", f"/// logo\n{TURNING} | flip: one, other\n///\n")
+    site = build(root).parent
+    (small, icon), (large, touch) = icons(site)
+    assert (small, large) == ("icon", "apple-touch-icon")
+    found, reduced = Image.open(site / icon), panel.resize((32, 32), Image.Resampling.LANCZOS)
+    assert (found.mode, found.size) == ("RGBA", (32, 32))
+    for x, y in product(range(32), repeat=2):
+        away = math.hypot(x - 15.5, y - 15.5)
+        if away < 15:
+            assert found.getpixel((x, y)) == (*reduced.getpixel((x, y)), 255)
+        elif away > 17:
+            assert found.getpixel((x, y)) == (0, 0, 0, 0)
+    on_phone = Image.open(site / touch).convert("RGB")
+    assert on_phone.size == (180, 180)
+    assert on_phone.getpixel((0, 0)) == ImageColor.getrgb(PAPER)
+    middle = (60, 60, 120, 120)
+    wanted = panel.resize((156, 156), Image.Resampling.LANCZOS).crop([at - 12 for at in middle])
+    assert max(ImageStat.Stat(ImageChops.difference(on_phone.crop(middle), wanted)).mean) < 12  # of 256 colours
+
+
+def test_the_icons_are_the_same_bytes_when_made_again(root):
+    prose(root, "intro", f"/// logo\n{TURNING}\n///\n")
+    site = build(root).parent
+    before = [(site / path).read_bytes() for _, path in icons(site)]
+    shutil.rmtree(root / ".report" / "web")
+    shutil.rmtree(site)
+    build(root)
+    assert [(site / path).read_bytes() for _, path in icons(site)] == before
+
+
+@pytest.mark.parametrize(
+    ("wish", "view", "classes", "faces"),
+    [
+        ("", ImageOps.flip, "logo", 1),
+        (" | flip: one, other", ImageOps.flip, "logo flip turn", 1),
+        (" | rotate: one, other", lambda image: image.rotate(180), "logo rotate turn by-180", 1),
+        (" | distance: one, other", lambda image: image, "logo distance", 1),
+        (" | invert: one, other", ImageOps.invert, "logo invert turn", 2),
+        (" | rearrange: one, other", ImageOps.mirror, "logo rearrange turn", 2),
+    ],
+)
+def test_the_headers_show_the_logo_and_what_its_view_needs(root, wish, view, classes, faces):
+    enlarged(root, 256, view)
+    prose(root, "part_1_8", "/// fig | 1.8-turning\n///\n")
+    prose(root, "intro", f"/// logo\n{TURNING}{wish}\n///\n")
+    site = build(root).parent
+    for header in headers(site):
+        assert re.findall(r'<span class="(logo[^"]*)">', header) == [classes]
+        assert len(re.findall(r'<source type="image/avif" srcset="figures/logo-\w+\.avif"', header)) == faces
+        assert re.findall(r'alt="([^"]*)"', header) == [""] * faces  # its figure describes it
+    assert '<a class="emblem" href="#fig-1_8-turning" aria-label="The logo: figure 1">' in headers(site)[0]
+
+
+def test_a_page_has_one_logo(root):
+    prose(root, "intro", f"/// logo\n{TURNING}\n{TURNING}\n///\n")
+    with pytest.raises(BuildError, match=r"^report/writeup/intro\.md:3: a second logo; the page has one"):
+        build(root)
+
+
+@pytest.mark.parametrize("text", ["", "/// logo\n///\n"])
+def test_a_page_that_names_no_logo_keeps_the_icon_that_ships(root, text):
+    prose(root, "intro", text)
+    site = build(root).parent
+    assert icons(site) == [("icon", "static/icon.png")]
+    assert (site / "static/icon.png").is_file()
+    assert not any("logo" in header for header in headers(site))
+    assert list((site / "figures").glob("logo-*")) == []
+
+
+def test_the_social_card_has_the_logo_above_the_last_picture(root):
+    panel = enlarged(root, 256)
+    prose(root, "intro", f"/// lead\n{TURNING}\n///\n")
+    plain = next((build(root).parent / "figures").glob("card-*.png")).name
+    prose(root, "intro", f"/// lead\n{TURNING}\n///\n\n/// logo\n{TURNING}\n///\n")
+    (path,) = (build(root).parent / "figures").glob("card-*.png")
+    assert path.name != plain
+    left, top, side = 1200 - 60 - LOGO, LOGO_TOP, LOGO
+    found = Image.open(path).crop((left, top, left + side, top + side))
+    wanted = panel.resize((side, side), Image.Resampling.LANCZOS)
+    middle = (side // 4, side // 4, side * 3 // 4, side * 3 // 4)
+    assert found.crop(middle).tobytes() == wanted.crop(middle).tobytes()
+
+
+def test_the_logo_counts_before_scrolling_and_weighs_little(root):
+    enlarged(root, 256)
+    weights = []
+    for text in ("", f"/// logo\n{TURNING} | flip: one, other\n///\n"):
+        prose(root, "intro", text)
+        index = build(root)
+        weights.append(budget.weigh(index.read_text(), index.parent)["first"])
+    loaded = [index.parent / icons(index.parent)[0][1], *(index.parent / "figures").glob("logo-*.avif")]
+    assert sum(path.stat().st_size for path in loaded) < weights[1] - weights[0] < 11_000
 
 
 # --- figures

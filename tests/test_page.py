@@ -65,6 +65,18 @@ def test_nothing_runs_out_of_the_page(visit, address):
     )
 
 
+def test_the_logo_stands_clear_of_the_title(visit, address):
+    page = visit(address)
+    page.evaluate("document.fonts.ready")
+    script = """() => {
+        const logo = document.querySelector(".emblem")?.getBoundingClientRect(), words = document.createRange();
+        words.selectNodeContents(document.querySelector("h1"));
+        return [...words.getClientRects(), document.querySelector(".byline").getBoundingClientRect()].filter(
+            line => logo && line.left < logo.right && line.right > logo.left && line.top < logo.bottom).length;
+    }"""
+    assert at_widths(page, script) == {}
+
+
 def test_samples_are_shown_at_whole_multiples_of_their_pixels(visit, address):
     page = visit(address)
     script = """() => [...document.querySelectorAll("img.pixels")].filter(image => image.getClientRects().length)

@@ -88,6 +88,8 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     if not page.problems.lines:
         for record, figure, panel in page.thumbnails.values():
             place_reduced(store, record, figure, panel, thumbnail(figure, panel), page.site)
+        if page.logo:
+            page.logo.place(store, page.site)
         if card := page.card:
             store.place(card.path, lambda: card.compose(page.site))
     (new / "records").mkdir()

@@ -1,4 +1,4 @@
-"""The opening of the page, named in report/writeup/intro.md: exhibits with controls, and a picture for each section.
+"""The opening of the page, named in report/writeup/intro.md: exhibits, a picture for each section, and the logo.
 
 /// lead
 0-stages[prompt=a mobius strip,steps=100,pixels=1024]
@@ -8,6 +8,10 @@
 
 /// contents
 1.8 | 1.8-lion[show=upright,k=0]
+///
+
+/// logo
+1.8-large[show=upright,pixels=256] | flip: upright, flipped
 ///
 """
 
@@ -23,19 +27,20 @@ from report.prose.mathml import TexError
 from report.records.record import Figure, Panel, Record
 from report.web.images import PanelError
 
-LEAD, CONTENTS = OPENING
+LEAD, CONTENTS, LOGO = OPENING
 SINGLE_PICTURE_CONTROLS = (*VIEWS, "distance")  # the controls that work on a single picture
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One result on the first screen: its panel, its control, and the panel that a view turns it into."""
+    """One result on the first screen: its panel, its control, and the other panel, into which a view turns it."""
 
     record: Record
     figure: Figure
     panel: Panel
     number: int
     picture: figure_view.PanelView
+    other: Panel | None = None
     turned: figure_view.PanelView | None = None
     control: Control | None = None
 
@@ -47,8 +52,20 @@ class Exhibit:
 
 def exhibits(prose: Prose | None, directives: Directives) -> list[Exhibit]:
     """Returns the exhibits of `/// lead`; a faulty line becomes a problem."""
+    return _exhibits(prose, LEAD, directives)
+
+
+def logo(prose: Prose | None, directives: Directives) -> Exhibit | None:
+    """Returns the exhibit of `/// logo`, if it names one; a faulty line or a second one becomes a problem."""
+    for line, _ in _lines(prose, LOGO)[1:]:
+        assert prose
+        prose.problem(line, "a second logo; the page has one, so remove this line or the first")
+    return next(iter(_exhibits(prose, LOGO, directives)), None)
+
+
+def _exhibits(prose: Prose | None, kind: str, directives: Directives) -> list[Exhibit]:
     found = []
-    for line, text in _lines(prose, LEAD):
+    for line, text in _lines(prose, kind):
         assert prose
         try:
             found.append(_exhibit(text, directives))
@@ -75,8 +92,10 @@ def _exhibit(text: str, directives: Directives) -> Exhibit:
     first, second = (panels for _, panels in figure.rows)
     if panel not in first:
         raise LookupError(f"{target} is not in the first row, where `{control.kind}` starts")
-    turned = figure_view.panel_view(figure, second[first.index(panel)]) if control.kind in VIEWS else None
-    return replace(made, turned=turned, control=control)
+    if control.kind not in VIEWS:
+        return replace(made, control=control)
+    other = second[first.index(panel)]
+    return replace(made, other=other, turned=figure_view.panel_view(figure, other), control=control)
 
 
 def thumbnails(prose: Prose | None, directives: Directives) -> dict[str, tuple[Record, Figure, Panel]]:

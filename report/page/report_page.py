@@ -15,6 +15,7 @@ from report.page import opening, structured_data
 from report.page.citation import CitationError, read_citation
 from report.page.companions import CARD, CODE, card_html, listing, model_card
 from report.page.directives import Directives, known_figures
+from report.page.logo import Logo
 from report.page.social_card import Card, card_of
 from report.page.templates import render
 from report.prose.markup import OPENING, PLACEHOLDER, Directive, Prose
@@ -57,7 +58,9 @@ class ReportPage:
         self.directives = Directives(self.root, self.site, problems, self.by_id, self.figures, self.numbers)
         self.exhibits = opening.exhibits(self.prose.get("intro"), self.directives)
         self.thumbnails = opening.thumbnails(self.prose.get("intro"), self.directives)
-        self.card: Card | None = card_of(TITLE, self.exhibits)
+        logo = opening.logo(self.prose.get("intro"), self.directives)
+        self.logo = Logo(logo) if logo else None
+        self.card: Card | None = card_of(TITLE, self.exhibits, logo)
         self.model_card = model_card(root, model)
         self.citation = None
         try:
@@ -156,6 +159,7 @@ class ReportPage:
             description=_named(self.records[0]),
             texts=texts,
             sections=sections,
+            logo=self.logo,
             exhibits=self.exhibits,
             thumbnails=thumbnails,
             static=self._static(),
@@ -171,7 +175,7 @@ class ReportPage:
         """Renders the companion pages, by name. The card's images must be copied to the site too."""
         quoted = (each.arguments[0].partition("::")[0].strip() for each in self._directives("code"))
         files = listing(self.root, [*quoted, *(record.source for record in self.records)])
-        shared = {"title": TITLE, "static": self._static()}
+        shared = {"title": TITLE, "logo": self.logo, "static": self._static()}
         pages = {CODE: render(self.root, "code_page.html.j2", files=files, **shared)}
         if self.model_card:
             html, _ = card_html(self.model_card)

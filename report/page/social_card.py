@@ -1,4 +1,4 @@
-"""The picture that other sites show with a link to the page: its title above the opening's exhibits."""
+"""The picture that other sites show with a link to the page: its title and logo above the opening's exhibits."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from report.page.logo import PAPER, disc
 from report.page.opening import Exhibit
 from report.web.images import open_panel
 
-LAYOUT = 2  # increase it when the drawing below changes: cards are cached by digest
+LAYOUT = 3  # increase it when the drawing below changes: cards are cached by digest
 SIZE = (1200, 630)
 MARGIN, GAP, TOP, ROOM = 60, 24, 208, 344  # pixels; ROOM: side of a picture
-PAPER, INK, MUTED = "#fbfbf9", "#191b1f", "#595d64"
+LOGO_TOP, LOGO = 46, 96  # pixels: from the capitals of the line above the title to the title's base line
+INK, MUTED = "#191b1f", "#595d64"
 FONT = Path(__file__).parents[2] / "templates" / "static" / "stix-two-text-regular.woff2"
 
 
@@ -27,10 +29,12 @@ class Card:
 
     title: str
     exhibits: Sequence[Exhibit]
+    logo: Exhibit | None
 
     @property
     def path(self) -> str:
-        shows = [LAYOUT, self.title, self.exhibits[0].record.model, [each.panel.pixels for each in self.exhibits]]
+        pictures = [*self.exhibits, *([self.logo] if self.logo else [])]
+        shows = [LAYOUT, self.title, self.exhibits[0].record.model, [each.panel.pixels for each in pictures]]
         return f"figures/card-{hashlib.sha256(json.dumps(shows).encode()).hexdigest()[:12]}.png"
 
     @property
@@ -45,6 +49,9 @@ class Card:
         draw = ImageDraw.Draw(card)
         draw.text((MARGIN, 44), "Berkeley CS180 · Project 5A", MUTED, _font(28))
         draw.text((MARGIN - 4, 84), self.title, INK, _font(72))
+        if self.logo:
+            logo = disc(open_panel(self.logo.record, self.logo.figure, self.logo.panel, site), LOGO)
+            card.paste(logo, (SIZE[0] - MARGIN - LOGO, LOGO_TOP), logo)
         for index, each in enumerate(self.exhibits):
             image = open_panel(each.record, each.figure, each.panel, site)
             if image.width <= 64:
@@ -59,9 +66,9 @@ class Card:
         return data.getvalue()
 
 
-def card_of(title: str, exhibits: Sequence[Exhibit]) -> Card | None:
-    """Returns the card, with the first three exhibits; None without any."""
-    return Card(title, exhibits[:3]) if exhibits else None
+def card_of(title: str, exhibits: Sequence[Exhibit], logo: Exhibit | None) -> Card | None:
+    """Returns the card, with the logo and the first three exhibits; None without exhibits."""
+    return Card(title, exhibits[:3], logo) if exhibits else None
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

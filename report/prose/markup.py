@@ -6,7 +6,7 @@
     /// code | path.py::Name      a definition, quoted from the source
     /// code | path.py::Name | folded   … collapsed until the reader opens it
     /// only | pocket             prose that only the page of that model shows
-    /// lead, /// contents        in intro.md: the opening of the page (report/page/opening.py)
+    /// lead, contents, logo      in intro.md: the opening of the page (report/page/opening.py)
     @fig:1.2-blur  @sec:1.7.2  @val:1.2-blur[t=250].psnr  $x_0$  $$x_t$$
 
 Directives, formulas and references are replaced by marks before Markdown is rendered, and the marks by finished HTML
@@ -35,7 +35,7 @@ FIGURE = r"\d+(?:\.\d+)*-[a-z0-9]+(?:-[a-z0-9]+)*"
 SECTION = r"\d+(?:\.\d+)*"
 VALUE = rf"(?:{FIGURE}(?:\[[^\]\n]*\])?|{SECTION})\.[A-Za-z_]\w*"
 FOLDED = ["folded"]
-OPENING = ("lead", "contents")
+OPENING = ("lead", "contents", "logo")
 PLACEHOLDER = re.compile(
     r"\b[A-Z]+_HERE\b|\bTODO\b|\bFIXME\b|\bXXX+\b|\bTBD\b|(?i:\blorem ipsum\b)"
     r"|\[(?i:your|my|insert|add)\b[^\]]*\](?![(\[])"

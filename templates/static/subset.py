@@ -87,7 +87,7 @@ def draw_rule(target: Path = HERE / "rule.png", seed: int = 42) -> None:
 
 
 def draw_icon(target: Path = HERE / "icon.png", seed: int = 42) -> None:
-    """Writes the site's icon: a disc emerging from noise, 32 x 32."""
+    """Writes the icon of sites without a logo: a disc emerging from noise, 32 x 32."""
     import numpy as np
     from PIL import Image
 
