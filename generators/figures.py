@@ -77,6 +77,8 @@ class Figure:
     draw: `draw(lab, **case)` returns an image as defined in `Panel`, or a `Panel`.
     row: the header of each row, which groups the panels; without it, all panels are in one row.
     finds: the names of the values that `draw` may return in `Panel.found`.
+    A figure of pictures with several readings has a field for each reading's prompt, and `show` names the one that a
+    panel shows; see `reading`.
     Texts name a field as `{t}`, or with a format as `{psnr:.1f}`; indices, attributes and conversions are refused.
     Raises DeclarationError if any of this does not hold, or if two panels of one row have equal labels.
     """
@@ -202,6 +204,15 @@ class Figure:
         """Returns the alt text of this case's panel. Raises KeyError if it names a value that `found` lacks."""
         text = self.alt if isinstance(self.alt, str) else self.alt.get(case.get("show", "*"), self.alt.get("*", ""))
         return text.format_map({**case, **(found or {})})
+
+
+def reading(case: Case) -> str | None:
+    """Returns the prompt that a panel should show, the field that `show` names; None if it names none.
+
+    >>> reading({"upright": "a dog", "flipped": "a lion", "show": "flipped", "k": 0})
+    'a lion'
+    """
+    return case.get(case.get("show", ""))
 
 
 @dataclass(frozen=True)

@@ -146,8 +146,9 @@ def inpainted() -> list[dict[str, Any]]:
 def two_ways(*rows: str, view: Callable[[Image.Image], Image.Image] = ImageOps.flip) -> list[dict[str, Any]]:
     """Two samples with two readings; the second row shows them through the view, turned over unless given."""
     case = {"one": "an old man", "other": "a campfire"}
-    first = [panel(f"sample {k}", 60 + k, row=rows[0], case=case) for k in range(2)]
-    return first + [{**each, "row": rows[1], "image": view(each["image"])} for each in first]
+    first = [panel(f"sample {k}", 60 + k, row=rows[0], case={**case, "show": "one"}) for k in range(2)]
+    turned = {**case, "show": "other"}
+    return first + [{**each, "row": rows[1], "image": view(each["image"]), "case": turned} for each in first]
 
 
 CONTROLS = {  # figure: the control that its prose asks for

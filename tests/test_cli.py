@@ -103,19 +103,19 @@ def test_one_section_alone_equals_the_full_run(project, tiny_pocket):
 
 
 def test_a_new_section_is_one_new_file(project, tiny_pocket):
-    (project / "generators" / "sections" / "part_1_10.py").write_text(
+    (project / "generators" / "sections" / "part_1_11.py").write_text(
         "from ..figures import Figure, Section, each\n\n\ndef draw(lab, k):\n    return lab.noise(k)\n\n\n"
-        'SECTION = Section("1.10", "Noise", [Figure("noise", "Noise.", "{k}", "Noise {k}", each(k=(0, 1)), draw)])\n'
+        'SECTION = Section("1.11", "Noise", [Figure("noise", "Noise.", "{k}", "Noise {k}", each(k=(0, 1)), draw)])\n'
     )
     drawn = run(project, tiny_pocket, "all")
-    (project / "generators" / "sections" / "part_1_10.py").unlink()
+    (project / "generators" / "sections" / "part_1_11.py").unlink()
     assert drawn.returncode == 0, drawn.stderr
     told = [line.split()[0] for line in drawn.stderr.splitlines() if "evaluations" in line]
-    assert told == ["1.10"]
+    assert told == ["1.11"]
     page = (project / "site" / "index.html").read_text()
-    assert page.index('id="fig-1_9-') < page.index('id="fig-1_10-noise"')
+    assert page.index('id="fig-1_9-') < page.index('id="fig-1_11-noise"')
     assert run(project, tiny_pocket, "site").returncode == 0
-    assert "fig-1_10-noise" not in (project / "site" / "index.html").read_text()
+    assert "fig-1_11-noise" not in (project / "site" / "index.html").read_text()
 
 
 @pytest.mark.parametrize(

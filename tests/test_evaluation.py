@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 
@@ -9,12 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from generators import models
 from generators.diffusion import metrics
+from generators.diffusion.views import FLIP
+from generators.figures import Figure, each, reading
+from generators.lab import Lab
 from generators.pocket import (
     card,
     data,
     evaluate,
     icons,
+    illusions,
     measures,
     plan,
     scenes,
@@ -24,10 +30,9 @@ from generators.pocket import (
     train_scorer,
     training,
 )
-from generators.pocket.evaluate import Judges
 from generators.pocket.judges import Gradients, Residual
 from generators.pocket.plan import Job
-from generators.pocket.scorer import Reading, parse
+from generators.pocket.scorer import Judges, Reading, parse
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +128,8 @@ def test_what_a_drawing_shows_is_read_off_its_captions(no_icons, draw):
 
 
 def test_every_prompt_of_the_ranking_is_known_to_the_judges():
-    assert len(evaluate.PROMPTS) >= evaluate.AMONG
-    for prompt in evaluate.PROMPTS:
+    assert len(illusions.PROMPTS) >= illusions.AMONG
+    for prompt in illusions.PROMPTS:
         reading = parse(prompt)
         assert reading.style
         assert reading.phrases[0] in scorer.numbers()
@@ -343,7 +348,7 @@ def test_rank_among_prompts():
     assert [measures.rank(scores, own) for own in range(4)] == [3, 1, 2, 4]
 
 
-def test_each_reading_is_judged_through_its_own_view(judge, monkeypatch):
+def test_each_reading_is_judged_against_all_prompts(judge, monkeypatch):
     asked = []
 
     def scores(images, prompts):
@@ -351,12 +356,11 @@ def test_each_reading_is_judged_through_its_own_view(judge, monkeypatch):
         return torch.tensor([[-1.0, -5.0] + [-9.0] * 18, [-1.0, -3.0] + [-2.0] * 18])
 
     monkeypatch.setattr(judge, "scores", scores)
-    image = torch.rand(1, 3, 64, 64)
+    readings = torch.rand(2, 3, 64, 64)
     pair = ("an oil painting of an old man", "an oil painting of people around a campfire")
-    job = Job(lambda: image[0], 1, {"pair": pair, "k": 0})
-    (found,) = evaluate.illusions(Judges(judge, judge), [job], image, evaluate.as_is, lambda x: x.flip(-2))
+    found = illusions.judged(Judges(judge, judge), readings, pair)
     (images, prompts), _ = asked
-    assert torch.equal(images[0].flip(-2), images[1])
+    assert torch.equal(images, readings)
     assert prompts[:2] == [*pair]
     assert len(set(prompts)) == 20
     assert found["alignment"] == -3.0
@@ -473,19 +477,69 @@ def test_what_the_evaluation_finds_fills_the_card(tiny_pocket, no_icons, monkeyp
     monkeypatch.setattr(plan, "DIVERSE", (data.HIGH_QUALITY,))
     for name, value in {"TRAINING": 20, "FRESH": 1, "WORKERS": 0}.items():
         monkeypatch.setattr(evaluate, name, value)
+    monkeypatch.setattr(train_scorer, "is_kept", lambda name: True)
     monkeypatch.setattr(train_scorer, "load", lambda name: train_scorer.JUDGES[name].build())
     monkeypatch.setattr(train_scorer, "digest", lambda name: name)
     styled = [data.Drawing("", style, (f"{style} a cat".strip(),)) for style in scorer.STYLES]
     lots = {lot: scorer_pictures.labelled(styled) for lot in ("icons", "scenes", "places", "pairs")}
     monkeypatch.setattr(evaluate, "tests", lambda: lots)
 
-    found = evaluate.rounded(evaluate.evaluate())
-    text = card.section(found)
+    found = illusions.rounded(evaluate.evaluate(Lab(models.load("pocket")), train_scorer.judges()))
+    text = card.section(found, READINGS)
     assert found["model"]["digest"][:12] in text
     assert found["evaluations"] > 0
     assert found["judges"]["digests"] == {"residual": "residual", "gradients": "gradients"}
     assert found["nearest"]["pixels"]["references"].keys() >= {card.FRESH}
     assert found["seams"][1]["pixels"] == 256
+
+
+def two(name: str, second: str) -> Figure:
+    """A figure of two samples, each read upright and turned over, drawn through the lab."""
+
+    def draw(lab, upright, flipped, k, show):
+        x = lab.shared((upright, k), lambda: lab.sample(lab.guided(upright), k, 333))
+        return x if show == "upright" else FLIP(x)
+
+    cases = each(upright="a photo of a dog", flipped=second, show=("upright", "flipped"), k=(1, 0))
+    return Figure(name, "c", "{k}", "a", cases, draw, row="{show}")
+
+
+def test_all_readings_of_a_reports_figures_are_judged_sample_by_sample(tiny_pocket, monkeypatch, tmp_path):
+    seen = []
+
+    def judged(judges, readings, prompts):
+        seen.append(readings)
+        return {"prompts": prompts, "ranks": [len(seen), 0.123456]}
+
+    pair, other = two("pair", "a photo of a lion"), two("other", "a photo of a fox")
+    monkeypatch.setattr(illusions, "figures", lambda: {"1.8-pair": pair, "1.10-other": other})
+    monkeypatch.setattr(illusions, "judged", judged)
+    monkeypatch.setattr(illusions, "PATH", tmp_path / "illusions.json")
+    monkeypatch.setattr(train_scorer, "digest", lambda name: name)
+    model = models.load("pocket")
+    illusions.write(model, None)
+    told = json.loads((tmp_path / "illusions.json").read_text())
+    assert told["model"]["digest"] == model.digest
+    assert [(sample["figure"], sample["k"]) for sample in told["samples"]] == [
+        ("1.8-pair", 0), ("1.8-pair", 1), ("1.10-other", 0), ("1.10-other", 1),
+    ]  # fmt: skip
+    assert told["samples"][3] == {
+        "figure": "1.10-other", "k": 1, "shows": ["upright", "flipped"],
+        "prompts": ["a photo of a dog", "a photo of a fox"], "ranks": [4, 0.1235],
+    }  # fmt: skip
+    for readings in seen:
+        assert torch.equal(readings[1], FLIP(readings[0]))
+    assert not torch.equal(seen[0], seen[1])
+    assert model.evaluations == 2 * 2 * 2 * 4  # figures, samples, halves of guidance, steps
+
+
+def test_the_figures_with_readings_are_those_of_the_last_sections():
+    found = illusions.figures()
+    assert {"1.8-campfire", "1.8-barista", "1.9-waterfalls"} <= set(found)
+    assert all(name.startswith(("1.8-", "1.9-", "1.10-")) and not name.endswith("-large") for name in found)
+    for figure in found.values():
+        for _, cases in illusions.samples(figure):
+            assert all(scorer.parse(reading(case)).phrases for case in cases)
 
 
 # --- the card
@@ -499,7 +553,7 @@ def judged(**more):
 
 def pair(first, second, k):
     ranks = {"ranks": first, "second": second}
-    return {"prompts": ["a", "b"], "k": k, "alignment": -0.5, "concealment": 0.9, **ranks}
+    return {"figure": "1.8-pair", "prompts": ["a", "b"], "k": k, "alignment": -0.5, "concealment": 0.9, **ranks}
 
 
 FOUND = {
@@ -531,8 +585,6 @@ FOUND = {
         {"prompt": "a cat", "seeds": 6, "drawn": 0.1, "training drawings": 1, "training": None, "share": None},
         {"prompt": "a dog", "seeds": 6, "drawn": 0.1, "training drawings": 3, "training": 0.2, "share": 0.5},
     ],
-    "anagrams": [pair([1, 2], [1, 1], 0), pair([1, 1], [1, 1], 1), pair([3, 1], [4, 4], 2)],
-    "hybrids": [],
     "sdedit": {"distance": {"fox": {"1": 0.3, "20": 0.1}}, "falls": {"fox": True}},
     "inpainting": {"fox": {"filled": 0.2, "original": 0.1, "ratio": 2.0}},
     "seams": [{"what": what, "n": 30, "pixels": 64, "ratio": 1.25} for what in ("samples", "enlarged", "drawings")],
@@ -541,13 +593,16 @@ FOUND = {
 }  # fmt: skip
 
 
-def test_the_summary_counts_samples_with_both_readings_first():
-    assert card.both_first(FOUND["anagrams"]) == [(("a", "b"), 1, 2, 3)]
-    assert "| 1 of 3; 2 of 3 | ≥ 1 |" in card.summary(FOUND)
+READINGS = [pair([1, 2], [1, 1], 0), pair([1, 1], [1, 1], 1), pair([3, 1], [4, 4], 2)]
+
+
+def test_the_summary_counts_samples_with_every_reading_first():
+    assert card.all_first(READINGS) == [(("1.8-pair", "a", "b"), 1, 2, 3)]
+    assert "| 1 of 3; 2 of 3 | ≥ 1 |" in card.summary(FOUND, READINGS)
 
 
 def test_the_summary_says_what_was_aimed_at_and_what_was_reached():
-    text = card.summary(FOUND)
+    text = card.summary(FOUND, READINGS)
     for line in (
         "| names, R@1 | 0.50 (0.25–0.75) | ≥ 0.85 |",
         "| 0.50 to 0.50 | ≥ 0.50 each |",
@@ -561,7 +616,7 @@ def test_the_summary_says_what_was_aimed_at_and_what_was_reached():
 
 
 def test_the_cards_section_is_put_between_its_markers_and_putting_it_twice_changes_nothing():
-    text = card.section(FOUND)
+    text = card.section(FOUND, READINGS)
     bare = f"# pocket\n\n{card.BEGIN}\nwhat stood there\n{card.END}\n\n## Use\n"
     once = card.put(bare, text)
     assert once.startswith("# pocket\n\n")
@@ -592,7 +647,7 @@ def test_the_chart_is_the_same_each_time(tmp_path):
 
 
 def test_floats_are_rounded_everywhere():
-    assert evaluate.rounded({"a": [0.123456, 2], "b": (1.0,)}) == {"a": [0.1235, 2], "b": [1.0]}
+    assert illusions.rounded({"a": [0.123456, 2], "b": (1.0,)}) == {"a": [0.1235, 2], "b": [1.0]}
 
 
 # --- the sheet

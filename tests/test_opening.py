@@ -38,10 +38,11 @@ def root(tmp_path, monkeypatch):
 
 def judged(root: Path, *ranks: tuple[int, int], weights: str = "ab" * 32, model: str = "pocket") -> Path:
     """Writes what a judge found: for each sample, the ranks of the readings."""
-    samples = [{"prompts": ["an old man", "a campfire"], "k": k, "ranks": list(pair)} for k, pair in enumerate(ranks)]
-    path = root / "generators" / model / "evaluation.json"
+    pair = {"figure": "1.8-turning", "prompts": ["an old man", "a campfire"], "shows": ["one", "other"]}
+    samples = [{**pair, "k": k, "ranks": list(found)} for k, found in enumerate(ranks)]
+    path = root / "generators" / model / "illusions.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"model": {"digest": weights}, "anagrams": samples, "hybrids": []}))
+    path.write_text(json.dumps({"model": {"digest": weights}, "samples": samples}))
     return path
 
 
@@ -56,12 +57,12 @@ def came(page: str) -> str:
 @pytest.mark.parametrize(
     ("ranks", "text"),
     [
-        (((1, 1), (1, 1)), "both readings in 2 samples (ranked 1 and 1, 1 and 1)."),
+        (((1, 1), (1, 1)), "both readings in 2 samples (ranked 1 and 1; 1 and 1)."),
         (
             ((1, 4), (2, 1)),
             "only “an old man” in 1 sample (ranked 1 and 4); only “a campfire” in 1 sample (ranked 2 and 1).",
         ),
-        (((3, 4), (5, 6)), "neither reading in 2 samples (ranked 3 and 4, 5 and 6)."),
+        (((3, 4), (5, 6)), "neither reading in 2 samples (ranked 3 and 4; 5 and 6)."),
     ],
 )
 def test_a_caption_says_what_came_of_what_was_asked(root, ranks, text):
@@ -77,7 +78,7 @@ def test_of_other_weights_other_samples_and_other_models_nothing_is_said(root):
     assert came(build(root).read_text()) == ""
     judged(root, (1, 1))  # of one sample only
     assert came(build(root).read_text()) == ""
-    judged(root, (1, 1), (1, 1), model="another").parent.joinpath("../pocket/evaluation.json").unlink()
+    judged(root, (1, 1), (1, 1), model="another").parent.joinpath("../pocket/illusions.json").unlink()
     assert came(build(root).read_text()) == ""
 
 
@@ -95,7 +96,7 @@ def test_what_the_judge_did_not_see_is_not_judged(root):
 def test_a_damaged_evaluation_is_one_line(root, text):
     judged(root, (1, 1), (1, 1)).write_text(text)
     with pytest.raises(
-        BuildError, match=r"^generators/pocket/evaluation\.json: not a valid evaluation .*make evaluate`$"
+        BuildError, match=r"^generators/pocket/illusions\.json: not a valid judgement .*make evaluate`$"
     ):
         build(root)
 

@@ -93,7 +93,7 @@ WITHIN = [
 ]
 DOCUMENTS = [*FILES, *(path.relative_to(ROOT).as_posix() for path in WITHIN)]
 MADE = ("site/", ".report/", ".cache/", ".venv/", "stage_")  # made by a command, or the reader's own
-EXAMPLES = ("part_1_10",)
+EXAMPLES = ("part_1_11",)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -116,13 +116,13 @@ def test_the_section_in_the_readme_is_one(tmp_path, monkeypatch):
     import generators.sections
 
     [example] = re.findall(r"```python\n(from \.\..*?)```", README, re.S)
-    (tmp_path / "part_1_10.py").write_text(example)
+    (tmp_path / "part_1_11.py").write_text(example)
     monkeypatch.setattr(generators.sections, "__path__", [str(tmp_path)])
-    from generators.sections.part_1_10 import SECTION
+    from generators.sections.part_1_11 import SECTION
 
-    monkeypatch.delitem(sys.modules, "generators.sections.part_1_10")
+    monkeypatch.delitem(sys.modules, "generators.sections.part_1_11")
     assert isinstance(SECTION, Section)
-    assert (SECTION.id, len(SECTION.figures[0].cases)) == ("1.10", 3)
+    assert (SECTION.id, len(SECTION.figures[0].cases)) == ("1.11", 3)
 
 
 # --- the rooms

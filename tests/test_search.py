@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from generators.models import ModelError
-from generators.pocket import evaluate, search, train_scorer
-from generators.pocket.evaluate import Judges
+from generators.pocket import illusions, search, train_scorer
 from generators.pocket.judges import Gradients, Residual
+from generators.pocket.scorer import Judges
 from generators.running import single_figure
 from report.command import cli, picture_verbs
 from report.figures import figure_png
@@ -83,8 +83,8 @@ def test_the_scores_are_of_the_readings_as_they_are_seen(here, tiny_pocket, judg
 
 
 def test_of_hybrids_a_pair_turned_round_is_another(here, tiny_pocket, unset):
-    assert run(DOG, LION, more=("--hybrid",)).exit_code == 0
-    told = json.loads((here / "search-hybrid.json").read_text())
+    assert run(DOG, LION, more=("--hybrid", "distance")).exit_code == 0
+    told = json.loads((here / "search-distance.json").read_text())
     assert {pair["readings"] for pair in told["pairs"]} == {
         f"near: “{near}”; far: “{far}”" for far, near in ((DOG, LION), (LION, DOG))
     }
@@ -145,10 +145,10 @@ def test_without_trained_judges_one_line_says_how_to_train_them(here, tiny_pocke
     (told,) = found.stderr.splitlines()
     assert "the judge 'gradients' is not trained on this machine; `python -m generators.pocket.train_scorer gra" in told
     with pytest.raises(ModelError):
-        search.judges()
+        train_scorer.judges()
 
 
 def test_the_prompts_that_stand_for_none_are_known_to_the_judges():
     search.check(search.PROMPTS)
-    assert search.PROMPTS is evaluate.PROMPTS
+    assert search.PROMPTS is illusions.PROMPTS
     assert len(search.pairing("flip").pairs(search.PROMPTS)) == 22 * 21 // 2

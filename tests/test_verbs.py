@@ -13,8 +13,11 @@ from PIL import Image
 
 from generators import editing, models
 from generators.diffusion import batching
+from generators.diffusion.filters import grey, low_pass, motion_blur
+from generators.diffusion.views import named
 from generators.lab import Lab
 from generators.models.deepfloyd import weights
+from generators.running import single_figure
 from report.command import cli
 from report.figures import figure_png
 
@@ -63,6 +66,8 @@ def refused(result) -> str:
             {"", DOG, LION, "a fox"},
         ),
         (("hybrid", DOG, LION), "hybrid-a-photo-of-a-dog-a-photo-of-a-lion", ["near", "far"], {"", DOG, LION}),
+        (("hybrid", "a", "b", "--by", "colour"), "hybrid-colour-a-b", ["colour", "grey"], {"", "a", "b"}),
+        (("hybrid", "a", "b", "--by", "motion"), "hybrid-motion-a-b", ["still", "moving"], {"", "a", "b"}),
     ],
 )  # fmt: skip
 def test_a_picture_is_drawn_with_the_reports_seeds_and_says_how(here, tiny_pocket, arguments, name, rows, prompts):
@@ -93,6 +98,35 @@ def test_the_samples_are_those_that_a_section_draws(here, tiny_pocket, unset):
     for task, panel in zip(both, told(here / "sample-a-photo-of-a-dog.png")[1], strict=True):
         rgb = ((task.result.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0)
         assert panel["pixels"] == hashlib.sha256(rgb.numpy().tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "filtered"),
+    [
+        (("sample", DOG), None),
+        (("anagram", DOG, LION, "--view", "rotate90"), named("rotate90")),
+        (("hybrid", DOG, LION), partial(low_pass, kernel=133, sigma=8.0)),
+        (("hybrid", DOG, LION, "--by", "colour"), grey),
+        (("hybrid", DOG, LION, "--by", "motion"), partial(motion_blur, length=25)),
+    ],
+)
+def test_at_256_pixels_views_and_filters_grow_with_the_picture(
+    here, tiny_pocket, unset, monkeypatch, arguments, filtered
+):
+    images = {}
+
+    def write_panel(folder, name, section, figure, case, task):
+        images[name] = task.result.image
+        return usual(folder, name, section, figure, case, task)
+
+    usual = single_figure.write_panel
+    monkeypatch.setattr(single_figure, "write_panel", write_panel)
+    assert run(*arguments, "--stride", "333", "-k", "1", "--pixels", "256", "-o", "large.png").exit_code == 0
+    _, panels = told(here / "large.png")
+    assert {(panel["width"], panel["height"], panel["case"]["pixels"]) for panel in panels} == {(256, 256, 256)}
+    if filtered:
+        whole, shown = images.values()
+        torch.testing.assert_close(shown, filtered(whole))
 
 
 def test_an_edit_shows_the_levels_of_the_report_and_the_picture_as_it_was(here, tiny_pocket, monkeypatch):

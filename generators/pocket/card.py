@@ -24,8 +24,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def section(found: dict[str, Any]) -> str:
-    """Returns the section as Markdown from the content of evaluation.json."""
+def section(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
+    """Returns the section as Markdown from the content of evaluation.json and the samples of illusions.json."""
     sampler = found["sampler"]
     first, second = found["judges"]["held out"]
     near = found["nearest"]
@@ -37,7 +37,7 @@ def section(found: dict[str, Any]) -> str:
         f"{sampler['stride']}th timestep, threshold {sampler['threshold']:g}. In parentheses: Wilson's 95% interval. "
         f"The weights judged here have the digest `{found['model']['digest'][:12]}`.",
         "### In short",
-        summary(found),
+        summary(found, readings),
         "### The judges",
         f"Two networks of different architectures (`judges.py`) rank {found['judges']['names']} names for a picture: a "
         "perceptron over histograms of gradients and colours, whose numbers count, and a residual convolutional "
@@ -95,12 +95,11 @@ def section(found: dict[str, Any]) -> str:
                 for row in found["photos"]
             ],
         ),
-        "### Anagrams and hybrids",
+        "### Pictures with several readings",
         "As in Geng et al. 2024: alignment is the score of the worse reading, here a log-probability, at best 0; "
         "concealment the mean softmax probability of the right prompts, 0.5 if the readings are indistinguishable. "
         "Rank: each reading's own prompt among 20, by the first judge and by the second.",
-        illusions("Upright; flipped", found["anagrams"]),
-        illusions("From afar; from near", found["hybrids"]),
+        illusions(readings),
         "### SDEdit",
         "Root mean square distance to the original by i_start.",
         edits(found["sdedit"]),
@@ -123,7 +122,7 @@ def section(found: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def summary(found: dict[str, Any]) -> str:
+def summary(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
     """Returns targets and results as a table."""
     diverse = [row["share"] for row in found["diversity"] if row["share"] is not None]
     sure = sum(row["probabilities"][0] >= SURE for row in found["photos"])
@@ -136,10 +135,9 @@ def summary(found: dict[str, Any]) -> str:
          f"{max(diverse):.2f}", "≥ 0.50 each"),
         ("copies, in pixels", share(found["nearest"]["pixels"]["references"][FRESH]["copies"]), "≤ 0.10"),
         *(
-            (f"{kind} “{'”, “'.join(prompts)}”: samples with both readings first of 20; by the second judge",
+            (f"{figure}, “{'”, “'.join(prompts)}”: samples with every reading first of 20; by the second judge",
              f"{first} of {n}; {second} of {n}", "≥ 1")
-            for kind, part in (("anagram", "anagrams"), ("hybrid", "hybrids"))
-            for prompts, first, second, n in both_first(found[part])
+            for (figure, *prompts), first, second, n in all_first(readings)
         ),
         (f"1.6: samples whose best name has a probability of {SURE} or more", f"{sure} of {len(found['photos'])}",
          "≥ 4 of 5"),
@@ -152,16 +150,17 @@ def summary(found: dict[str, Any]) -> str:
     return table(("Measure", "reached", "target"), rows)
 
 
-def both_first(rows: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, ...], int, int, int]]:
-    """For each pair of prompts, counts the samples in which all readings rank first, by each judge, and all samples."""
-    pairs: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+def all_first(rows: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, ...], int, int, int]]:
+    """For each figure, named with its prompts, counts the samples in which all readings rank first, by each judge, and
+    all samples."""
+    figures: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        pairs.setdefault(tuple(row["prompts"]), []).append(row)
+        figures.setdefault((row["figure"], *row["prompts"]), []).append(row)
 
     def first(some: list[dict[str, Any]], judge: str) -> int:
         return sum(set(row[judge]) == {1} for row in some)
 
-    return [(pair, first(some, "ranks"), first(some, "second"), len(some)) for pair, some in pairs.items()]
+    return [(figure, first(some, "ranks"), first(some, "second"), len(some)) for figure, some in figures.items()]
 
 
 def copies(near: dict[str, Any]) -> str:
@@ -186,11 +185,11 @@ def sweep(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def illusions(readings: str, rows: Sequence[dict[str, Any]]) -> str:
+def illusions(rows: Sequence[dict[str, Any]]) -> str:
     return table(
-        (readings, "sample", "alignment", "concealment", "ranks", "by the second judge"),
+        ("Figure", "readings", "sample", "alignment", "concealment", "ranks", "by the second judge"),
         [
-            ("; ".join(row["prompts"]), row["k"], f"{row['alignment']:.1f}", f"{row['concealment']:.2f}",
+            (row["figure"], "; ".join(row["prompts"]), row["k"], f"{row['alignment']:.1f}", f"{row['concealment']:.2f}",
              ", ".join(map(str, row["ranks"])), ", ".join(map(str, row["second"])))
             for row in rows
         ],

@@ -1,6 +1,6 @@
 """Evaluates pocket: `make evaluate`.
 
-    python -m generators.pocket.evaluate      # writes evaluation.json and evaluation.svg, and the card's section
+    python -m generators.pocket.evaluate      # writes evaluation.json, .svg and illusions.json, and the card's section
 
 Samples are drawn as in the report, with its seeds (sample k at 42 + k), without selection. Two judges rate each: the
 first one's numbers count, the second one's are shown beside them (see scorer.py). Their accuracy on unseen drawings
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,49 +28,29 @@ from tqdm import tqdm
 
 from .. import models
 from ..diffusion import batching
-from ..diffusion.filters import low_pass
 from ..diffusion.metrics import border_step
-from ..diffusion.views import FLIP
 from ..lab import Lab
 from ..sections import part_1_7_2
-from . import card, icons, scorer, train_scorer
+from . import card, icons, illusions, scorer, train_scorer
+from .illusions import rounded
 from .measures import (
-    alignment,
-    concealment,
     copies,
     falls,
     mean_distance,
     quartiles,
-    rank,
     rms,
     seams,
     wilson,
 )
 from .plan import STRIDE, Job, plan
 from .pool import WORKERS, Endless, Picture, as_images, small
-from .scorer import Judge, parse
+from .scorer import Judge, Judges, parse
 from .scorer_pictures import labelled, shown, tests
 
 HERE = Path(__file__).parent
-PROMPTS = (  # each reading of an anagram or hybrid is ranked among twenty prompts: its pair's, then these
-    "an oil painting of a snowy mountain village", "an oil painting of people around a campfire",
-    "an oil painting of an old man", "a photo of the amalfi coast", "a photo of a man", "a photo of a hipster barista",
-    "a photo of a dog", "a lithograph of waterfalls", "a lithograph of a skull", "a photo of a city",
-    "an oil painting of a tower", "a lithograph of a castle", "a photo of a lion", "an oil painting of a sailboat",
-    "a lithograph of an elephant", "a photo of a trophy", "an oil painting of a rose", "a lithograph of a horse",
-    "a photo of a penguin", "an oil painting of a fox", "a lithograph of a whale", "a photo of a robot",
-)  # fmt: skip
-AMONG = 20
 TRAINING = 16_384  # training drawings searched for copies
 FRESH, COMPARED = 4, 5  # new drawings of each compared name; their random sequence
 SEAMED, PATCH = 30, 8  # samples with measured patch borders; pixels between borders
-
-
-class Judges(NamedTuple):
-    """The judge whose numbers count, and the one that checks it."""
-
-    first: Judge
-    second: Judge
 
 
 # ------------------------------------------------------------------------------------------------------ drawing
@@ -139,33 +119,6 @@ def photos(judges: Judges, jobs: Sequence[Job], images: Tensor) -> list[dict[str
 
 
 View = Callable[[Tensor], Tensor]
-
-
-def as_is(image: Tensor) -> Tensor:
-    return image
-
-
-def illusions(judges: Judges, jobs: Sequence[Job], images: Tensor, *views: View) -> list[dict[str, Any]]:
-    """Scores the readings of each image, one per view, against the pair's prompts (in the views' order) and among 20.
-
-    ranks: of each reading's own prompt, by the first judge; by the second under "second".
-    """
-    found = []
-    for job, image in zip(jobs, images, strict=True):
-        prompts = list(dict.fromkeys((*job.said["pair"], *PROMPTS)))[:AMONG]
-        first, second = (judge.scores(torch.stack([view(image) for view in views]), prompts) for judge in judges)
-        found.append(
-            {
-                "prompts": list(job.said["pair"]),
-                "k": job.said["k"],
-                "alignment": alignment(first[:, : len(views)]),
-                "concealment": concealment(first[:, : len(views)]),
-                "scores": first[:, : len(views)].tolist(),
-                "ranks": [rank(first[view], view) for view in range(len(views))],
-                "second": [rank(second[view], view) for view in range(len(views))],
-            }
-        )
-    return found
 
 
 def nearest(judge: Judge, drawn: Tensor, references: dict[str, Tensor], training: Tensor) -> dict[str, Any]:
@@ -248,10 +201,9 @@ def patch_borders(lab: Lab, jobs: Sequence[Job], images: Tensor, training: Tenso
     ]
 
 
-def evaluate() -> dict[str, Any]:
-    """Draws and judges everything, and returns the numbers. Takes a quarter of an hour on two cores."""
+def evaluate(lab: Lab, judges: Judges) -> dict[str, Any]:
+    """Draws and judges everything but illusions, and returns the numbers. Takes a quarter of an hour on two cores."""
     began = time.monotonic()
-    judges, lab = Judges(*(train_scorer.load(name) for name in train_scorer.JUDGES)), Lab(models.load("pocket"))
     jobs = plan(lab)
     with tqdm(desc="drawing", total=sum(job.evaluations for part in jobs.values() for job in part)) as progress:
         images = {name: draw(lab, part, progress) for name, part in jobs.items()}
@@ -290,8 +242,6 @@ def evaluate() -> dict[str, Any]:
             judges.first, images["names"], {what: as_images(some.rgb) for what, some in references.items()}, training
         ),
         "diversity": diversity(jobs["diversity"], images["diversity"], training, [p.captions for p in pictures]),
-        "anagrams": illusions(judges, jobs["anagrams"], images["anagrams"], as_is, FLIP),
-        "hybrids": illusions(judges, jobs["hybrids"], images["hybrids"], low_pass, as_is),
         "sdedit": sdedit(lab, jobs["sdedit"], images["sdedit"]),
         "inpainting": inpainting(lab, jobs["inpainting"], images["inpainting"]),
         "seams": patch_borders(lab, jobs["names"][:SEAMED], images["names"][:SEAMED], training[:SEAMED]),
@@ -300,23 +250,16 @@ def evaluate() -> dict[str, Any]:
     }
 
 
-def rounded(value: Any) -> Any:
-    """Returns the value with every float rounded to four decimals."""
-    if isinstance(value, dict):
-        return {key: rounded(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [rounded(part) for part in value]
-    return round(value, 4) if isinstance(value, float) else value
-
-
 def main() -> None:
-    found = rounded(evaluate())
+    judges = Judges(*(train_scorer.load(name) for name in train_scorer.JUDGES))
+    lab = Lab(models.load("pocket"))
+    found, readings = rounded(evaluate(lab, judges)), illusions.write(lab.model, judges)["samples"]
     text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
     (HERE / "evaluation.json").write_text(text + "\n", encoding="utf-8")
     card.chart(found, HERE / "evaluation.svg")
     path = HERE / "MODEL_CARD.md"
-    path.write_text(card.put(path.read_text(encoding="utf-8"), card.section(found)), encoding="utf-8")
-    print(card.section(found))
+    path.write_text(card.put(path.read_text(encoding="utf-8"), card.section(found, readings)), encoding="utf-8")
+    print(card.section(found, readings))
 
 
 if __name__ == "__main__":

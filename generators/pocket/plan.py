@@ -1,4 +1,4 @@
-"""The evaluation's samples: every part, with the report's seeds, and their cost."""
+"""The evaluation's samples without the illusions: every part, with the report's seeds, and their cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from ..diffusion.schedule import strided
 from ..editing import edit
 from ..lab import Lab
-from ..sections import part_1_6, part_1_7, part_1_7_1, part_1_7_2, part_1_8, part_1_9
+from ..sections import part_1_6, part_1_7, part_1_7_1, part_1_7_2
 from . import data, scorer
 from .styles import LITHOGRAPH, SKETCH
 
@@ -98,18 +98,6 @@ def plan(lab: Lab) -> dict[str, list[Job]]:
         "diversity": [sample(lab, prompt, k=k) for prompt in DIVERSE for k in range(SEEDS)],
         "photos": [
             sample(lab, prompt, gamma, k) for prompt, gamma, k in cases(part_1_6.SECTION, "prompt", "gamma", "k")
-        ],
-        "anagrams": [
-            Job(
-                partial(part_1_8.turning, lab, upright, flipped, k, "upright"),
-                4 * steps,
-                {"pair": (upright, flipped), "k": k},
-            )
-            for upright, flipped, k in cases(part_1_8.SECTION, "upright", "flipped", "k")
-        ],
-        "hybrids": [
-            Job(partial(part_1_9.distant, lab, far, near, k, "near"), 4 * steps, {"pair": (far, near), "k": k})
-            for far, near, k in cases(part_1_9.SECTION, "far", "near", "k")
         ],
         "sdedit": [
             Job(partial(edit, lab, **case), 2 * (steps - case["i_start"]), dict(case))

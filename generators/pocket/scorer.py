@@ -149,6 +149,13 @@ class Judge(nn.Module, ABC):
         return torch.stack(columns, dim=1)
 
 
+class Judges(NamedTuple):
+    """The judge whose numbers count, and the one that checks it."""
+
+    first: Judge
+    second: Judge
+
+
 def number(phrase: str) -> int:
     """Returns the number of a name. Raises ValueError for an unknown one."""
     if phrase not in numbers():

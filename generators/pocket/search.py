@@ -25,33 +25,29 @@ from PIL import Image
 from torch import Tensor
 
 from .. import models
-from ..diffusion.filters import low_pass
 from ..diffusion.views import named
 from ..figures import Figure
 from ..models.base import Model
 from ..running import run, single_figure, staleness
 from . import scorer, train_scorer
-from .evaluate import PROMPTS, Judges, as_is, illusions
-from .plan import Job
+from .illusions import PROMPTS, judged
+from .scorer import Judges
 
 __all__ = ["PROMPTS", "Find", "Pairing", "check", "pairing", "search"]
 
-Look = Callable[[Tensor], Tensor]
+DRAWN_ALIKE = ("1.8", "1.9")  # sections that draw as a search does; a change of their source outdates its drawings
 
 
 @dataclass(frozen=True)
 class Pairing:
     """A kind of illusion made from two prompts.
 
-    figure: declares it from the pair, the number of samples and the stride. looks: the transform that shows each
-    reading, in the pair's order. ordered: whether (a, b) and (b, a) differ. source: the section with the same code.
+    figure: declares it from the pair, the number of samples and the stride. ordered: whether (a, b) and (b, a) differ.
     """
 
     name: str
     figure: Callable[[Sequence[str], int, int], Figure]
-    looks: tuple[Look, Look]
     ordered: bool
-    source: str
 
     def pairs(self, prompts: Sequence[str]) -> list[tuple[str, str]]:
         """Returns all pairs of distinct prompts: both orders if `ordered`, otherwise one."""
@@ -62,8 +58,8 @@ class Pairing:
 class Find:
     """The result for one pair.
 
-    record: of its figure, with one row of samples for each reading; the panels are in `folder`. samples: the scores
-    from `illusions`, one dict per sample, best first.
+    record: of its figure, with one row of samples for each reading; the panels are in `folder`. samples: `judged` of
+    each, with its number k, best first.
     """
 
     pair: tuple[str, str]
@@ -72,13 +68,15 @@ class Find:
     samples: list[dict[str, Any]]
 
 
-def pairing(view: str | None) -> Pairing:
-    """Returns the pairing for anagrams with the named view, or for hybrids if it is None. Raises ViewError."""
-    if view is None:
-        return Pairing("hybrid", lambda pair, *how: single_figure.hybrids(*pair, *how), (low_pass, as_is), True, "1.9")
-    return Pairing(
-        view, lambda pair, *how: single_figure.anagrams(pair, [view], *how), (as_is, named(view)), False, "1.8"
-    )
+def pairing(name: str) -> Pairing:
+    """Returns the pairing for a key of `single_figure.HYBRIDS`, or for anagrams with the view of that name.
+
+    Raises ViewError.
+    """
+    if name in single_figure.HYBRIDS:
+        return Pairing(name, lambda pair, *how: single_figure.hybrids(name, *pair, *how), True)
+    named(name)
+    return Pairing(name, lambda pair, *how: single_figure.anagrams(pair, [name], *how), False)
 
 
 def check(prompts: Sequence[str]) -> None:
@@ -93,15 +91,6 @@ def check(prompts: Sequence[str]) -> None:
             scorer.number(phrase)
 
 
-def judges() -> Judges:
-    """Loads the judges. Raises ModelError if one has not been trained on this machine."""
-    for name in train_scorer.JUDGES:
-        if not train_scorer.is_kept(name):
-            how = f"python -m generators.pocket.train_scorer {name}"
-            raise models.ModelError(f"the judge {name!r} is not trained on this machine; `{how}` trains it in minutes")
-    return Judges(*(train_scorer.load(name) for name in train_scorer.JUDGES))
-
-
 def search(
     pairing: Pairing, prompts: Sequence[str], count: int, stride: int, model: str, kept: Path, observer: run.Observer
 ) -> list[Find]:
@@ -109,8 +98,8 @@ def search(
 
     kept: the folder with the drawings of earlier searches, which are reused. Raises ModelError or DrawingError.
     """
-    panel = judges()
-    digests = [models.digest(model), staleness.source_digest(pairing.source, model)]
+    judges = train_scorer.judges()
+    digests = [models.digest(model), *(staleness.source_digest(section, model) for section in DRAWN_ALIKE)]
     depends = [model, *digests, pairing.name, count, stride]
     pairs = pairing.pairs(prompts)
 
@@ -125,7 +114,7 @@ def search(
         drawing = single_figure.ready("search", f"{len(to_draw)} pairs of prompts", expected, covering, model, observer)
         for pair, folder in to_draw:
             _draw(drawing, figure(pair), folder)
-    finds = [_judged(pairing, panel, pair, folder) for pair, folder in zip(pairs, folders, strict=True)]
+    finds = [_judged(judges, pair, folder) for pair, folder in zip(pairs, folders, strict=True)]
     return sorted(finds, key=lambda find: (-find.samples[0]["alignment"], -find.samples[0]["concealment"]))
 
 
@@ -138,14 +127,20 @@ def _draw(model: Model, figure: Figure, folder: Path) -> None:
     part.rename(folder)
 
 
-def _judged(pairing: Pairing, panel: Judges, pair: tuple[str, str], folder: Path) -> Find:
+def _judged(judges: Judges, pair: tuple[str, str], folder: Path) -> Find:
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    panels = record["figures"][0]["panels"]
-    own = [shown for shown in panels if shown["row"] == panels[0]["row"]]  # the upright pictures
-    images = torch.stack([_image(folder / shown["file"]) for shown in own])
-    jobs = [Job(lambda: images, 0, {"pair": pair, "k": shown["case"]["k"]}) for shown in own]
-    samples = illusions(panel, jobs, images, *pairing.looks)
+    readings: dict[int, list[dict[str, Any]]] = {}
+    for panel in record["figures"][0]["panels"]:
+        readings.setdefault(panel["case"]["k"], []).append(panel)
+    samples = [
+        {"k": k, **judged(judges, torch.stack([_image(folder / panel["file"]) for panel in panels]), _prompts(panels))}
+        for k, panels in readings.items()
+    ]
     return Find(pair, folder, record, sorted(samples, key=lambda sample: -sample["alignment"]))
+
+
+def _prompts(panels: Sequence[dict[str, Any]]) -> list[str]:
+    return [panel["case"]["prompt"] for panel in panels]
 
 
 def _image(path: Path) -> Tensor:

@@ -17,10 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..diffusion.filters import low_pass
+from ..models import ModelError
 from . import training
 from .judges import Gradients, Residual
 from .pool import as_images
-from .scorer import PLACES, STYLES, Judge, names, recall, retrieval
+from .scorer import PLACES, STYLES, Judge, Judges, names, recall, retrieval
 from .scorer_pictures import AGAIN, IGNORED, USES, Lesson, Lessons, Pictures, tests
 
 SMOOTHING, EMA = 0.1, 0.998
@@ -108,6 +109,15 @@ def load(name: str) -> Judge:
     judge = JUDGES[name].build()
     judge.load_state_dict(load_file(training.CHECKPOINTS / f"{name}.safetensors"))
     return judge.eval()
+
+
+def judges() -> Judges:
+    """Loads both judges. Raises ModelError if one has not been trained on this machine."""
+    for name in JUDGES:
+        if not is_kept(name):
+            how = f"python -m generators.pocket.train_scorer {name}"
+            raise ModelError(f"the judge {name!r} is not trained on this machine; `{how}` trains it in minutes")
+    return Judges(*map(load, JUDGES))
 
 
 def accuracy(judge: Judge, pictures: Pictures, images: Tensor) -> dict[str, float]:

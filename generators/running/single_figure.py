@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from .. import models
 from ..diffusion import batching
-from ..diffusion.estimates import anagram, hybrid
-from ..diffusion.filters import high_pass, low_pass
+from ..diffusion.estimates import Estimate, Part, anagram, factorised
+from ..diffusion.filters import colour, grey, high_pass, low_pass, motion_blur, motion_rest
 from ..diffusion.views import named
 from ..editing import edit, strips
 from ..figures import Figure, Section, each
@@ -26,22 +26,28 @@ from . import run
 from .drawing import works, write_panel
 from .dry_run import dry_run
 
+SMALL = 64  # pixels per side of stage 1's images
 AS_IT_IS = "identity"  # the view of an anagram's first reading
 
 
-def samples(prompt: str, count: int, stride: int) -> Figure:
-    """Declares `count` samples of one prompt."""
+def samples(prompt: str, count: int, stride: int, pixels: int = SMALL) -> Figure:
+    """Declares `count` samples of one prompt. pixels: per side, 64 or 256, here and below."""
+
+    def draw(lab: Lab, prompt: str, stride: int, pixels: int, k: int) -> torch.Tensor:
+        x = lab.sample(lab.guided(prompt), k, stride)
+        return x if pixels == SMALL else lab.enlarge(x, prompt, k)
+
     return Figure(
         "guided",
         caption="“{prompt}”",
         label="sample {k}",
         alt="Sample {k} of “{prompt}”",
-        cases=each(prompt=prompt, stride=stride, k=tuple(range(count))),
-        draw=lambda lab, prompt, stride, k: lab.sample(lab.guided(prompt), k, stride),
+        cases=each(prompt=prompt, stride=stride, pixels=pixels, k=tuple(range(count))),
+        draw=draw,
     )
 
 
-def anagrams(prompts: Sequence[str], views: Sequence[str], count: int, stride: int) -> Figure:
+def anagrams(prompts: Sequence[str], views: Sequence[str], count: int, stride: int, pixels: int = SMALL) -> Figure:
     """Declares `count` anagrams, each shown through every view: the first prompt upright, the others through `views`.
 
     Raises ViewError for an unknown view, and ValueError unless each prompt after the first has one view.
@@ -51,22 +57,64 @@ def anagrams(prompts: Sequence[str], views: Sequence[str], count: int, stride: i
     readings = list(zip((AS_IT_IS, *views), prompts, strict=True))
     by_name = {name: named(name) for name, _ in readings}
 
-    def draw(lab: Lab, show: str, stride: int, k: int, **_: Any) -> torch.Tensor:
+    def sampled(lab: Lab, stride: int, k: int) -> torch.Tensor:
         estimate = anagram(*((lab.guided(prompt), by_name[name]) for name, prompt in readings))
-        return by_name[show](lab.shared(k, lambda: lab.sample(estimate, k, stride)))
+        x = lab.sample(estimate, k, stride)
+        return x if pixels == SMALL else lab.enlarge_by(x, lambda given: enlarging(lab, given), k)
 
-    return _readings("-".join(views), readings, count, stride, draw)
-
-
-def hybrids(far: str, near: str, count: int, stride: int) -> Figure:
-    """Declares `count` hybrids, each shown unchanged for the near view and through 1.9's low pass for the far view."""
+    def enlarging(lab: Lab, given: torch.Tensor) -> Estimate:
+        return anagram(*((lab.enlarging(prompt, by_name[name](given)), by_name[name]) for name, prompt in readings))
 
     def draw(lab: Lab, show: str, stride: int, k: int, **_: Any) -> torch.Tensor:
-        estimate = hybrid(lab.guided(far), lab.guided(near), low_pass, high_pass)
-        x = lab.shared(k, lambda: lab.sample(estimate, k, stride))
-        return x if show == "near" else low_pass(x)
+        return by_name[show](lab.shared(k, lambda: sampled(lab, stride, k)))
 
-    return _readings("distance", [("near", near), ("far", far)], count, stride, draw)
+    return _readings("-".join(views), readings, count, stride, pixels, draw)
+
+
+class Parts(NamedTuple):
+    """Two filters that add up to the identity, for a scale of 1 at 64 pixels.
+
+    shows: what one sees of each part's prompt; the first in the filtered picture, the second in the whole.
+    """
+
+    shows: tuple[str, str]
+    at: Callable[[int], tuple[Part, Part]]
+
+
+HYBRIDS = {  # by what separates the two readings
+    "distance": Parts(
+        ("far", "near"),
+        lambda scale: (
+            partial(low_pass, kernel=32 * scale + 1, sigma=2.0 * scale),
+            partial(high_pass, kernel=32 * scale + 1, sigma=2.0 * scale),
+        ),
+    ),
+    "colour": Parts(("grey", "colour"), lambda scale: (grey, colour)),
+    "motion": Parts(
+        ("moving", "still"),
+        lambda scale: (partial(motion_blur, length=6 * scale + 1), partial(motion_rest, length=6 * scale + 1)),
+    ),
+}
+
+
+def hybrids(by: str, first: str, second: str, count: int, stride: int, pixels: int = SMALL) -> Figure:
+    """Declares `count` hybrids, a key of HYBRIDS: `first` is read through the first part's filter, `second` without."""
+    parts = HYBRIDS[by]
+    shown = parts.at(pixels // SMALL)[0]
+
+    def sampled(lab: Lab, stride: int, k: int) -> torch.Tensor:
+        x = lab.sample(factorised([lab.guided(first), lab.guided(second)], parts.at(1)), k, stride)
+        return x if pixels == SMALL else lab.enlarge_by(x, lambda given: enlarging(lab, given), k)
+
+    def enlarging(lab: Lab, given: torch.Tensor) -> Estimate:
+        return factorised([lab.enlarging(first, given), lab.enlarging(second, given)], parts.at(pixels // SMALL))
+
+    def draw(lab: Lab, show: str, stride: int, k: int, **_: Any) -> torch.Tensor:
+        x = lab.shared(k, lambda: sampled(lab, stride, k))
+        return x if show == parts.shows[1] else shown(x)
+
+    readings = list(zip(parts.shows, (first, second), strict=True))
+    return _readings(by, readings[::-1], count, stride, pixels, draw)
 
 
 def edits(path: Path, prompt: str) -> Figure:
@@ -138,7 +186,12 @@ def _section(figure: Figure) -> Section:
 
 
 def _readings(
-    name: str, readings: Sequence[tuple[str, str]], count: int, stride: int, draw: Callable[..., torch.Tensor]
+    name: str,
+    readings: Sequence[tuple[str, str]],
+    count: int,
+    stride: int,
+    pixels: int,
+    draw: Callable[..., torch.Tensor],
 ) -> Figure:
     """Declares pictures with several readings (how it is shown, prompt), one row for each reading."""
     described = "; ".join(f"{show}: “{prompt}”" for show, prompt in readings)
@@ -149,7 +202,7 @@ def _readings(
         label="sample {k}",
         alt="Sample {k}, {show}: the prompt is “{prompt}”",
         cases=[
-            {"readings": described, "prompt": prompt, "show": show, "stride": stride, "k": k}
+            {"readings": described, "prompt": prompt, "show": show, "stride": stride, "pixels": pixels, "k": k}
             for show, prompt in readings
             for k in range(count)
         ],

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from generators.figures import Figure
 
 SEVERAL = click.IntRange(1, 16)
+HYBRIDS = click.Choice(["distance", "colour", "motion"])
 
 out_option = click.option(
     "-o",
@@ -48,25 +49,37 @@ def sampling_options(verb: Callable[..., None]) -> Callable[..., None]:
     return count(stride(model_option(out_option(verb))))
 
 
+pixels_option = click.option(
+    "--pixels",
+    type=click.Choice(["64", "256"]),
+    default="64",
+    show_default=True,
+    callback=lambda context, option, value: int(value),
+    help="Side of the picture; 256 adds the second stage, with the same views or filters.",
+)
+
+
 @click.command()
 @click.argument("prompt")
 @sampling_options
+@pixels_option
 @one_line_errors
-def sample(prompt: str, count: int, stride: int, model: str, out: Path | None) -> None:
+def sample(prompt: str, count: int, stride: int, pixels: int, model: str, out: Path | None) -> None:
     """Draw samples of PROMPT."""
     from generators.running import single_figure
 
     _check(prompt)
-    _draw("sample", lambda: single_figure.samples(prompt, count, stride), model, out, prompt)
+    _draw("sample", lambda: single_figure.samples(prompt, count, stride, pixels), model, out, prompt)
 
 
 @click.command()
 @click.argument("prompts", nargs=-1, required=True)
 @view_option
 @sampling_options
+@pixels_option
 @one_line_errors
 def anagram(
-    prompts: tuple[str, ...], views: tuple[str, ...], count: int, stride: int, model: str, out: Path | None
+    prompts: tuple[str, ...], views: tuple[str, ...], count: int, stride: int, pixels: int, model: str, out: Path | None
 ) -> None:
     """Draw pictures that show the first of PROMPTS upright, and each other prompt through its own view."""
     from generators.running import single_figure
@@ -77,20 +90,37 @@ def anagram(
         raise RequestError(
             f"{len(prompts)} prompts and {len(views)} views: give one --view for each prompt after the first, in order"
         )
-    _draw("anagram", lambda: single_figure.anagrams(prompts, views, count, stride), model, out, *prompts, *views)
+    _draw(
+        "anagram", lambda: single_figure.anagrams(prompts, views, count, stride, pixels), model, out, *prompts, *views
+    )
 
 
 @click.command()
-@click.argument("far")
-@click.argument("near")
+@click.argument("first")
+@click.argument("second")
+@click.option("--by", type=HYBRIDS, default="distance", show_default=True, help="What separates the two readings.")
 @sampling_options
+@pixels_option
 @one_line_errors
-def hybrid(far: str, near: str, count: int, stride: int, model: str, out: Path | None) -> None:
-    """Draw pictures that show FAR from a distance and NEAR close up."""
+def hybrid(
+    first: str, second: str, by: str, count: int, stride: int, pixels: int, model: str, out: Path | None
+) -> None:
+    """Draw pictures that show FIRST from a distance and SECOND close up.
+
+    Or FIRST without colour and SECOND with it, or FIRST in motion and SECOND at rest: see --by.
+    """
     from generators.running import single_figure
 
-    _check(far, near)
-    _draw("hybrid", lambda: single_figure.hybrids(far, near, count, stride), model, out, far, near)
+    _check(first, second)
+    _draw(
+        "hybrid",
+        lambda: single_figure.hybrids(by, first, second, count, stride, pixels),
+        model,
+        out,
+        *(() if by == "distance" else (by,)),
+        first,
+        second,
+    )
 
 
 @click.command()
@@ -118,11 +148,11 @@ def edit(image: Path, prompt: str, model: str, out: Path | None) -> None:
     help="Repeat for each prompt, at least two; by default 22 built-in ones.",
 )
 @click.option("--view", metavar="VIEW", default="flip", show_default=True, help="The view of the second prompt.")
-@click.option("--hybrid", "is_hybrid", is_flag=True, help="Search hybrids instead of anagrams.")
+@click.option("--hybrid", type=HYBRIDS, help="Search hybrids, separated by this, instead of anagrams.")
 @sampling_options
 @one_line_errors
 def search(
-    prompts: tuple[str, ...], view: str, is_hybrid: bool, count: int, stride: int, model: str, out: Path | None
+    prompts: tuple[str, ...], view: str, hybrid: str | None, count: int, stride: int, model: str, out: Path | None
 ) -> None:
     """Draw every pair of prompts and rank the pairs by how well pocket's judges recognise both in one picture.
 
@@ -136,8 +166,8 @@ def search(
     from .progress import Progress
 
     models.folder(model)
-    name = None if is_hybrid else view
-    png = picture.place(out, "search", name or "hybrid")
+    name = hybrid or view
+    png = picture.place(out, "search", name)
     prompts = prompts or searching.PROMPTS
     try:
         searching.check(prompts)

@@ -1,4 +1,4 @@
-"""The judge's verdicts on a model's illusions: generators/<model>/evaluation.json, read while the page is built.
+"""The judge's verdicts on a model's illusions: generators/<model>/illusions.json, read while the page is built.
 
 The file identifies the judged weights by digest. Samples of other weights, and models without the file, have no
 verdict.
@@ -11,23 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from report.figures.controls import Control
 from report.records.record import Figure, Record
 
-EVALUATION = "evaluation.json"
-KINDS = {"flip": "anagrams", "distance": "hybrids"}  # control: the evaluation's name for such figures
+ILLUSIONS = "illusions.json"
 SEEN = 64  # pixels a side of the judged pictures
 
 
 class JudgeError(ValueError):
-    """An evaluation is unreadable. One line."""
+    """The file is unreadable. One line."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Verdicts on a figure of samples with two readings each.
+    """Verdicts on a figure of samples with one or more readings each.
 
     came: (readings, number of samples, their ranks) for each outcome. ranks: by panel number, the rank of the panel's
     own prompt among the judge's prompts; 1 is best.
@@ -37,43 +35,66 @@ class Judgement:
     ranks: dict[int, int]
 
 
-def judgement(folder: Path, record: Record, figure: Figure, control: Control) -> Judgement | None:
+def judgement(folder: Path, record: Record, figure: Figure) -> Judgement | None:
     """Returns the verdicts on a figure from a model's folder; None if it was not judged, or with other weights.
 
     Raises JudgeError.
     """
-    kind = KINDS.get(control.kind)
-    rows = [panels for _, panels in figure.rows]
-    if not kind or any(panel.width != SEEN for panel in figure.panels):
-        return None
     outcomes: dict[str, list[str]] = {}
     ranks: dict[int, int] = {}
-    for one, other in zip(*rows, strict=True):
-        found = _ranks(folder / EVALUATION, record.digest, kind, control.readings, one.case.get("k"))
-        if found is None:
-            return None
-        ranks |= {one.number: found[0], other.number: found[1]}
-        first = [f"“{text}”" for text, rank in zip(control.readings, found, strict=True) if rank == 1]
-        outcome = "both readings" if len(first) == 2 else f"only {first[0]}" if first else "neither reading"
-        outcomes.setdefault(outcome, []).append(f"{found[0]} and {found[1]}")
-    return Judgement([(outcome, len(found), ", ".join(found)) for outcome, found in outcomes.items()], ranks)
-
-
-def _ranks(path: Path, weights: str, kind: str, readings: Sequence[str], k: Any) -> tuple[int, int] | None:
-    """Returns the ranks of a sample's readings, in the readings' order."""
-    if not path.is_file():
+    panels = {(panel.case.get("k"), panel.case.get("show")): panel for panel in figure.panels}
+    for sample in _samples(folder / ILLUSIONS, record.digest, figure.id):
+        readings = zip(sample.shows, sample.prompts, sample.ranks, strict=True)
+        for show, prompt, rank in readings:
+            panel = panels.get((sample.k, show))
+            if panel is None or panel.case.get(show) != prompt or panel.width != SEEN:
+                return None
+            ranks[panel.number] = rank
+        outcomes.setdefault(_outcome(sample), []).append(_listed([str(rank) for rank in sample.ranks]))
+    judged = {panel.case["k"] for panel in figure.panels if panel.number in ranks}
+    if not ranks or judged != {panel.case.get("k") for panel in figure.panels}:
         return None
+    return Judgement([(outcome, len(found), "; ".join(found)) for outcome, found in outcomes.items()], ranks)
+
+
+class _Sample(NamedTuple):
+    k: int
+    shows: list[str]
+    prompts: list[str]
+    ranks: list[int]
+
+
+def _outcome(sample: _Sample) -> str:
+    """Returns which readings came, as text."""
+    first = [f"“{prompt}”" for prompt, rank in zip(sample.prompts, sample.ranks, strict=True) if rank == 1]
+    asked = len(sample.prompts)
+    if len(first) == asked:
+        return {1: "the reading", 2: "both readings"}.get(asked, "all readings")
+    if first:
+        return f"only {_listed(first)}"
+    return {1: "not the reading", 2: "neither reading"}.get(asked, "no reading")
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Joins words as in "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _samples(path: Path, weights: str, figure: str) -> list[_Sample]:
+    """Returns the judged samples of a figure by its id, if the file exists and is about these weights."""
+    if not path.is_file():
+        return []
     try:
         content = _read(path, path.stat().st_mtime_ns)
         if content["model"]["digest"] != weights:
-            return None
-        for sample in content[kind]:
-            if sample["k"] == k and sorted(sample["prompts"]) == sorted(readings):
-                by_prompt = dict(zip(sample["prompts"], sample["ranks"], strict=True))
-                return int(by_prompt[readings[0]]), int(by_prompt[readings[1]])
+            return []
+        return [
+            _Sample(sample["k"], sample["shows"], sample["prompts"], [int(rank) for rank in sample["ranks"]])
+            for sample in content["samples"]
+            if sample["figure"] == figure
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise JudgeError(f"not a valid evaluation ({type(error).__name__}: {error}); run `make evaluate`") from None
-    return None
+        raise JudgeError(f"not a valid judgement ({type(error).__name__}: {error}); run `make evaluate`") from None
 
 
 @cache

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from report.basics.problems import Problems
 from report.figures import figure_view
 from report.figures.controls import Control, control
-from report.figures.judgement import EVALUATION, JudgeError, judgement
+from report.figures.judgement import ILLUSIONS, JudgeError, judgement
 from report.page import links
 from report.page.companions import code_address
 from report.page.templates import render
@@ -55,13 +55,13 @@ class Directives:
         try:
             does = self.control(record, figure, controls[0]) if controls else None
             lines = declared(self.root, record.source, figure.name)
-            judged = judgement(self.root / "generators" / record.model, record, figure, does) if does else None
+            judged = judgement(self.root / "generators" / record.model, record, figure)
             view = figure_view.figure_view(record, figure, self.numbers[name], note, lines, does, measured, judged)
         except PanelError as error:
             self.problems.add(record.path, None, str(error))
             return Markup("")
         except JudgeError as error:
-            self.problems.add(self.root / "generators" / record.model / EVALUATION, None, str(error))
+            self.problems.add(self.root / "generators" / record.model / ILLUSIONS, None, str(error))
             return Markup("")
         except TexError:
             return Markup("")  # reported when the records were scanned
