@@ -466,7 +466,7 @@ def test_the_plan_counts_the_evaluations_that_the_drawing_takes(tiny_pocket, mon
         def update(self, count):
             counted.append(count)
 
-    images = evaluate.draw(lab, jobs, Counted())
+    images = plan.draw(lab.model, [job.work for job in jobs], Counted())
     assert images.shape == (2, 3, 64, 64)
     assert images.abs().max() <= 1
     assert sum(counted) == sum(job.evaluations for job in jobs) == 6

@@ -32,9 +32,10 @@ def section(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
     parts = [
         "## Evaluation",
         "`make evaluate` draws and judges "
-        f"{found['evaluations']:,} evaluations of stage 1 in {found['seconds'] / 60:.0f} minutes; all numbers are in "
-        f"`evaluation.json`. Seed 42, nothing chosen; unless said otherwise gamma = {sampler['gamma']:g}, every "
-        f"{sampler['stride']}th timestep, threshold {sampler['threshold']:g}. In parentheses: Wilson's 95% interval. "
+        f"{found['evaluations']:,} evaluations of stage 1 in {found['seconds'] / 60:.0f} minutes, and then the "
+        "pictures with several readings; all numbers are in `evaluation.json` and `illusions.json`. Seed 42, nothing "
+        f"chosen; unless said otherwise gamma = {sampler['gamma']:g}, every {sampler['stride']}th timestep, threshold "
+        f"{sampler['threshold']:g}. In parentheses: Wilson's 95% interval. "
         f"The weights judged here have the digest `{found['model']['digest'][:12]}`.",
         "### In short",
         summary(found, readings),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,6 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from .. import models
-from ..diffusion import batching
 from ..diffusion.metrics import border_step
 from ..lab import Lab
 from ..sections import part_1_7_2
@@ -42,7 +41,7 @@ from .measures import (
     seams,
     wilson,
 )
-from .plan import STRIDE, Job, plan
+from .plan import STRIDE, Job, draw, plan
 from .pool import WORKERS, Endless, Picture, as_images, small
 from .scorer import Judge, Judges, parse
 from .scorer_pictures import labelled, shown, tests
@@ -51,18 +50,6 @@ HERE = Path(__file__).parent
 TRAINING = 16_384  # training drawings searched for copies
 FRESH, COMPARED = 4, 5  # new drawings of each compared name; their random sequence
 SEAMED, PATCH = 30, 8  # samples with measured patch borders; pixels between borders
-
-
-# ------------------------------------------------------------------------------------------------------ drawing
-
-
-def draw(lab: Lab, jobs: Iterable[Job], progress: tqdm) -> Tensor:
-    """Samples the jobs in one batch: (N, 3, 64, 64) in -1 … 1."""
-    lab.model.on_evaluated = progress.update
-    with torch.inference_mode():
-        drawn = batching.run([job.work for job in jobs])
-    del lab.model.on_evaluated  # later evaluations are not part of the plan
-    return torch.stack([task.result for task in drawn]).float().cpu().clamp(-1, 1)
 
 
 def training_drawings(count: int) -> list[Picture]:
@@ -206,7 +193,7 @@ def evaluate(lab: Lab, judges: Judges) -> dict[str, Any]:
     began = time.monotonic()
     jobs = plan(lab)
     with tqdm(desc="drawing", total=sum(job.evaluations for part in jobs.values() for job in part)) as progress:
-        images = {name: draw(lab, part, progress) for name, part in jobs.items()}
+        images = {name: draw(lab.model, [job.work for job in part], progress) for name, part in jobs.items()}
     pictures, lots = training_drawings(TRAINING), tests()
     training = as_images(torch.stack([picture.rgb for picture in pictures]))
     fresh = labelled(

@@ -9,7 +9,7 @@ of a picture among twenty prompts: those of the picture, then PROMPTS.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -20,7 +20,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import models
-from ..diffusion import batching
 from ..figures import Case, Figure, reading
 from ..lab import Lab
 from ..models.base import Model
@@ -28,6 +27,7 @@ from ..running import single_figure, staleness
 from ..running.run import load_section
 from . import train_scorer
 from .measures import alignment, concealment, rank
+from .plan import draw
 from .scorer import Judges
 
 PATH = Path(__file__).with_name("illusions.json")
@@ -83,22 +83,16 @@ def samples(figure: Figure) -> list[tuple[int, list[Case]]]:
     return [(k, list(cases)) for k, cases in groupby(of_readings, number)]
 
 
-def judge_all(model: Model, judges: Judges, progress: Callable[[int], None]) -> list[dict[str, Any]]:
-    """Draws all samples of `figures` in one batch and returns `judged` of each, with its figure, k and shows.
-
-    progress: called with the number of images that stage 1 has evaluated.
-    """
+def judge_all(model: Model, judges: Judges, progress: tqdm) -> list[dict[str, Any]]:
+    """Draws all samples of `figures` in one batch and returns `judged` of each, with its figure, k and shows."""
     jobs = []
     for name, figure in figures().items():
         lab = Lab(model)  # one for each figure, because keys of `shared` are unique within a figure only
         jobs += [(name, k, case, partial(figure.draw, lab, **case)) for k, cases in samples(figure) for case in cases]
-    model.on_evaluated = progress
-    with torch.inference_mode():
-        tasks = batching.run([work for *_, work in jobs])
-    del model.on_evaluated  # later evaluations are not part of these
+    images = draw(model, [work for *_, work in jobs], progress)
     found = []
-    for (name, k), group in groupby(zip(jobs, tasks, strict=True), lambda pair: pair[0][:2]):
-        shown = [(case, task.result.float().cpu().clamp(-1, 1)) for (*_, case, _), task in group]
+    for (name, k), group in groupby(zip(jobs, images, strict=True), lambda pair: pair[0][:2]):
+        shown = [(case, image) for (*_, case, _), image in group]
         prompts = [reading(case) or "" for case, _ in shown]
         scores = judged(judges, torch.stack([image for _, image in shown]), prompts)
         found.append({"figure": name, "k": k, "shows": [case["show"] for case, _ in shown], **scores})
@@ -112,7 +106,7 @@ def write(model: Model, judges: Judges) -> dict[str, Any]:
         found = {
             "model": {"name": model.name, "digest": model.digest},
             "judges": {name: train_scorer.digest(name) for name in train_scorer.JUDGES},
-            "samples": rounded(judge_all(model, judges, progress.update)),
+            "samples": rounded(judge_all(model, judges, progress)),
         }
     PATH.write_text(json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     return found

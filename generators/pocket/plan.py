@@ -1,4 +1,4 @@
-"""The evaluation's samples without the illusions: every part, with the report's seeds, and their cost."""
+"""The evaluation's samples without the illusions: every part, with the report's seeds, and their cost; drawing them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
+from tqdm import tqdm
 
+from ..diffusion import batching
 from ..diffusion.schedule import strided
 from ..editing import edit
 from ..lab import Lab
+from ..models.base import Model
 from ..sections import part_1_6, part_1_7, part_1_7_1, part_1_7_2
 from . import data, scorer
 from .styles import LITHOGRAPH, SKETCH
@@ -111,3 +115,12 @@ def plan(lab: Lab) -> dict[str, list[Job]]:
             for image in part_1_7_2.HOLES
         ],
     }
+
+
+def draw(model: Model, works: Sequence[Callable[[], Tensor]], progress: tqdm) -> Tensor:
+    """Draws the pictures in one batch, (N, 3, 64, 64) in -1 … 1; `progress` counts stage 1's evaluations."""
+    model.on_evaluated = progress.update
+    with torch.inference_mode():
+        drawn = batching.run(works)
+    del model.on_evaluated  # later evaluations are not part of these
+    return torch.stack([task.result for task in drawn]).float().cpu().clamp(-1, 1)
