@@ -18,7 +18,7 @@ from generators.diffusion.views import named
 from generators.lab import Lab
 from generators.models.deepfloyd import weights
 from generators.running import single_figure
-from report.command import cli
+from report.command import cli, picture_verbs
 from report.figures import figure_png
 
 ROOT = Path(__file__).parents[1]
@@ -127,6 +127,10 @@ def test_at_256_pixels_views_and_filters_grow_with_the_picture(
     if filtered:
         whole, shown = images.values()
         torch.testing.assert_close(shown, filtered(whole))
+
+
+def test_the_hybrids_of_the_command_line_are_those_that_can_be_drawn():
+    assert list(picture_verbs.HYBRIDS.choices) == list(single_figure.HYBRIDS)  # written twice: torch loads slowly
 
 
 def test_an_edit_shows_the_levels_of_the_report_and_the_picture_as_it_was(here, tiny_pocket, monkeypatch):

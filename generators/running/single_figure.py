@@ -6,7 +6,7 @@ Sample k has the seed 42 + k, as in the sections.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from .. import models
 from ..diffusion import batching
 from ..diffusion.estimates import Estimate, Part, anagram, factorised
 from ..diffusion.filters import colour, grey, high_pass, low_pass, motion_blur, motion_rest
-from ..diffusion.views import named
+from ..diffusion.views import named, still
 from ..editing import edit, strips
 from ..figures import Figure, Section, each
 from ..lab import Lab
@@ -57,18 +57,13 @@ def anagrams(prompts: Sequence[str], views: Sequence[str], count: int, stride: i
     readings = list(zip((AS_IT_IS, *views), prompts, strict=True))
     by_name = {name: named(name) for name, _ in readings}
 
-    def sampled(lab: Lab, stride: int, k: int) -> torch.Tensor:
-        estimate = anagram(*((lab.guided(prompt), by_name[name]) for name, prompt in readings))
-        x = lab.sample(estimate, k, stride)
-        return x if pixels == SMALL else lab.enlarge_by(x, lambda given: enlarging(lab, given), k)
+    def small(lab: Lab) -> Estimate:
+        return anagram(*((lab.guided(prompt), by_name[name]) for name, prompt in readings))
 
-    def enlarging(lab: Lab, given: torch.Tensor) -> Estimate:
+    def large(lab: Lab, given: torch.Tensor) -> Estimate:
         return anagram(*((lab.enlarging(prompt, by_name[name](given)), by_name[name]) for name, prompt in readings))
 
-    def draw(lab: Lab, show: str, stride: int, k: int, **_: Any) -> torch.Tensor:
-        return by_name[show](lab.shared(k, lambda: sampled(lab, stride, k)))
-
-    return _readings("-".join(views), readings, count, stride, pixels, draw)
+    return _readings("-".join(views), readings, count, stride, pixels, small, large, by_name)
 
 
 class Parts(NamedTuple):
@@ -99,22 +94,16 @@ HYBRIDS = {  # by what separates the two readings
 
 def hybrids(by: str, first: str, second: str, count: int, stride: int, pixels: int = SMALL) -> Figure:
     """Declares `count` hybrids, a key of HYBRIDS: `first` is read through the first part's filter, `second` without."""
-    parts = HYBRIDS[by]
-    shown = parts.at(pixels // SMALL)[0]
+    (filtered, whole), parts = HYBRIDS[by].shows, HYBRIDS[by].at(pixels // SMALL)
 
-    def sampled(lab: Lab, stride: int, k: int) -> torch.Tensor:
-        x = lab.sample(factorised([lab.guided(first), lab.guided(second)], parts.at(1)), k, stride)
-        return x if pixels == SMALL else lab.enlarge_by(x, lambda given: enlarging(lab, given), k)
+    def small(lab: Lab) -> Estimate:
+        return factorised([lab.guided(first), lab.guided(second)], HYBRIDS[by].at(1))
 
-    def enlarging(lab: Lab, given: torch.Tensor) -> Estimate:
-        return factorised([lab.enlarging(first, given), lab.enlarging(second, given)], parts.at(pixels // SMALL))
+    def large(lab: Lab, given: torch.Tensor) -> Estimate:
+        return factorised([lab.enlarging(first, given), lab.enlarging(second, given)], parts)
 
-    def draw(lab: Lab, show: str, stride: int, k: int, **_: Any) -> torch.Tensor:
-        x = lab.shared(k, lambda: sampled(lab, stride, k))
-        return x if show == parts.shows[1] else shown(x)
-
-    readings = list(zip(parts.shows, (first, second), strict=True))
-    return _readings(by, readings[::-1], count, stride, pixels, draw)
+    readings = [(whole, second), (filtered, first)]
+    return _readings(by, readings, count, stride, pixels, small, large, {whole: still, filtered: parts[0]})
 
 
 def edits(path: Path, prompt: str) -> Figure:
@@ -191,9 +180,23 @@ def _readings(
     count: int,
     stride: int,
     pixels: int,
-    draw: Callable[..., torch.Tensor],
+    small: Callable[[Lab], Estimate],
+    large: Callable[[Lab, torch.Tensor], Estimate],
+    looks: Mapping[str, Callable[[torch.Tensor], torch.Tensor]],
 ) -> Figure:
-    """Declares pictures with several readings (how it is shown, prompt), one row for each reading."""
+    """Declares pictures with several readings (how it is shown, prompt), one row for each reading.
+
+    small: the estimate at 64 pixels. large: at 256, given the second stage's conditioning. looks: by how it is shown,
+    the transform of a picture that shows it so.
+    """
+
+    def sampled(lab: Lab, stride: int, k: int) -> torch.Tensor:
+        x = lab.sample(small(lab), k, stride)
+        return x if pixels == SMALL else lab.enlarge_by(x, partial(large, lab), k)
+
+    def draw(lab: Lab, show: str, stride: int, k: int, **_: Any) -> torch.Tensor:
+        return looks[show](lab.shared(k, lambda: sampled(lab, stride, k)))
+
     described = "; ".join(f"{show}: “{prompt}”" for show, prompt in readings)
     return Figure(
         "".join(letter if letter.isalnum() else "-" for letter in name).strip("-"),
