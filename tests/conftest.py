@@ -26,7 +26,8 @@ def tiny_pocket(tmp_path_factory):
     """
     import torch
 
-    from generators.models.pocket import Refiner, denoiser, scheduler
+    from generators.models.patches import denoiser
+    from generators.models.pocket import scheduler
     from generators.models.super_resolution import network
     from generators.running import staleness
 
@@ -35,7 +36,6 @@ def tiny_pocket(tmp_path_factory):
         torch.manual_seed(0)
         parts = {
             "transformer": denoiser(layers=1, heads=1),
-            "refiner": Refiner(width=4, depth=1),
             "stage_2": network((8, 16), text=True),
             "stage_3": network((8, 16), text=False),
         }

@@ -82,13 +82,12 @@ def inpaint(
 def keep_known(schedule: Schedule, x0: Tensor, mask: Tensor, generator: torch.Generator) -> Project:
     """Returns the projection for inpainting (RePaint, Lugmayr et al. 2022, eq. 8).
 
-    x_t' <- mask x_t' + (1 - mask) forward(x_0, t'); at the clean end, forward(x_0) is x_0 itself. mask: (1, H, W), 1
-    for new content, 0 for x0; RePaint's own masks have the opposite meaning.
+    x_t' <- mask x_t' + (1 - mask) forward(x_0, t'). mask: (1, H, W), 1 for new content, 0 for x0; RePaint's own masks
+    have the opposite meaning.
     """
 
     def project(x: Tensor, t: int | None) -> Tensor:
-        known = x0 if t is None else schedule.forward(x0, t, gaussian(generator, x0))
-        return mask * x + (1 - mask) * known
+        return mask * x + (1 - mask) * _noised(schedule, x0, t, generator)
 
     return project
 
@@ -96,16 +95,19 @@ def keep_known(schedule: Schedule, x0: Tensor, mask: Tensor, generator: torch.Ge
 def keep_part(schedule: Schedule, x0: Tensor, part: Part, generator: torch.Generator) -> Project:
     """Returns the projection that fixes the part f(x_0) of an image and leaves the rest to the estimate.
 
-    x_t' <- f(forward(x_0, t')) + x_t' - f(x_t'); at the clean end, forward(x_0) is x_0 itself (Geng et al. 2024,
-    "Factorized Diffusion", on inverse problems). part: the linear f; `low_pass` makes an inverse hybrid, which shows x0
-    from afar.
+    x_t' <- f(forward(x_0, t')) + x_t' - f(x_t') (Geng et al. 2024, "Factorized Diffusion", on inverse problems). part:
+    the linear f; `low_pass` makes an inverse hybrid, which shows x0 from afar.
     """
 
     def project(x: Tensor, t: int | None) -> Tensor:
-        known = x0 if t is None else schedule.forward(x0, t, gaussian(generator, x0))
-        return part(known) + (x - part(x))
+        return part(_noised(schedule, x0, t, generator)) + (x - part(x))
 
     return project
+
+
+def _noised(schedule: Schedule, x0: Tensor, t: int | None, generator: torch.Generator) -> Tensor:
+    """Returns x0 noised to level t; at the clean end, t None, x0 itself."""
+    return x0 if t is None else schedule.forward(x0, t, gaussian(generator, x0))
 
 
 def resampled(timesteps: Sequence[int], length: int, times: int) -> list[int]:
