@@ -86,10 +86,18 @@ def test_the_tokens_that_travel_are_the_encoders(trained, tmp_path):
     assert torch.equal(encode(["never met"]), encode([""]))
 
 
-def test_there_must_be_something_to_carry(tmp_path, monkeypatch):
+def test_without_a_checkpoint_the_weights_that_ship_travel(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "CHECKPOINTS", tmp_path / "none")
-    with pytest.raises(SystemExit, match="train_stage_1 first"):
-        bundle.pack(tmp_path / "bundle")
+    shipped = denoiser(layers=1, heads=1)
+    shipped.save_pretrained(tmp_path / "transformer")
+    monkeypatch.setattr(training.models, "SHIPPED", tmp_path)
+    bundle.pack(tmp_path / "bundle", pictures=3)
+    packed = load_file(tmp_path / "bundle" / "average.safetensors")
+    assert all(torch.equal(packed[key], value.half()) for key, value in shipped.state_dict().items())
+    assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["update"] == 0
+
+
+def test_an_unknown_command_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["bundle", "carry", str(tmp_path)])
     with pytest.raises(SystemExit):
         bundle.main()

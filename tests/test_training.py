@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from generators import models
 from generators.models import patches, super_resolution
 from generators.models.base import schedule_of
 from generators.models.pocket import scheduler
@@ -183,10 +184,20 @@ def test_stage_1_draws_most_of_what_stage_2_learns_from(monkeypatch):
     assert found[:, 0, 0, 0].mean().item() == pytest.approx(train_stages.REDRAWN, abs=0.08)
 
 
-def test_stage_2_is_not_trained_before_stage_1(monkeypatch, tmp_path):
+def test_training_starts_from_the_weights_that_ship(monkeypatch, tmp_path):
     monkeypatch.setattr(training, "CHECKPOINTS", tmp_path)
-    with pytest.raises(SystemExit, match="train_stage_1 first"):
-        train_stages.stage_1()
+    shipped = patches.load(models.SHIPPED / "transformer").state_dict()
+    assert all(torch.equal(value, shipped[key]) for key, value in train_stages.stage_1().state_dict().items())
+    for part, network in (("stage_2", super_resolution.stage_2()), ("stage_3", super_resolution.stage_3())):
+        training.start(network, part)
+        assert network.conv_out.weight.abs().sum() > 0  # untrained, it is 0
+
+
+def test_stage_2_learns_from_the_stage_1_in_training(monkeypatch, tmp_path):
+    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path)
+    average = {key: torch.full_like(value, 0.5) for key, value in train_stages.stage_1().state_dict().items()}
+    training.save("stage_1", {"average": average})
+    assert all((value == 0.5).all() for value in train_stages.stage_1().state_dict().values())
 
 
 def test_the_loss_of_a_stage_falls_on_one_batch():

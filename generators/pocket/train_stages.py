@@ -25,7 +25,7 @@ from ..models.patches import clean, denoiser
 from ..models.pocket import scheduler
 from .pool import Pool, details, whole
 from .train_stage_1 import dropped, noisy
-from .training import DEVICE, TRAINED, adamw, encoded, fit, load
+from .training import DEVICE, TRAINED, adamw, encoded, fit, load, start
 
 BATCH, SIDE, RATE, EMA = 8, 96, 2e-3, 0.998
 HIGHEST_LEVEL = 60  # level of the noise on the smaller image: sigma = 0.1
@@ -84,11 +84,11 @@ def redrawn(stage_1: torch.nn.Module, schedule: Schedule, low: Tensor, tokens: T
 
 
 def stage_1() -> torch.nn.Module:
-    """Loads stage 1's latest checkpoint. Raises SystemExit if there is none."""
-    if (state := load("stage_1")) is None:
-        raise SystemExit("stage 2 learns from stage 1's output: run generators.pocket.train_stage_1 first")
+    """Loads stage 1's latest checkpoint, or the stage 1 that ships."""
     network = denoiser().to(DEVICE).eval()
-    network.load_state_dict(state["average"])
+    start(network, "transformer")
+    if state := load("stage_1"):
+        network.load_state_dict(state["average"])
     return network
 
 
@@ -102,6 +102,7 @@ def train_stage_2(schedule: Schedule, updates: int) -> torch.nn.Module:
         return diffusion_loss(network, schedule, *crops(x0, low, rng), tokens, rng)
 
     network = super_resolution.stage_2().to(DEVICE)
+    start(network, "stage_2")
     fit("stage_2", network, loss_of, [adamw(network.parameters(), RATE)], updates, EMA)
     return network
 
@@ -115,6 +116,7 @@ def train_stage_3(schedule: Schedule, updates: int) -> torch.nn.Module:
         return diffusion_loss(network, schedule, *crops(x0, low, rng), None, rng)
 
     network = super_resolution.stage_3().to(DEVICE)
+    start(network, "stage_3")
     fit("stage_3", network, loss_of, [adamw(network.parameters(), RATE)], updates, EMA)
     return network
 

@@ -1,4 +1,7 @@
-"""Shared by pocket's training scripts: the training loop, averaged weights, and checkpoints to resume from."""
+"""Shared by pocket's training scripts: the training loop, averaged weights, and checkpoints to resume from.
+
+Training resumes from its last checkpoint; without one it starts from the weights that ship.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from functools import cache
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from .. import models
 from ..models import minilm
 from . import training_packages
 
@@ -47,6 +52,12 @@ def _encoded(caption: str) -> Tensor:
 def encoded(captions: Sequence[str]) -> Tensor:
     """Returns minilm's tokens of the captions, (N, 17, 384), on DEVICE; encodes each caption once."""
     return torch.stack([_encoded(caption) for caption in captions]).float().to(DEVICE)
+
+
+def start(network: nn.Module, part: str) -> None:
+    """Loads the weights that ship, those of the folder weights/`part`, into the network."""
+    files = sorted((models.SHIPPED / part).glob("*.safetensors"))
+    network.load_state_dict({key: value for file in files for key, value in load_file(file).items()})
 
 
 def load(name: str) -> dict[str, Any] | None:
