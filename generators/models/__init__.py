@@ -1,4 +1,5 @@
-"""The interface to every model: `load("pocket")` or `load("deepfloyd")`. Only this package imports diffusers.
+"""The interface to every model: `load("pocket")` or `load("deepfloyd")`. Only this package imports diffusers, apart
+from pocket's pipeline for readers (`pocket/pipeline.py`).
 
 This module does not import torch, so the staleness check stays fast.
 """
