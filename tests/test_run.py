@@ -272,7 +272,7 @@ EDITS = {  # file: (old text, new text, which of the cheap sections are stale th
     "the maths that both reach": ("diffusion/schedule.py", "abar_t**0.5 * x0", "abar_t**0.4 * x0", ["1.1", "1.2"]),
     "the lab": ("lab.py", "SEED = 42", "SEED = 43", ["1.1", "1.2"]),
     "the reading of input images": ("inputs.py", "_SVG_OVERSAMPLING = 4", "_SVG_OVERSAMPLING = 8", ["1.1", "1.2"]),
-    "the model in use": ("models/pocket.py", "PATCH = 8", "PATCH = 16", ["1.1", "1.2"]),
+    "the model in use": ("models/patches.py", "COARSE = 850", "COARSE = 800", ["1.1", "1.2"]),
     "another model": ("models/text_projections.py", "(v + 1) / 2", "(v + 2) / 2", []),
     "another section": ("sections/part_1_5.py", "(0, 1, 2, 3, 4)", "(0, 1, 2, 3)", []),
     "a helper of other sections": ("editing.py", "(1, 3, 5", "(1, 2, 5", []),
