@@ -57,6 +57,14 @@ def test_training_goes_on_from_its_checkpoint(fit, tmp_path):
     assert not torch.equal(fit.batches[6], fit.batches[0])  # other batches than in the first run
 
 
+def test_a_resumed_run_cools_down_too(fit, tmp_path):
+    """Loading an optimizer's state replaces its groups, so the rate must be set in the new ones."""
+    fit(6)
+    fit(9)
+    (group,) = checkpoint(tmp_path)["optimizers"][0]["param_groups"]
+    assert group["lr"] == pytest.approx(1e-2 * training.learning_rate(8, 9, since=6))
+
+
 def test_training_that_is_interrupted_keeps_what_it_has(fit, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(9, stop_at=4)

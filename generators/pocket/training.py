@@ -101,8 +101,7 @@ def fit(
     Ctrl-C and SIGTERM raise KeyboardInterrupt after the checkpoint is saved.
     """
     stops = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    rates = [group["lr"] for group in groups]
+    rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
     average = {key: value.clone() for key, value in network.state_dict().items()}
     update, earlier = 0, 0.0
     if state := load(name):
@@ -140,8 +139,10 @@ def fit(
     losses: list[float] = []
     try:
         while update < updates:
-            for group, rate in zip(groups, rates, strict=True):
-                group["lr"] = rate * learning_rate(update, updates, first)
+            factor = learning_rate(update, updates, first)
+            for optimizer, peaks in zip(optimizers, rates, strict=True):
+                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                    group["lr"] = factor * peak
             loss = loss_of(forward, generator)
             network.zero_grad()
             loss.backward()
