@@ -90,7 +90,7 @@ def fit(
     Ctrl-C and SIGTERM raise KeyboardInterrupt after the checkpoint is saved.
     """
     stops = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
+    rates = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     average = {key: value.clone() for key, value in network.state_dict().items()}
     update, earlier = 0, 0.0
     if state := load(name):
@@ -99,6 +99,7 @@ def fit(
             optimizer.load_state_dict(its_state)
         average = {key: state["average"][key] for key in average}  # in the network's order
         update, earlier = state["update"], state["core_seconds"]
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]  # loading a state replaced them
     weights = network.state_dict()
     first, began, worked = update, time.monotonic(), time.process_time()
 
@@ -128,10 +129,8 @@ def fit(
     losses: list[float] = []
     try:
         while update < updates:
-            factor = learning_rate(update, updates, first)
-            for optimizer, peaks in zip(optimizers, rates, strict=True):
-                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                    group["lr"] = factor * peak
+            for group, rate in zip(groups, rates, strict=True):
+                group["lr"] = rate * learning_rate(update, updates, first)
             loss = loss_of(forward, generator)
             network.zero_grad()
             loss.backward()
