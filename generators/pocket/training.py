@@ -10,7 +10,9 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from operator import methodcaller
 from typing import Any
 
 import torch
@@ -94,14 +96,15 @@ def fit(
     """Trains the network up to `updates` updates, including those of earlier runs, and loads its averaged weights.
 
     loss_of(network, generator): draws a batch and returns its loss; its network computes in bfloat16, and is compiled
-    if there is a C compiler. optimizers: of the network's parameters on DEVICE, with their peak learning rates. ema:
-    the decay of the exponential moving average of the weights. watch: returns the errors of a network; every WATCH
-    updates, those of the averaged weights are appended to NAME.jsonl beside the checkpoint, NAME.pt, in CHECKPOINTS.
+    if there is a C compiler. optimizers: of the network's parameters on DEVICE, with their peak learning rates; they
+    step at the same time, each in one thread. ema: the decay of the exponential moving average of the weights. watch:
+    returns the errors of a network; every WATCH updates, those of the averaged weights are appended to NAME.jsonl
+    beside the checkpoint, NAME.pt, in CHECKPOINTS.
 
     Ctrl-C and SIGTERM raise KeyboardInterrupt after the checkpoint is saved.
     """
     stops = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
+    rates = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     average = {key: value.clone() for key, value in network.state_dict().items()}
     update, earlier = 0, 0.0
     if state := load(name):
@@ -110,6 +113,7 @@ def fit(
             optimizer.load_state_dict(its_state)
         average = {key: state["average"][key] for key in average}  # in the network's order
         update, earlier = state["update"], state["core_seconds"]
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]  # loading a state replaced them
     weights = network.state_dict()
     first, began, worked = update, time.monotonic(), time.process_time()
 
@@ -135,20 +139,18 @@ def fit(
     generator = torch.Generator().manual_seed(SEED + update)  # a resumed run draws other batches
     fast = torch.compile(network, dynamic=False) if shutil.which("cc") else network
     forward = torch.autocast(DEVICE, torch.bfloat16)(fast)
+    threads = ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,))
     reported = saved = began
     losses: list[float] = []
     try:
         while update < updates:
-            factor = learning_rate(update, updates, first)
-            for optimizer, peaks in zip(optimizers, rates, strict=True):
-                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                    group["lr"] = factor * peak
+            for group, rate in zip(groups, rates, strict=True):
+                group["lr"] = rate * learning_rate(update, updates, first)
             loss = loss_of(forward, generator)
             network.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            for optimizer in optimizers:
-                optimizer.step()
+            list(threads.map(methodcaller("step"), optimizers))
             with torch.no_grad():
                 keep = min(ema, (1 + update) / (10 + update))
                 torch._foreach_lerp_(list(average.values()), list(weights.values()), 1 - keep)
@@ -167,6 +169,7 @@ def fit(
                 checkpoint()
                 saved = time.monotonic()
     finally:
+        threads.shutdown()
         if update > first:
             checkpoint()
         for number, handler in stops.items():
