@@ -1,0 +1,168 @@
+"""1.10: beyond the assignment. Other views, other parts of an image, and inpainting with resampling."""
+
+import torch
+
+from ..diffusion import filters
+from ..diffusion.estimates import anagram, factorised
+from ..diffusion.metrics import border_step
+from ..diffusion.sampling import gaussian, iterative_denoise, keep_part, last, resampled
+from ..diffusion.schedule import strided
+from ..diffusion.views import IDENTITY, named
+from ..figures import Figure, Panel, Section, each
+from ..prompts import DOG, LION, OLD_MAN, PHOTO, SKULL, WATERFALLS, ZEBRA
+
+PENGUIN, ROBOT = "a photo of a penguin", "a photo of a robot"
+JUMP, TIMES = 10, 5  # of RePaint: how many timesteps a jump goes back, and how often each stretch is walked
+
+
+def seen(lab, view, upright, k, show, **through):
+    (other,) = through.values()
+    est = anagram((lab.guided(upright), IDENTITY), (lab.guided(other), named(view)))
+    x = lab.shared((view, upright, other, k), lambda: lab.sample(est, k))
+    return x if show == "upright" else named(view)(x)
+
+
+def anagrams(name, view, k, upright, **through):
+    """The figure of an anagram. through: how the second row is called, with its prompt."""
+    ((word, _),) = through.items()
+    return Figure(
+        name,
+        caption=f"“{{upright}}”; {word}, “{{{word}}}”.",
+        row="{show}",
+        label="sample {k}",
+        alt={
+            "upright": "Sample {k}, as drawn: the prompt is “{upright}”",
+            word: f"Sample {{k}}, {word}: the prompt is “{{{word}}}”",
+        },
+        cases=each(view=view, upright=upright, **through, show=("upright", word), k=k),
+        draw=seen,
+    )
+
+
+def three(lab, far, middle, near, k, show):
+    bands = filters.three_bands()
+    est = factorised([lab.guided(prompt) for prompt in (far, middle, near)], bands)
+    x = lab.shared(("three", far, middle, near, k), lambda: lab.sample(est, k))
+    low, mid, _ = (band(x) for band in bands)
+    return {"near": x, "middle": low + mid, "far": low}[show]
+
+
+def coloured(lab, colour, grey, k, show):
+    est = factorised([lab.guided(grey), lab.guided(colour)], [filters.grey, filters.colour])
+    x = lab.shared(("colour", colour, grey, k), lambda: lab.sample(est, k))
+    return x if show == "colour" else filters.grey(x)
+
+
+def moved(lab, still, moving, k, show):
+    est = factorised([lab.guided(moving), lab.guided(still)], [filters.motion_blur, filters.motion_rest])
+    x = lab.shared(("motion", still, moving, k), lambda: lab.sample(est, k))
+    return x if show == "still" else filters.motion_blur(x)
+
+
+def over(lab, image, near, k):
+    """An inverse hybrid: the low frequencies remain the image's, all others follow the prompt."""
+    x0, generator = lab.image(image), lab.generator(k)
+    x = gaussian(generator, x0)
+    project = keep_part(lab.schedule, x0, filters.low_pass, generator)
+    return last(iterative_denoise(lab.schedule, lab.guided(near), x, strided(), generator, project))
+
+
+def inverse(lab, image, near, k, show):
+    if show == "original":
+        return lab.image(image)
+    x = lab.shared((image, near, k), lambda: over(lab, image, near, k))
+    return x if show == "near" else filters.low_pass(x)
+
+
+def repainted(lab, image, hole, show):
+    x0, (top, bottom, left, right) = lab.image(image), hole
+    mask = torch.zeros(1, 64, 64, device=x0.device)
+    mask[:, top : bottom + 1, left : right + 1] = 1
+    if show == "to be filled":
+        x = mask * x0 + (1 - mask)
+    elif show == "original":
+        x = x0
+    else:
+        timesteps = strided() if show == "single pass" else resampled(strided(), JUMP, TIMES)
+        x = lab.inpaint(lab.guided(PHOTO), x0, mask, timesteps)
+    step, own = (border_step(picture.clamp(-1, 1), mask) for picture in (x, x0))
+    return Panel(x, {"step": step, "ratio": step / own})
+
+
+SECTION = Section(
+    "1.10",
+    "Beyond the assignment",
+    [
+        anagrams("rotation", "rotate180", (0, 1, 2), DOG, turned=LION),
+        anagrams("jigsaw", "jigsaw", (0, 1, 2), PENGUIN, rearranged=ROBOT),
+        anagrams("negative", "negative", (0, 1, 2), LION, inverted=ROBOT),
+        Figure(
+            "three",
+            caption="From afar “{far}”, from half way “{middle}”, from near “{near}”.",
+            row="{show}",
+            label="sample {k}",
+            alt={
+                "near": "Sample {k}, from near: the prompt is “{near}”",
+                "middle": "Sample {k} without its high frequencies, as from half way: the prompt is “{middle}”",
+                "far": "The low frequencies of sample {k}, as from afar: the prompt is “{far}”",
+            },
+            cases=each(far=SKULL, middle=ZEBRA, near=WATERFALLS, show=("near", "middle", "far"), k=(0, 1, 2)),
+            draw=three,
+        ),
+        Figure(
+            "colour",
+            caption="In colour “{colour}”, in grey “{grey}”.",
+            row="in {show}",
+            label="sample {k}",
+            alt={
+                "colour": "Sample {k} in colour: the prompt is “{colour}”",
+                "grey": "Sample {k} in grey: the prompt is “{grey}”",
+            },
+            cases=each(colour=DOG, grey=OLD_MAN, show=("colour", "grey"), k=(0, 1, 2)),
+            draw=coloured,
+        ),
+        Figure(
+            "motion",
+            caption="At rest “{still}”, in motion “{moving}”.",
+            row="{show}",
+            label="sample {k}",
+            alt={
+                "still": "Sample {k} at rest: the prompt is “{still}”",
+                "moving": "Sample {k}, blurred along the diagonal: the prompt is “{moving}”",
+            },
+            cases=each(still=WATERFALLS, moving=SKULL, show=("still", "moving"), k=(0, 1, 2)),
+            draw=moved,
+        ),
+        Figure(
+            "inverse",
+            caption="From afar the {image}, from near “{near}”.",
+            row="sample {k}",
+            label="{show}",
+            alt={
+                "near": "Sample {k} from near: the prompt is “{near}”",
+                "far": "Sample {k} blurred, as from afar: the {image}",
+                "original": "The {image}, whose low frequencies remain",
+            },
+            cases=each(image="campanile", near=WATERFALLS, k=(0, 1), show=("near", "far", "original")),
+            draw=inverse,
+        ),
+        Figure(
+            "repaint",
+            caption="Inpainting in a single pass, and with RePaint’s resampling.",
+            row="{image}",
+            label="{show}",
+            alt={
+                "original": "The {image} before it is changed",
+                "to be filled": "The part of the {image} that will be replaced",
+                "*": "The {image}, filled: {show}. The mean step across the border is {ratio:.2f} of the original's",
+            },
+            cases=[
+                {"image": image, "hole": hole, "show": show}
+                for image, hole in (("campanile", [2, 19, 24, 41]), ("fox", [20, 39, 18, 45]))
+                for show in ("original", "to be filled", "single pass", "resampled")
+            ],
+            draw=repainted,
+            finds=("step", "ratio"),
+        ),
+    ],
+)
