@@ -45,7 +45,7 @@ PLACES = {  # positions: the centre of the thing, in units
     "at the bottom": (128, 180),
 }
 HIGH_QUALITY = "a high quality photo"
-SCENERY = 0.55  # share of scenes among all drawings
+SCENERY = 0.4  # share of scenes among all drawings
 TINT = 0.07  # standard deviation of the colour matrix from the identity
 
 
