@@ -137,7 +137,7 @@ def placed(noun: str, style: str, rng: np.random.Generator) -> Drawing:
     x, y = np.array(PLACES[where]) + rng.uniform(-10, 10, 2)
     body = backdrop(style, rng) + shadowed(any_icon(rng, NOUNS[noun], x, y, rng.uniform(110, 146)))
     said = captions(noun, style)
-    return Drawing(body, style, (*said, *(f"{words} {where}" for words in said)))
+    return Drawing(body, style, (*said, *(f"{words} {where}" for words in said if words != HIGH_QUALITY)))
 
 
 def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:
