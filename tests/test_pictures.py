@@ -49,7 +49,16 @@ def test_every_scene_has_its_styles_and_every_drawing_its_captions():
         assert drawing.style in FILTERS
         styled = [caption for caption in drawing.captions if caption != data.HIGH_QUALITY]
         assert all(caption.startswith(drawing.style) for caption in styled)
-        assert (data.HIGH_QUALITY in drawing.captions) == (drawing.style == "a photo of")
+        assert drawing.style == "a photo of" or data.HIGH_QUALITY not in drawing.captions
+
+
+def test_a_high_quality_photo_shows_a_whole_view():
+    said = data.alone("a fox", "a photo of", rng(1)).captions + data.placed("a fox", "a photo of", rng(1)).captions
+    assert data.HIGH_QUALITY not in said
+    assert data.HIGH_QUALITY in data.grounded("a fox", "a photo of", rng(1)).captions
+    scenes_of_photos = [drawn for seed in range(40) if (drawn := data.scene(rng(seed))).style == "a photo of"]
+    assert scenes_of_photos
+    assert all(data.HIGH_QUALITY in drawn.captions for drawn in scenes_of_photos)
 
 
 def test_a_place_is_never_drawn_as_a_lithograph_or_a_sketch():

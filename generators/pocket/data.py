@@ -82,7 +82,12 @@ def captions(noun: str, style: str) -> tuple[str, ...]:
         said.append(synonym)
     if style:
         said = [f"{style} {words}" for words in said]
-    return (*said, HIGH_QUALITY) if style == PHOTO else tuple(said)
+    return tuple(said)
+
+
+def whole(said: tuple[str, ...], style: str) -> tuple[str, ...]:
+    """Adds HIGH_QUALITY to the captions of a photo of a whole view; a thing on a backdrop is not one."""
+    return (*said, HIGH_QUALITY, HIGH_QUALITY) if style == PHOTO else said
 
 
 def draw(rng: np.random.Generator) -> Drawing:
@@ -121,7 +126,7 @@ def scene(rng: np.random.Generator) -> Drawing:
     room = (zoom - 1) * UNITS / 2
     dx, dy = rng.uniform(-room, room, 2)
     body = moved(body, dx, dy, zoom, mirror=chance(rng, 0.5))
-    return Drawing(body, style, captions(noun, style))
+    return Drawing(body, style, whole(captions(noun, style), style))
 
 
 def alone(noun: str, style: str, rng: np.random.Generator) -> Drawing:
@@ -137,7 +142,7 @@ def placed(noun: str, style: str, rng: np.random.Generator) -> Drawing:
     x, y = np.array(PLACES[where]) + rng.uniform(-10, 10, 2)
     body = backdrop(style, rng) + shadowed(any_icon(rng, NOUNS[noun], x, y, rng.uniform(110, 146)))
     said = captions(noun, style)
-    return Drawing(body, style, (*said, *(f"{words} {where}" for words in said if words != HIGH_QUALITY)))
+    return Drawing(body, style, (*said, *(f"{words} {where}" for words in said)))
 
 
 def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:
@@ -147,7 +152,7 @@ def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:
     body = sky(top, bottom) + hills(rng, rng.uniform(166, 190), ground, rng.uniform(0, 10))
     body += any_icon(rng, NOUNS[noun], rng.uniform(90, 166), rng.uniform(118, 144), rng.uniform(136, 184))
     said = f"{style} {noun} {where}".strip()
-    return Drawing(body, style, (said, said, HIGH_QUALITY) if style == PHOTO else (said,))
+    return Drawing(body, style, whole((said, said), style))
 
 
 def paired(left: str, right: str, rng: np.random.Generator) -> Drawing:
