@@ -30,7 +30,7 @@ class Pocket(Model):
     """The model, of its three networks, in float32, and the scheduler of their training."""
 
     name = "pocket"
-    gamma = 3.0  # from the evaluation in MODEL_CARD.md; at 7 most names saturate
+    gamma = 3.0  # from the evaluation in MODEL_CARD.md; above it colours saturate and lines thicken
 
     def __init__(
         self,

@@ -20,9 +20,9 @@ from ..sections import part_1_6, part_1_7, part_1_7_1, part_1_7_2
 from . import data, scorer
 from .styles import LITHOGRAPH, SKETCH
 
-NAMES, STYLED, PLACED, PAIRED, SWEPT = 64, 15, 32, 12, 12  # names in each part, evenly spread
+NAMES, STYLED, PLACED, PAIRED, SWEPT = 64, 15, 32, 12, 20  # names in each part, evenly spread
 STRIDE = 30
-SWEEP_GAMMAS, SWEEP_THRESHOLDS, SWEEP_STRIDE = (1, 3, 5, 7, 10), (1.0, 1.5), 90
+SWEEP_GAMMAS, SWEEP_THRESHOLDS, SWEEP_STRIDE = (1, 2, 3, 4, 5, 7, 10), (1.0, 1.5), 90
 STRIDES = (200, 90)  # in addition to the report's
 DIVERSE = (
     "an oil painting of an old man", "an oil painting of people around a campfire", "a photo of the amalfi coast",

@@ -58,7 +58,7 @@ def anagrams(prompts: Sequence[str], views: Sequence[str], count: int, stride: i
     by_name = {name: named(name) for name, _ in readings}
 
     def small(lab: Lab) -> Estimate:
-        return anagram(*((lab.guided(prompt), by_name[name]) for name, prompt in readings))
+        return anagram(*((lab.reading(prompt), by_name[name]) for name, prompt in readings))
 
     def large(lab: Lab, given: torch.Tensor) -> Estimate:
         return anagram(*((lab.enlarging(prompt, by_name[name](given)), by_name[name]) for name, prompt in readings))
@@ -97,7 +97,7 @@ def hybrids(by: str, first: str, second: str, count: int, stride: int, pixels: i
     (filtered, whole), parts = HYBRIDS[by].shows, HYBRIDS[by].at(pixels // SMALL)
 
     def small(lab: Lab) -> Estimate:
-        return factorised([lab.guided(first), lab.guided(second)], HYBRIDS[by].at(1))
+        return factorised([lab.reading(first), lab.reading(second)], HYBRIDS[by].at(1))
 
     def large(lab: Lab, given: torch.Tensor) -> Estimate:
         return factorised([lab.enlarging(first, given), lab.enlarging(second, given)], parts)

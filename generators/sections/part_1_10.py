@@ -9,15 +9,18 @@ from ..diffusion.sampling import gaussian, iterative_denoise, keep_part, last, r
 from ..diffusion.schedule import strided
 from ..diffusion.views import IDENTITY, named
 from ..figures import Figure, Panel, Section, each
-from ..prompts import DOG, LION, OLD_MAN, PHOTO, SKULL, WATERFALLS, ZEBRA
+from ..prompts import DOG, LION, MAN, PHOTO, TIGER
 
-PENGUIN, ROBOT = "a photo of a penguin", "a photo of a robot"
+PENGUIN, TULIP = "a penguin", "a tulip"
+COAST, ROSE = "a photo of the amalfi coast", "an oil painting of a rose"
+KOALA = "a photo of a koala"
+STRAWBERRY, BEAR = "a strawberry", "a photo of a bear"
 JUMP, TIMES = 10, 5  # of RePaint: how many timesteps a jump goes back, and how often each stretch is walked
 
 
 def seen(lab, view, upright, k, show, **through):
     (other,) = through.values()
-    est = anagram((lab.guided(upright), IDENTITY), (lab.guided(other), named(view)))
+    est = anagram((lab.reading(upright), IDENTITY), (lab.reading(other), named(view)))
     x = lab.shared((view, upright, other, k), lambda: lab.sample(est, k))
     return x if show == "upright" else named(view)(x)
 
@@ -41,20 +44,20 @@ def anagrams(name, view, k, upright, **through):
 
 def three(lab, far, middle, near, k, show):
     bands = filters.three_bands()
-    est = factorised([lab.guided(prompt) for prompt in (far, middle, near)], bands)
+    est = factorised([lab.reading(prompt) for prompt in (far, middle, near)], bands)
     x = lab.shared(("three", far, middle, near, k), lambda: lab.sample(est, k))
     low, mid, _ = (band(x) for band in bands)
     return {"near": x, "middle": low + mid, "far": low}[show]
 
 
 def coloured(lab, colour, grey, k, show):
-    est = factorised([lab.guided(grey), lab.guided(colour)], [filters.grey, filters.colour])
+    est = factorised([lab.reading(grey), lab.reading(colour)], [filters.grey, filters.colour])
     x = lab.shared(("colour", colour, grey, k), lambda: lab.sample(est, k))
     return x if show == "colour" else filters.grey(x)
 
 
 def moved(lab, still, moving, k, show):
-    est = factorised([lab.guided(moving), lab.guided(still)], [filters.motion_blur, filters.motion_rest])
+    est = factorised([lab.reading(moving), lab.reading(still)], [filters.motion_blur, filters.motion_rest])
     x = lab.shared(("motion", still, moving, k), lambda: lab.sample(est, k))
     return x if show == "still" else filters.motion_blur(x)
 
@@ -64,7 +67,7 @@ def over(lab, image, near, k):
     x0, generator = lab.image(image), lab.generator(k)
     x = gaussian(generator, x0)
     project = keep_part(lab.schedule, x0, filters.low_pass, generator)
-    return last(iterative_denoise(lab.schedule, lab.guided(near), x, strided(), generator, project))
+    return last(iterative_denoise(lab.schedule, lab.reading(near), x, strided(), generator, project))
 
 
 def inverse(lab, image, near, k, show):
@@ -93,9 +96,9 @@ SECTION = Section(
     "1.10",
     "Beyond the assignment",
     [
-        anagrams("rotation", "rotate180", (0, 1, 2), DOG, turned=LION),
-        anagrams("jigsaw", "jigsaw", (0, 1, 2), PENGUIN, rearranged=ROBOT),
-        anagrams("negative", "negative", (0, 1, 2), LION, inverted=ROBOT),
+        anagrams("rotation", "rotate180", (0, 1, 2), PENGUIN, turned=TULIP),
+        anagrams("jigsaw", "jigsaw", (0, 1, 2), COAST, rearranged=ROSE),
+        anagrams("negative", "negative", (0, 1, 2), DOG, inverted=KOALA),
         Figure(
             "three",
             caption="From afar “{far}”, from half way “{middle}”, from near “{near}”.",
@@ -106,7 +109,7 @@ SECTION = Section(
                 "middle": "Sample {k} without its high frequencies, as from half way: the prompt is “{middle}”",
                 "far": "The low frequencies of sample {k}, as from afar: the prompt is “{far}”",
             },
-            cases=each(far=SKULL, middle=ZEBRA, near=WATERFALLS, show=("near", "middle", "far"), k=(0, 1, 2)),
+            cases=each(far=DOG, middle=LION, near=TIGER, show=("near", "middle", "far"), k=(0, 1, 2)),
             draw=three,
         ),
         Figure(
@@ -118,7 +121,7 @@ SECTION = Section(
                 "colour": "Sample {k} in colour: the prompt is “{colour}”",
                 "grey": "Sample {k} in grey: the prompt is “{grey}”",
             },
-            cases=each(colour=DOG, grey=OLD_MAN, show=("colour", "grey"), k=(0, 1, 2)),
+            cases=each(colour=STRAWBERRY, grey=BEAR, show=("colour", "grey"), k=(0, 1, 2)),
             draw=coloured,
         ),
         Figure(
@@ -130,7 +133,7 @@ SECTION = Section(
                 "still": "Sample {k} at rest: the prompt is “{still}”",
                 "moving": "Sample {k}, blurred along the diagonal: the prompt is “{moving}”",
             },
-            cases=each(still=WATERFALLS, moving=SKULL, show=("still", "moving"), k=(0, 1, 2)),
+            cases=each(still=TIGER, moving=MAN, show=("still", "moving"), k=(0, 1, 2)),
             draw=moved,
         ),
         Figure(
@@ -143,7 +146,7 @@ SECTION = Section(
                 "far": "Sample {k} blurred, as from afar: the {image}",
                 "original": "The {image}, whose low frequencies remain",
             },
-            cases=each(image="campanile", near=WATERFALLS, k=(0, 1), show=("near", "far", "original")),
+            cases=each(image="fox", near=TIGER, k=(0, 1), show=("near", "far", "original")),
             draw=inverse,
         ),
         Figure(

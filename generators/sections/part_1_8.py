@@ -7,7 +7,7 @@ from ..prompts import BARISTA, CAMPFIRE, DOG, LION, OLD_MAN
 
 
 def turning(lab, upright, flipped, k, show):
-    est = anagram((lab.guided(upright), IDENTITY), (lab.guided(flipped), FLIP))
+    est = anagram((lab.reading(upright), IDENTITY), (lab.reading(flipped), FLIP))
     x = lab.shared((upright, flipped, k), lambda: lab.sample(est, k))
     return x if show == "upright" else FLIP(x)
 
@@ -56,7 +56,7 @@ SECTION = Section(
                 "upright": "At {pixels} by {pixels} pixels, upright: the prompt is “{upright}”",
                 "flipped": "At {pixels} by {pixels} pixels, turned over: the prompt is “{flipped}”",
             },
-            cases=each(upright=DOG, flipped=LION, k=0, show=("upright", "flipped"), pixels=(64, 256)),
+            cases=each(upright=DOG, flipped=LION, k=2, show=("upright", "flipped"), pixels=(64, 256)),
             draw=enlarged,
         ),
     ],

@@ -5,11 +5,11 @@ from functools import partial
 from ..diffusion.estimates import hybrid
 from ..diffusion.filters import high_pass, low_pass
 from ..figures import Figure, Section, each
-from ..prompts import CAMPFIRE, SKULL, WATERFALLS, ZEBRA
+from ..prompts import CAMPFIRE, DOG, SKULL, TIGER, WATERFALLS
 
 
 def distant(lab, far, near, k, show):
-    est = hybrid(lab.guided(far), lab.guided(near), low_pass, high_pass)
+    est = hybrid(lab.reading(far), lab.reading(near), low_pass, high_pass)
     x = lab.shared((far, near, k), lambda: lab.sample(est, k))
     return x if show == "near" else low_pass(x)
 
@@ -51,7 +51,7 @@ SECTION = Section(
     [
         pair("waterfalls", SKULL, WATERFALLS),
         pair("campfire", SKULL, CAMPFIRE),
-        pair("zebra", SKULL, ZEBRA),
+        pair("tiger", DOG, TIGER),
         Figure(
             "large",
             caption="From afar “{far}”, from near “{near}”: sample {k} again, and enlarged by the second stage.",
@@ -61,7 +61,7 @@ SECTION = Section(
                 "near": "At {pixels} by {pixels} pixels, from near: the prompt is “{near}”",
                 "far": "At {pixels} by {pixels} pixels, blurred, as from afar: the prompt is “{far}”",
             },
-            cases=each(far=SKULL, near=ZEBRA, k=0, show=("near", "far"), pixels=(64, 256)),
+            cases=each(far=SKULL, near=WATERFALLS, k=1, show=("near", "far"), pixels=(64, 256)),
             draw=enlarged,
         ),
     ],
