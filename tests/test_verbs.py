@@ -80,6 +80,7 @@ def test_a_picture_is_drawn_with_the_reports_seeds_and_says_how(here, tiny_pocke
     ]
     assert all(panel["timesteps"] == [999, 666, 333, 0] for panel in panels)
     assert {prompt for panel in panels for prompt in panel["prompts"]} == prompts
+    assert {panel["gamma"] for panel in panels} == {7}  # readings weaken each other; pocket's own scale is lower
     assert record["evaluations"] == 4 * 2 * 2 * (len(prompts) - 1)
     assert record["png"] == hashlib.sha256((here / f"{name}.png").read_bytes()).hexdigest()
     with Image.open(here / f"{name}.png") as image:
