@@ -79,3 +79,12 @@ def test_the_place_of_a_window_and_the_words_matter(network, batch):
     assert not torch.allclose(answers, patches.clean(network, x, T, tokens, abar_t), atol=1e-3)
     other = patches.clean(network, x, T, tokens.roll(1, 0), abar_t)
     assert not torch.allclose(other, patches.clean(network, x, T, tokens, abar_t), atol=1e-3)
+
+
+def test_training_is_possible_in_a_process_that_has_sampled(network, batch):
+    x, tokens, _ = batch
+    for cached in (patches._fade, patches._places):
+        cached.cache_clear()
+    with torch.inference_mode():
+        patches.answer(network, x, T, tokens)
+    patches.answer(network, x, T, tokens).sum().backward()

@@ -70,6 +70,7 @@ def blended(parts: Tensor, size: int) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # what is cached while sampling must also do for training
 def _fade() -> Tensor:
     """Returns the weight of a window's pixels, (3 x 12 x 12,): a linear ramp over the 4 shared pixels."""
     rise = (torch.arange(2 * OVERLAP) + 0.5) / (2 * OVERLAP)
@@ -78,6 +79,7 @@ def _fade() -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)
 def _places(side: int) -> tuple[Tensor, Tensor]:
     """Returns the positions of side x side windows: unit vectors over the 8 x 8 places that each covers, (side^2, 64);
     and centres for the rotary embedding, (side^2, 3), as (0, row, column)."""

@@ -9,7 +9,7 @@ from ..diffusion.sampling import gaussian, iterative_denoise, keep_part, last, r
 from ..diffusion.schedule import strided
 from ..diffusion.views import IDENTITY, named
 from ..figures import Figure, Panel, Section, each
-from ..prompts import DOG, LION, MAN, PHOTO, TIGER
+from ..prompts import DOG, LION, PHOTO, SKULL, TIGER, WATERFALLS
 
 PENGUIN, TULIP = "a penguin", "a tulip"
 COAST, ROSE = "a photo of the amalfi coast", "an oil painting of a rose"
@@ -133,7 +133,7 @@ SECTION = Section(
                 "still": "Sample {k} at rest: the prompt is “{still}”",
                 "moving": "Sample {k}, blurred along the diagonal: the prompt is “{moving}”",
             },
-            cases=each(still=TIGER, moving=MAN, show=("still", "moving"), k=(0, 1, 2)),
+            cases=each(still=WATERFALLS, moving=SKULL, show=("still", "moving"), k=(0, 1, 2)),
             draw=moved,
         ),
         Figure(
