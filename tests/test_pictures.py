@@ -43,7 +43,7 @@ def test_a_scene_fills_the_square_and_no_two_are_alike(scene):
 
 def test_every_scene_has_its_styles_and_every_drawing_its_captions():
     assert {style for _, styles in scenes.SCENES.values() for style in styles} <= set(FILTERS)
-    for seed in range(60):
+    for seed in range(400):
         drawing = data.draw(rng(seed))
         assert drawing.captions
         assert drawing.style in FILTERS

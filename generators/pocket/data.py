@@ -45,7 +45,7 @@ PLACES = {  # positions: the centre of the thing, in units
     "at the bottom": (128, 180),
 }
 HIGH_QUALITY = "a high quality photo"
-SCENERY = 0.55  # share of scenes among all drawings
+SCENERY = 0.4  # share of scenes among all drawings
 TINT = 0.07  # standard deviation of the colour matrix from the identity
 
 
@@ -137,7 +137,7 @@ def placed(noun: str, style: str, rng: np.random.Generator) -> Drawing:
     x, y = np.array(PLACES[where]) + rng.uniform(-10, 10, 2)
     body = backdrop(style, rng) + shadowed(any_icon(rng, NOUNS[noun], x, y, rng.uniform(110, 146)))
     said = captions(noun, style)
-    return Drawing(body, style, (*said, *(f"{words} {where}" for words in said)))
+    return Drawing(body, style, (*said, *(f"{words} {where}" for words in said if words != HIGH_QUALITY)))
 
 
 def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:

@@ -26,7 +26,7 @@ from .pool import Pool, small, watched
 from .training import DEVICE, SEED, TRAINED, adamw, encoded, fit, load
 
 UPDATES = 60_000
-RATE, MUON_RATE, EMA = 1e-3, 1.5e-3, 0.9995
+RATE, MUON_RATE, EMA = 1e-3, 1.5e-3, 0.999
 FINE_BATCH, COARSE_BATCH = 32, 64  # pictures per update, at the lower and the higher noise levels
 COARSE_SHARE = 0.4  # share of updates at the higher noise levels
 CAPTION_DROPOUT = 0.1  # share of captions replaced by "", the unconditional prompt of guidance
@@ -56,13 +56,20 @@ def dropped(captions: list[str], rng: torch.Generator) -> list[str]:
 
 
 def optimizers(network: nn.Module) -> list[torch.optim.Optimizer]:
-    """Returns Muon for the hidden matrices, with updates scaled to AdamW's RMS, and AdamW for all other parameters."""
+    """Returns Muon for the hidden matrices, with updates scaled to AdamW's RMS, and AdamW for all other parameters.
+
+    Muon comes in two halves, because `fit` runs optimizers at the same time and one small matrix cannot occupy two
+    threads.
+    """
     outer = ("x_embedder", "norm_out", "proj_out")
     named = list(network.named_parameters())
     hidden = [p for name, p in named if p.ndim == 2 and not name.startswith(outer)]
     rest = [p for name, p in named if p.ndim != 2 or name.startswith(outer)]
-    muon = torch.optim.Muon(hidden, lr=MUON_RATE, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
-    return [muon, adamw(rest, RATE)]
+    halves = [
+        torch.optim.Muon(half, lr=MUON_RATE, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+        for half in (hidden[::2], hidden[1::2])
+    ]
+    return [*halves, adamw(rest, RATE)]
 
 
 def noisy(x0: Tensor, t: Tensor, abar: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -124,7 +131,7 @@ def main() -> None:
     updates = parser.parse_args().updates
 
     abar, state = scheduler().alphas_cumprod, load("stage_1")
-    pool = Pool(small, size=16_384, uses=4, first=FINE_BATCH * state["update"] if state else 0)
+    pool = Pool(small, size=16_384, uses=10, first=FINE_BATCH * state["update"] if state else 0)
     watched_x0, watched_captions = watched(WATCHED)
     watched_tokens = encoded(watched_captions)
 

@@ -7,7 +7,9 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from operator import methodcaller
 from typing import Any
 
 import torch
@@ -83,9 +85,10 @@ def fit(
     """Trains the network up to `updates` updates, including those of earlier runs, and loads its averaged weights.
 
     loss_of(network, generator): draws a batch and returns its loss; its network computes in bfloat16, and is compiled
-    if there is a C compiler. optimizers: of the network's parameters on DEVICE, with their peak learning rates. ema:
-    the decay of the exponential moving average of the weights. watch: returns the errors of a network; every WATCH
-    updates, those of the averaged weights are appended to NAME.jsonl beside the checkpoint, NAME.pt, in CHECKPOINTS.
+    if there is a C compiler. optimizers: of the network's parameters on DEVICE, with their peak learning rates; they
+    step at the same time, each in one thread. ema: the decay of the exponential moving average of the weights. watch:
+    returns the errors of a network; every WATCH updates, those of the averaged weights are appended to NAME.jsonl
+    beside the checkpoint, NAME.pt, in CHECKPOINTS.
 
     Ctrl-C and SIGTERM raise KeyboardInterrupt after the checkpoint is saved.
     """
@@ -125,6 +128,7 @@ def fit(
     generator = torch.Generator().manual_seed(SEED + update)  # a resumed run draws other batches
     fast = torch.compile(network, dynamic=False) if shutil.which("cc") else network
     forward = torch.autocast(DEVICE, torch.bfloat16)(fast)
+    threads = ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,))
     reported = saved = began
     losses: list[float] = []
     try:
@@ -135,8 +139,7 @@ def fit(
             network.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            for optimizer in optimizers:
-                optimizer.step()
+            list(threads.map(methodcaller("step"), optimizers))
             with torch.no_grad():
                 keep = min(ema, (1 + update) / (10 + update))
                 torch._foreach_lerp_(list(average.values()), list(weights.values()), 1 - keep)
@@ -155,6 +158,7 @@ def fit(
                 checkpoint()
                 saved = time.monotonic()
     finally:
+        threads.shutdown()
         if update > first:
             checkpoint()
         for number, handler in stops.items():
