@@ -64,6 +64,14 @@ def test_a_resumed_run_cools_down_too(fit, tmp_path):
     assert group["lr"] == pytest.approx(1e-2 * training.learning_rate(8, 9, since=6))
 
 
+def test_a_checkpoint_of_other_optimizers_is_refused_and_kept(fit, tmp_path):
+    fit(6)
+    training.save("tiny", {**checkpoint(tmp_path), "optimizers": []})
+    with pytest.raises(SystemExit, match=r"tiny\.pt: was saved with other optimizers"):
+        fit(9)
+    assert checkpoint(tmp_path)["update"] == 6
+
+
 def test_training_that_is_interrupted_keeps_what_it_has(fit, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(9, stop_at=4)

@@ -90,13 +90,15 @@ def fit(
     returns the errors of a network; every WATCH updates, those of the averaged weights are appended to NAME.jsonl
     beside the checkpoint, NAME.pt, in CHECKPOINTS.
 
-    Ctrl-C and SIGTERM raise KeyboardInterrupt after the checkpoint is saved.
+    Ctrl-C and SIGTERM raise KeyboardInterrupt after the checkpoint is saved. Raises SystemExit if the checkpoint is of
+    another number of optimizers.
     """
-    stops = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     rates = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     average = {key: value.clone() for key, value in network.state_dict().items()}
     update, earlier = 0, 0.0
     if state := load(name):
+        if len(state["optimizers"]) != len(optimizers):
+            raise SystemExit(f"{CHECKPOINTS / name}.pt: was saved with other optimizers; move it away to start anew")
         network.load_state_dict(state["network"])
         for optimizer, its_state in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(its_state)
@@ -129,6 +131,7 @@ def fit(
     fast = torch.compile(network, dynamic=False) if shutil.which("cc") else network
     forward = torch.autocast(DEVICE, torch.bfloat16)(fast)
     threads = ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,))
+    stops = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     reported = saved = began
     losses: list[float] = []
     try:
