@@ -1,7 +1,9 @@
 """What several test files share: a tiny model, and the page in a browser."""
 
 import functools
+import gzip
 import http.server
+import io
 import shutil
 import signal
 import threading
@@ -80,7 +82,22 @@ def site(request, built):
     return built if request.param == "fixture" else BUILT
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
+class Host(http.server.SimpleHTTPRequestHandler):
+    """Compresses text, as GitHub Pages does."""
+
+    def send_head(self):
+        path = Path(self.translate_path(self.path))
+        path = path / "index.html" if self.path.endswith("/") else path
+        if path.suffix not in (".html", ".css", ".js") or not path.is_file():
+            return super().send_head()
+        body = gzip.compress(path.read_bytes())
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        return io.BytesIO(body)
+
     def log_message(self, *_):
         pass
 
@@ -90,7 +107,7 @@ def address(site, tmp_path_factory):
     """The site, served under /repo/ as GitHub Pages would."""
     folder = tmp_path_factory.mktemp("served")
     (folder / "repo").symlink_to(site)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Host, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/repo/"
     server.shutdown()

@@ -248,8 +248,12 @@ COURSE = {
     "1.9": [
         ("far", "near", "show"),
         [
-            {"far": LITHOGRAPH + "a skull", "near": near, "show": show}
-            for near in (LITHOGRAPH + "waterfalls", OIL + "people around a campfire", LITHOGRAPH + "a zebra")
+            {"far": far, "near": near, "show": show}
+            for far, near in (
+                (LITHOGRAPH + "a skull", LITHOGRAPH + "waterfalls"),
+                (LITHOGRAPH + "a skull", OIL + "people around a campfire"),
+                (PHOTO_OF + "a dog", PHOTO_OF + "a tiger"),
+            )
             for show in ("near", "far")
         ],
     ],
