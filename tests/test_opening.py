@@ -289,7 +289,8 @@ def test_two_stages_that_visit_the_same_timesteps_are_told_apart(root):
 def test_the_page_leads_to_its_code_its_records_and_its_card(root):
     card = root / "generators" / "pocket" / "MODEL_CARD.md"
     card.parent.mkdir(exist_ok=True)
-    card.write_text("# pocket\n\n<!-- made -->\n\n![Samples](sheet.webp)\n\n## The judge\n\n| a |\n|--:|\n| <b> |\n")
+    text = "# pocket\n\n<!-- made -->\n\n![Samples](sheet.webp)\n\n## The judge\n\n| a |\n|--:|\n| <b> |\n"
+    card.write_text(f"{text}\n```python\nx = '<i>'\n```\n")
     fixture.picture().save(card.with_name("sheet.webp"))
     (root / "generators/sections/part_1_8.py").write_text('x = "<b>"\n')
     site = build(root).parent
@@ -302,6 +303,7 @@ def test_the_page_leads_to_its_code_its_records_and_its_card(root):
     read = (site / "model-card.html").read_text()
     assert 'id="the-judge"' in read
     assert "&lt;b&gt;" in read
+    assert re.search(r"<pre [^>]*><code[^>]*>x = '&lt;i&gt;'", read)
     assert " style=" not in read
     assert (site / "sheet.webp").is_file()
     for name in ("code.html", "model-card.html"):

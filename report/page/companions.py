@@ -46,7 +46,7 @@ def model_card(root: Path, model: str) -> Path | None:
 def card_html(card: Path) -> tuple[Markup, list[Path]]:
     """Returns a model card as HTML, with the images that it shows from its folder."""
     text = re.sub(r"<!--.*?-->", "", card.read_text(encoding="utf-8"))
-    md = Markdown(extensions=["tables", "toc", "sane_lists", "smarty"], output_format="html")
+    md = Markdown(extensions=["tables", "toc", "sane_lists", "smarty", "fenced_code"], output_format="html")
     md.preprocessors.deregister("html_block")  # as in the report's prose, HTML is text
     md.inlinePatterns.deregister("html")
     html = re.sub(
