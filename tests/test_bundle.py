@@ -31,6 +31,7 @@ def trained(tmp_path, monkeypatch):
     monkeypatch.setattr(training.shutil, "which", lambda program: None)
     monkeypatch.setattr(train_stage_1, "denoiser", lambda: denoiser(layers=1, heads=1))
     monkeypatch.setattr(bundle, "small", picture)
+    monkeypatch.setattr(bundle, "drawing", lambda number, sequence: (picture(number)[0], None))
     monkeypatch.setattr(bundle, "find_spec", lambda name: None)
     monkeypatch.setattr(bundle, "SCALE", 1)
     monkeypatch.setattr(train_stage_1, "FINE_BATCH", 2)
@@ -49,7 +50,7 @@ def trained(tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("ignore:Mismatch dtype")  # RMSNorm under autocast: float32 weights, as they should be
 def test_training_goes_on_elsewhere_and_comes_back(trained, tmp_path, monkeypatch):
     there = tmp_path / "bundle"
-    bundle.pack(there, pictures=6)
+    bundle.pack(there, pictures=6, captioned=6)
     told = json.loads((there / "bundle.json").read_text())
     assert told["vocabulary"] == ["", "a picture", "picture 0", "picture 1", "picture 2"]
     assert load_file(there / "average.safetensors")["proj_out.weight"].dtype == torch.float16
@@ -57,7 +58,7 @@ def test_training_goes_on_elsewhere_and_comes_back(trained, tmp_path, monkeypatc
     here = training.CHECKPOINTS
     monkeypatch.setattr(training, "CHECKPOINTS", tmp_path / "elsewhere")
     monkeypatch.setattr(bundle, "UPDATES", 10)
-    bundle.train(there, minutes=1)
+    bundle.train(there, "stage_1", minutes=1)
     monkeypatch.setattr(training, "CHECKPOINTS", here)
     assert all(path.stat().st_size <= 16e6 for path in (there / "trained").rglob("*.safetensors"))
     bundle.unpack(there)
@@ -67,10 +68,9 @@ def test_training_goes_on_elsewhere_and_comes_back(trained, tmp_path, monkeypatc
     assert torch.load(here / "stage_1.previous.pt", weights_only=True)["update"] == 7
 
 
-def test_the_time_ends_the_training(trained, tmp_path, capsys):
-    bundle.pack(tmp_path, pictures=3)
-    bundle.train(tmp_path, minutes=0)
-    assert "the time is up" in capsys.readouterr().out
+def test_the_time_ends_the_training(trained, tmp_path):
+    bundle.pack(tmp_path, pictures=3, captioned=4)
+    bundle.train(tmp_path, "stage_1", minutes=0)
     bundle.unpack(tmp_path)
     state = training.load("stage_1")
     assert state["update"] == 7
@@ -78,9 +78,8 @@ def test_the_time_ends_the_training(trained, tmp_path, capsys):
 
 
 def test_the_tokens_that_travel_are_the_encoders(trained, tmp_path):
-    bundle.pack(tmp_path, pictures=3)
-    told = json.loads((tmp_path / "bundle.json").read_text())
-    encode = bundle.encoder(tmp_path, told["vocabulary"])
+    bundle.pack(tmp_path, pictures=3, captioned=4)
+    encode = bundle.encoder(tmp_path)
     asked = ["picture 1", "a picture"]
     assert torch.equal(encode(asked), training.encoded(asked))
     assert torch.equal(encode(["never met"]), encode([""]))
@@ -91,7 +90,7 @@ def test_without_a_checkpoint_the_weights_that_ship_travel(trained, tmp_path, mo
     shipped = denoiser(layers=1, heads=1)
     shipped.save_pretrained(tmp_path / "transformer")
     monkeypatch.setattr(training.models, "SHIPPED", tmp_path)
-    bundle.pack(tmp_path / "bundle", pictures=3)
+    bundle.pack(tmp_path / "bundle", pictures=3, captioned=4)
     packed = load_file(tmp_path / "bundle" / "average.safetensors")
     assert all(torch.equal(packed[key], value.half()) for key, value in shipped.state_dict().items())
     assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["update"] == 0

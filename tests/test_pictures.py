@@ -93,7 +93,8 @@ def numbered(number):
     return [pool.Picture(torch.full((3, 4, 4), number % 256, dtype=torch.uint8), (f"picture {number}", "a picture"))]
 
 
-def test_a_pool_begins_full_and_renews_itself_as_it_is_used():
+def test_a_pool_begins_full_and_renews_itself_as_it_is_used(monkeypatch):
+    monkeypatch.setattr(pool, "BLOCK", 4)
     some, chance = pool.Pool(numbered, size=8, uses=4, first=10, workers=0), torch.Generator().manual_seed(0)
     images, captions = some.batch(16, chance)  # makes room for four
     shown = {round((value + 1) * 127.5) for value in images[:, 0, 0, 0].tolist()}

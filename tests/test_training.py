@@ -1,6 +1,7 @@
 """What pocket's training scripts share, and how training pictures become batches. No icons are needed."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def fit(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "WATCH", 5)
     batches = []
 
-    def run(updates, stop_at=None):
+    def run(updates, stop_at=None, minutes=math.inf):
         def loss_of(network, generator):
             if len(batches) == stop_at:
                 raise KeyboardInterrupt
@@ -33,7 +34,7 @@ def fit(tmp_path, monkeypatch):
         network = nn.Linear(3, 2)
         optimizers = [training.adamw(network.parameters(), 1e-2)]
         watch = lambda network: {"size": network.weight.abs().sum().item()}  # noqa: E731
-        training.fit("tiny", network, loss_of, optimizers, updates, ema=0.9, watch=watch)
+        training.fit("tiny", network, loss_of, optimizers, updates, ema=0.9, watch=watch, minutes=minutes)
         return network.state_dict()
 
     run.batches = batches
@@ -62,7 +63,7 @@ def test_a_resumed_run_cools_down_too(fit, tmp_path):
     fit(6)
     fit(9)
     (group,) = checkpoint(tmp_path)["optimizers"][0]["param_groups"]
-    assert group["lr"] == pytest.approx(1e-2 * training.learning_rate(8, 9, since=6))
+    assert group["lr"] == pytest.approx(1e-2 * training.learning_rate(2, 8 / 9))
 
 
 def test_a_checkpoint_of_other_optimizers_is_refused_and_kept(fit, tmp_path):
@@ -116,9 +117,19 @@ def test_the_held_out_error_is_written_down_and_looking_changes_nothing(fit, tmp
 
 def test_the_learning_rate_rises_stays_and_falls():
     rate = training.learning_rate
-    assert rate(0, 10**6) == rate(500, 10**6, since=500) == pytest.approx(1 / training.WARMUP)
-    assert rate(training.WARMUP, 10**6) == rate(700_000, 10**6) == 1
-    assert 1 > rate(800_000, 10**6) > rate(900_000, 10**6) > rate(10**6, 10**6) > 0
+    assert rate(0, 0) == pytest.approx(1 / training.WARMUP)
+    assert rate(training.WARMUP, 0.1) == rate(10**6, 1 - training.COOLING) == 1
+    assert 1 > rate(10**6, 0.8) > rate(10**6, 0.9) > rate(10**6, 1) > 0
+
+
+def test_the_time_ends_a_training_and_cools_it(fit, tmp_path, monkeypatch):
+    clock = iter(range(1000))  # a second at each look
+    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
+    fit(10**6, minutes=1)
+    state = checkpoint(tmp_path)
+    assert 20 < state["update"] < 60
+    (group,) = state["optimizers"][0]["param_groups"]
+    assert group["lr"] < 1e-2 * 0.1
 
 
 def test_each_caption_is_encoded_once(monkeypatch):

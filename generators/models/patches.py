@@ -55,18 +55,31 @@ def load(folder: Path) -> Denoiser:
 
 def windows(x: Tensor) -> Tensor:
     """Cuts images (N, 3, S, S) into windows (N, (S / 8)^2, 3 x 12 x 12), with zeros beyond the image's edge."""
-    return F.unfold(x, WINDOW, stride=PATCH, padding=OVERLAP).transpose(1, 2)
+    # Not F.unfold, nor F.fold below: on a GPU they, or their gradients, take one kernel per image.
+    cut = F.pad(x, (OVERLAP,) * 4).unfold(2, WINDOW, PATCH).unfold(3, WINDOW, PATCH)
+    return cut.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
 
 
 def blended(parts: Tensor, size: int) -> Tensor:
     """Inverse of `windows`: images (N, 3, S, S) from windows (N, (S / 8)^2, 3 x 12 x 12), cross-faded where they
     overlap."""
-    weight = _fade().to(parts)
+    weight, side = _fade().to(parts), size // PATCH
 
-    def folded(values: Tensor) -> Tensor:
-        return F.fold(values.transpose(1, 2), (size, size), WINDOW, stride=PATCH, padding=OVERLAP)
+    def added(values: Tensor) -> Tensor:
+        rows = _overlapped(
+            values.unflatten(2, (3, WINDOW, WINDOW)).unflatten(1, (side, side)).permute(0, 3, 4, 1, 2, 5)
+        )
+        return _overlapped(rows.permute(0, 1, 4, 3, 2)).mT[..., OVERLAP:-OVERLAP, OVERLAP:-OVERLAP]
 
-    return folded(parts * weight) / folded(weight.expand(1, parts.shape[1], -1))
+    return added(parts * weight) / added(weight.expand(1, parts.shape[1], -1))
+
+
+def _overlapped(pieces: Tensor) -> Tensor:
+    """Adds pieces (…, G, 12) in places 8 pixels apart, (…, 8 G + 4)."""
+    shared = WINDOW - PATCH
+    head, tail = pieces.split((PATCH, shared), dim=-1)
+    carried = F.pad(tail, (0, PATCH - shared)).flatten(-2)
+    return F.pad(head.flatten(-2), (0, shared)) + F.pad(carried, (PATCH, shared - PATCH))
 
 
 @cache

@@ -1,24 +1,24 @@
-"""Packs stage 1's training for a machine with a GPU, and brings the result back.
+"""Packs pocket's training for a machine with a GPU, and brings the result back.
 
-    python -m generators.pocket.bundle pack FOLDER                 # here: weights, captions, a sample of the pictures
-    python -m generators.pocket.bundle train FOLDER --minutes 9    # there, with this repository, torch and diffusers
-    python -m generators.pocket.bundle unpack FOLDER               # here: the result becomes the checkpoint
+    python -m generators.pocket.bundle pack FOLDER                         # here: weights, captions, some pictures
+    python -m generators.pocket.bundle train FOLDER stage_1 --minutes 9    # there, with this repository
+    python -m generators.pocket.bundle unpack FOLDER                       # here: the result becomes the checkpoint
 
-If resvg_py is installed there too, all its cores draw new pictures continuously; otherwise training uses only the
-sample. The text encoder stays here: its tokens are in the bundle. The returned files have at most 16 MB each; the
-optimisers restart from the averaged weights.
+There, torch and diffusers are enough for stage 1, and training uses only the pictures of the bundle. If resvg_py and
+platformdirs are installed too, all its cores draw new pictures continuously, and stages 2 and 3 can be trained as well.
+The text encoder stays here: its tokens are in the bundle. The returned files have at most 16 MB each; the optimisers
+restart from the averaged weights.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from os import cpu_count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,16 +26,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..models import minilm, patches
+from ..models.base import schedule_of
 from ..models.pocket import scheduler
-from .pool import TRAINING, Picture, Pool, small
-from .train_stage_1 import EMA, UPDATES, objective, optimizers, trainable
+from . import train_stages
+from .pool import TRAINING, Picture, Pool, drawing, small, watched
+from .train_stage_1 import EMA, UPDATES, WATCHED, errors, objective, optimizers, trainable
 from .training import DEVICE, encoded, fit, load, save, start
 
-PICTURES = 2000  # pictures in the sample, about 4.5 KB each
-SCALE = 16  # factor on the batch size on a GPU
+PICTURES = 1500  # pictures in the bundle, about 4.5 KB each
+CAPTIONED = 20_000  # drawings whose captions are in the bundle
+USES = 24  # average uses of a picture on a GPU
+SCALE, LARGER = 16, 32  # factors on the batch of stage 1, and on that of stages 2 and 3, on a GPU
 
 
-def pack(folder: Path, pictures: int = PICTURES) -> None:
+def pack(folder: Path, pictures: int = PICTURES, captioned: int = CAPTIONED) -> None:
     """Writes the bundle, at most 60 MB."""
     if (state := load("stage_1")) is None:
         start(network := trainable(), "transformer")
@@ -43,7 +47,8 @@ def pack(folder: Path, pictures: int = PICTURES) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     save_file({key: value.half() for key, value in state["average"].items()}, folder / "average.safetensors")
     some = [picture for number in range(pictures) for picture in small(number, TRAINING)]
-    vocabulary = sorted({"", *(caption for picture in some for caption in picture.captions)})
+    said = {caption for number in range(captioned) for caption in drawing(number, TRAINING)[0].captions}
+    vocabulary = sorted({"", *said, *(caption for picture in some for caption in picture.captions)})
     tokens = encoded(vocabulary).cpu().half()
     lengths = (tokens != 0).any(-1).sum(-1)
     save_file({"tokens": tokens[(tokens != 0).any(-1)], "lengths": lengths}, folder / "tokens.safetensors")
@@ -53,8 +58,9 @@ def pack(folder: Path, pictures: int = PICTURES) -> None:
     (folder / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
-def encoder(folder: Path, vocabulary: list[str]) -> Callable[[list[str]], Tensor]:
+def encoder(folder: Path) -> Callable[[list[str]], Tensor]:
     """Returns a replacement for `training.encoded` that knows a bundle's captions; any other counts as dropped."""
+    vocabulary = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))["vocabulary"]
     stored = load_file(folder / "tokens.safetensors")
     table = torch.zeros(len(vocabulary), minilm.TOKENS, minilm.WIDTH)
     for row, some in enumerate(stored["tokens"].split(stored["lengths"].tolist())):
@@ -63,32 +69,23 @@ def encoder(folder: Path, vocabulary: list[str]) -> Callable[[list[str]], Tensor
     return lambda captions: table[[rows.get(caption, rows[""]) for caption in captions]]
 
 
-def train(folder: Path, minutes: float) -> None:
-    """Continues the bundle's training for so many minutes and writes the result into the folder."""
-    until = time.monotonic() + 60 * minutes
+def train_stage_1(folder: Path, encode: Callable[[list[str]], Tensor], minutes: float) -> None:
+    """Continues the training of the bundle's stage 1, with larger batches, and writes the result into the folder."""
     manifest = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-    network = trainable()
+    network, abar, watch = trainable(), scheduler().alphas_cumprod, None
     average = {key: value.float() for key, value in load_file(folder / "average.safetensors").items()}
     weights = {"network": average, "average": average}
     made = {key: manifest[key] for key in ("update", "core_seconds")}
     save("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(network)], **made})
     if find_spec("resvg_py"):
-        pool = Pool(small, 16_384, uses=SCALE, first=1_000_000 + manifest["update"], workers=cpu_count() or 1)
+        pool = Pool(small, 16_384, uses=USES, first=1_000_000 + manifest["update"], workers=cpu_count() or 1)
+        x0, captions = watched(WATCHED)
+        watch = partial(errors, x0=x0, tokens=encode(captions), abar=abar)
     else:
         rgb = torch.from_numpy(np.load(folder / "pictures.npz")["rgb"])
         said = [tuple(captions) for captions in manifest["captions"]]
         pool = Pool(lambda number: [Picture(rgb[number % len(rgb)], said[number % len(rgb)])], len(rgb), 1, workers=0)
-    draw = objective(pool, encoder(folder, manifest["vocabulary"]), scheduler().alphas_cumprod, SCALE)
-
-    def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
-        if time.monotonic() > until:
-            raise KeyboardInterrupt
-        return draw(network, rng)
-
-    try:
-        fit("stage_1", network, loss_of, optimizers(network), UPDATES, EMA)
-    except KeyboardInterrupt:
-        print("the time is up", flush=True)
+    fit("stage_1", network, objective(pool, encode, abar, SCALE), optimizers(network), UPDATES, EMA, watch, minutes)
     state = load("stage_1")
     assert state
     for part in ("network", "average"):
@@ -97,6 +94,20 @@ def train(folder: Path, minutes: float) -> None:
         network.float()
     manifest = {key: state[key] for key in ("update", "core_seconds")}
     (folder / "trained" / "trained.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def train(folder: Path, stage: str, minutes: float) -> None:
+    """Trains a stage for so many minutes and writes the result into the folder."""
+    torch.set_float32_matmul_precision("high")
+    encode = encoder(folder)
+    if stage == "stage_1":
+        return train_stage_1(folder, encode, minutes)
+    schedule, trained = schedule_of(scheduler()), folder / "trained" / stage
+    if stage == "stage_2":
+        network = train_stages.train_stage_2(schedule, UPDATES, encode, LARGER, minutes)
+    else:
+        network = train_stages.train_stage_3(schedule, UPDATES, LARGER, minutes)
+    network.half().save_pretrained(trained)  # type: ignore[operator]
 
 
 def unpack(folder: Path) -> None:
@@ -108,16 +119,17 @@ def unpack(folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Carry stage 1's training to another machine and back.")
+    parser = argparse.ArgumentParser(description="Carry pocket's training to another machine and back.")
     parser.add_argument("what", choices=("pack", "train", "unpack"))
     parser.add_argument("folder", type=Path)
+    parser.add_argument("stage", nargs="?", choices=("stage_1", "stage_2", "stage_3"), default="stage_1")
     parser.add_argument("--minutes", type=float, default=9, help="how long to train")
     options = parser.parse_args()
     match options.what:
         case "pack":
             pack(options.folder)
         case "train":
-            train(options.folder, options.minutes)
+            train(options.folder, options.stage, options.minutes)
         case _:
             unpack(options.folder)
 

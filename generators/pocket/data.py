@@ -12,6 +12,7 @@ import numpy as np
 from .icons import any_icon
 from .nature import daylight, dim, hills, studio
 from .scenes import SCENES
+from .sights import animal
 from .styles import ANY, FILTERS, LITHOGRAPH, OIL, PHOTO, SKETCH
 from .vectors import UNITS, chance, moved, near, pick, rasterise, rect, shadowed, sky
 
@@ -96,7 +97,7 @@ def draw(rng: np.random.Generator) -> Drawing:
         drawing = scene(rng)
     else:
         noun = pick(rng, *NOUNS)
-        kind = rng.choice(["alone", "placed", "grounded", "paired"], p=[0.72, 0.1, 0.13, 0.05])
+        kind = rng.choice(["alone", "placed", "grounded", "outdoors", "paired"], p=[0.7, 0.09, 0.12, 0.04, 0.05])
         match kind:
             case "alone":
                 drawing = alone(noun, pick(rng, *ANY), rng)
@@ -104,6 +105,8 @@ def draw(rng: np.random.Generator) -> Drawing:
                 drawing = placed(noun, pick(rng, *ANY), rng)
             case "grounded":
                 drawing = grounded(noun, pick(rng, PHOTO, "", OIL), rng)
+            case "outdoors":
+                drawing = outdoors(pick(rng, PHOTO, PHOTO, OIL), rng)
             case _:
                 drawing = paired(noun, pick(rng, *NOUNS), rng)
     return Drawing(drawing.body, drawing.style, drawing.captions, tint(rng))
@@ -152,6 +155,13 @@ def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:
     body = sky(top, bottom) + hills(rng, rng.uniform(166, 190), ground, rng.uniform(0, 10))
     body += any_icon(rng, NOUNS[noun], rng.uniform(90, 166), rng.uniform(118, 144), rng.uniform(136, 184))
     said = f"{style} {noun} {where}".strip()
+    return Drawing(body, style, whole((said, said), style))
+
+
+def outdoors(style: str, rng: np.random.Generator) -> Drawing:
+    """Draws a sitting animal in a meadow that the captions name."""
+    body, noun = animal(rng)
+    said = f"{style} {noun} in a meadow"
     return Drawing(body, style, whole((said, said), style))
 
 

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from . import data
+from .training import DEVICE
 
 TRAINING, WATCHING = 1, 999  # disjoint sequences of drawings, for training and for the held-out error
-WORKERS = 2  # processes that draw in advance
+WORKERS, BLOCK = 2, 32  # processes that draw in advance; pictures that they hand over at a time
 DETAILS, SIDE = 12, 256  # crops per drawing at 1024 pixels, which is slow to render; their side in pixels
 
 
@@ -72,8 +73,13 @@ class Endless(IterableDataset):
             number += step
 
 
+def stacked(some: list[Picture]) -> tuple[Tensor, list[tuple[str, ...]]]:
+    """Returns the pixels of N pictures, (N, 3, H, W), and their captions."""
+    return torch.stack([picture.rgb for picture in some]), [picture.captions for picture in some]
+
+
 class Pool:
-    """The latest `size` pictures of an endless sequence, from which batches are drawn.
+    """The latest `size` pictures of an endless sequence, from which batches are drawn; a multiple of BLOCK, on DEVICE.
 
     draw: returns the pictures of a number. uses: how often a picture is used on average before it is replaced.
     """
@@ -81,26 +87,25 @@ class Pool:
     def __init__(
         self, draw: Callable[[int], list[Picture]], size: int, uses: int, first: int = 0, workers: int = WORKERS
     ) -> None:
-        self._drawn = iter(
-            DataLoader(
-                Endless(draw, first), batch_size=None, num_workers=workers, prefetch_factor=64 if workers else None
-            )
-        )
-        some = [next(self._drawn) for _ in range(size)]
-        self._rgb, self._captions = torch.stack([rgb for rgb, _ in some]), [captions for _, captions in some]
+        ahead = {"num_workers": workers, "prefetch_factor": 4} if workers else {}
+        self._drawn = iter(DataLoader(Endless(draw, first), BLOCK, collate_fn=stacked, **ahead))  # type: ignore
+        some = [next(self._drawn) for _ in range(-(-size // BLOCK))]
+        self._rgb = torch.cat([rgb for rgb, _ in some]).to(DEVICE)
+        self._captions = [said for _, captions in some for said in captions]
         self._uses, self._oldest, self._due = uses, 0, 0.0
 
     def batch(self, count: int, rng: torch.Generator) -> tuple[Tensor, list[str]]:
-        """Returns `count` random pictures in -1 … 1, (N, 3, H, W), and a caption of each. First replaces the count /
-        uses oldest pictures."""
+        """Returns `count` random pictures in -1 … 1, (N, 3, H, W), and a caption of each. First replaces the oldest
+        pictures, count / uses of them on average."""
         self._due += count / self._uses
-        while self._due >= 1:
-            self._rgb[self._oldest], self._captions[self._oldest] = next(self._drawn)
-            self._oldest, self._due = (self._oldest + 1) % len(self._captions), self._due - 1
-        index = torch.randint(len(self._captions), (count,), generator=rng)
+        while self._due >= BLOCK:
+            places = slice(self._oldest, self._oldest + BLOCK)
+            self._rgb[places], self._captions[places] = next(self._drawn)
+            self._oldest, self._due = (self._oldest + BLOCK) % len(self._captions), self._due - BLOCK
+        index, which = torch.randint(len(self._captions), (count,), generator=rng), torch.rand(count, generator=rng)
         said = [self._captions[k] for k in index.tolist()]
-        chosen = [some[int(torch.randint(len(some), (), generator=rng))] for some in said]
-        return as_images(self._rgb[index]), chosen
+        chosen = [some[int(share * len(some))] for some, share in zip(said, which.tolist(), strict=True)]
+        return as_images(self._rgb[index.to(DEVICE)]), chosen
 
 
 def as_images(rgb: Tensor) -> Tensor:

@@ -114,19 +114,27 @@ def sitting(rng: np.random.Generator, x: float, base: float, w: float, toward: f
     return out
 
 
+NIGHTS = (("#10163a", "#3a2a4a"), ("#0a182c", "#2c3a48"), ("#0c0a10", "#2a1c18"), ("#1c1430", "#4a2c3a"))
+DUSKS = (("#5a4a6a", "#e8a878"), ("#8a94a8", "#e8dcc8"), ("#c88a6a", "#f6e0b8"), ("#a8b0b8", "#f0ece0"))
+
+
 def campfire(rng: np.random.Generator) -> Scene:
-    """People around a fire of random height and width at night."""
-    top, bottom = pick(
-        rng, ("#10163a", "#3a2a4a"), ("#0a182c", "#2c3a48"), ("#0c0a10", "#2a1c18"), ("#1c1430", "#4a2c3a")
-    )
+    """People around a fire of random height and width, at night or dusk, sometimes before a large moon or mist."""
+    dark = chance(rng, 0.75)
+    top, bottom = pick(rng, *(NIGHTS if dark else DUSKS))
     ground, x = rng.uniform(138, 214), 128 + rng.uniform(-14, 14)
     w, h = rng.uniform(44, 108), rng.uniform(56, 170)
     body = sky(near(rng, top, 0.04), near(rng, bottom, 0.05))
-    for star in rng.uniform(0, 1, (int(rng.integers(0, 16)), 2)):
+    for star in rng.uniform(0, 1, (int(rng.integers(0, 16)) if dark else 0, 2)):
         body += ellipse(star[0] * 256, star[1] * ground * 0.7, 1.3, 1.3, "#fff8e0", 0.8)
+    if chance(rng, 0.25):
+        r, pale = rng.uniform(50, 118), near(rng, pick(rng, "#f4ecd8", "#e8e4dc", "#f8dcae"), 0.04)
+        haze, fill = gradient("haze", (0, pale, 0.95), (rng.uniform(0.5, 0.96), pale, 0.85), (1, pale, 0), radial=True)
+        body += haze + ellipse(x + rng.uniform(-20, 20), ground - rng.uniform(0.2, 0.9) * r, r, r * 1.1, fill)
     for at in rng.uniform(-10, 266, int(rng.integers(0, 7))):
         body += moved(tree(rng, 128, 256, rng.uniform(70, 150)), at - 128, ground - 254)
-    body += hills(rng, ground, near(rng, pick(rng, "#3a2b22", "#2c3426", "#2a2030"), 0.04), 6)
+    earth = pick(rng, "#3a2b22", "#2c3426", "#2a2030") if dark else pick(rng, "#8a7a5a", "#b8a888", "#d8ccb4")
+    body += hills(rng, ground, near(rng, earth, 0.04), 6)
     glow, fill = gradient("glow", (0, "#ffb048", 0.75), (0.5, "#ff8020", 0.28), (1, "#ff6010", 0), radial=True)
     body += glow + ellipse(x, ground - h * 0.2, w * 0.7 + 70, h * 0.6 + 60, fill)
     size = rng.uniform(26, 44)

@@ -1,10 +1,12 @@
-"""Random photo subjects beyond the course's prompts: towers, halls, pagodas, cities, landscapes, houses, boats."""
+"""Random photo subjects beyond the course's prompts: buildings, cities, landscapes, boats, animals outdoors."""
 
 import numpy as np
 
+from .icons import any_icon
 from .nature import daylight, hills, house, meadow, peaks, tree
 from .vectors import (
     Scene,
+    bow,
     chance,
     ellipse,
     moved,
@@ -183,3 +185,42 @@ def boat(rng: np.random.Generator) -> Scene:
         d = f"M{-20 + 12 * (k % 2)} {y:.1f}" + "q12 -9 24 0t24 0" * 6
         body += stroke(d, shade(sea, pick(rng, 0.85, 1.25)), 5)
     return body, "a sailboat"
+
+
+ANIMALS = {  # the icon of each head, and the colours of its coat
+    "a fox": ("fox", "#e8742c", "#d85a20"),
+    "a cat": ("cat-face", "#f0b43c", "#8a8a90", "#e8a04a"),
+    "a dog": ("dog-face", "#b5793f", "#d8a868", "#8a5a34"),
+    "a bear": ("bear", "#8a5a3a", "#a86c44"),
+    "a lion": ("lion", "#e8b04a", "#d89a3c"),
+    "a tiger": ("tiger-face", "#f0a030", "#e88a28"),
+    "a panda": ("panda", "#2c2a2e", "#f0eeea"),
+    "a koala": ("koala", "#9aa0a8", "#8a8e98"),
+    "a rabbit": ("rabbit-face", "#e8e4e0", "#c8b8a8"),
+    "a monkey": ("monkey-face", "#8a5a3a", "#a0683c"),
+}
+
+
+def animal(rng: np.random.Generator) -> Scene:
+    """An animal sitting in a meadow, before hills or peaks."""
+    noun = pick(rng, *ANIMALS)
+    key, *coats = ANIMALS[noun]
+    coat, light = near(rng, pick(rng, *coats), 0.05), near(rng, pick(rng, "#fbf4ea", "#f4e2c8", "#e8d8c0"), 0.04)
+    body = daylight(rng)
+    if chance(rng, 0.4):
+        body += peaks(rng, 190, pick(rng, "#7a6f8d", "#6a7a90", "#8a7660"), "#f2f6fa", int(rng.integers(2, 5)))
+    if chance(rng, 0.6):
+        body += hills(rng, rng.uniform(150, 196), near(rng, pick(rng, "#8ab078", "#7a9a78", "#a8b878")), 20)
+    for t in rng.uniform(-10, 266, int(rng.integers(0, 4))):
+        body += tree(rng, t, rng.uniform(196, 226), rng.uniform(60, 120))
+    body += meadow(rng)
+    x, base, head = 128 + rng.uniform(-24, 24), rng.uniform(226, 262), rng.uniform(96, 164)
+    y, wide, side = base - head * rng.uniform(0.95, 1.15), head * rng.uniform(0.3, 0.42), pick(rng, -1, 1)
+    curl = bow(x + side * wide * 0.8, base - head * 0.08, side * wide * 0.9, 0, side * wide * 1.1, -head * 0.45)
+    body += stroke(curl, coat, head * rng.uniform(0.1, 0.2))
+    trunk = symmetric([(wide * 0.6, y), (wide, y + head * 0.55), (wide * 1.15, base - 4), (wide * 0.5, base + 4)], x)
+    body += path(smooth(trunk), coat)
+    body += ellipse(x, base - head * 0.24, wide * 0.5, head * 0.3, light)
+    for leg in (-1, 1):
+        body += ellipse(x + leg * wide * 0.55, base, wide * 0.36, head * 0.08, shade(coat, 0.9))
+    return body + any_icon(rng, key, x, y, head, tilt=rng.normal(0, 4)), noun

@@ -72,17 +72,18 @@ def optimizers(network: nn.Module) -> list[torch.optim.Optimizer]:
     return [*halves, adamw(rest, RATE)]
 
 
-def noisy(x0: Tensor, t: Tensor, abar: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Returns x_t of clean images x0, (N, 3, H, W), at t, (N,), and abar_t, (N, 1, 1, 1)."""
-    abar_t = abar[t].view(-1, 1, 1, 1)
-    return abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * torch.randn(x0.shape, generator=rng), abar_t
+def noisy(x0: Tensor, t: Tensor, abar: Tensor, eps: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Returns x_t of clean images x0, (N, 3, H, W), at t, (N,), and abar_t, (N, 1, 1, 1); eps is random by default."""
+    abar_t = abar.to(x0.device)[t.to(x0.device)].view(-1, 1, 1, 1)
+    return abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * (torch.randn_like(x0) if eps is None else eps), abar_t
 
 
 def errors(network: nn.Module, x0: Tensor, tokens: Tensor, abar: Tensor) -> dict[str, float]:
     """Returns the mean squared error of x_0^ at 32 x 32 pixels, at each of LEVELS, with the same noise every time."""
     found = {}
     for level in LEVELS:
-        x, abar_t = noisy(x0, torch.full((len(x0),), level), abar, torch.Generator().manual_seed(level))
+        eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(level))
+        x, abar_t = noisy(x0, torch.full((len(x0),), level), abar, eps)
         with torch.no_grad(), torch.autocast(DEVICE, torch.bfloat16):
             parts = zip(*(part.to(DEVICE).split(64) for part in (x, abar_t, tokens, x0)), strict=True)
             errs = [  # 64 pictures at a time
@@ -106,11 +107,10 @@ def objective(
         n = scale * (COARSE_BATCH if coarse else FINE_BATCH)
         x0, captions = pool.batch(n, rng)
         t = torch.randint(COARSE, 1000, (n,), generator=rng) if coarse else fine_timesteps(n, rng)
-        x, abar_t = noisy(x0, t, abar, rng)
+        x, abar_t = noisy(x0, t, abar)
         if coarse:
             x, x0 = halved(x, abar_t), F.avg_pool2d(x0, 2)
-        x0, x, abar_t, t = (part.to(DEVICE) for part in (x0, x, abar_t, t))
-        return v_weighted(answer(network, x, t, encode(dropped(captions, rng))) - x0, abar_t)
+        return v_weighted(answer(network, x, t.to(DEVICE), encode(dropped(captions, rng))) - x0, abar_t)
 
     return loss_of
 

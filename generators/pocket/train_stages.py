@@ -11,6 +11,7 @@ samples; stage 3 sees the average slightly blurred. Then noise of a known level 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -23,20 +24,22 @@ from ..models import super_resolution
 from ..models.base import schedule_of
 from ..models.patches import clean, denoiser
 from ..models.pocket import scheduler
-from .pool import Pool, details, whole
+from .pool import WORKERS, Picture, Pool, details, whole
 from .train_stage_1 import dropped, noisy
 from .training import DEVICE, TRAINED, adamw, encoded, fit, load, start
 
 BATCH, SIDE, RATE, EMA = 8, 96, 2e-3, 0.998
 HIGHEST_LEVEL = 60  # level of the noise on the smaller image: sigma = 0.1
+OTHERS = 8  # processes that draw in advance where batches are larger
 REDRAWN, LATEST = 0.75, 300  # the share of pictures that stage 1 reconstructs, and the highest t for it
 
 
 def blurred(low: Tensor, rng: torch.Generator) -> Tensor:
     """Blurs half of the images (N, 3, H, W) slightly."""
-    kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]).expand(3, 1, 3, 3) / 16
+    kernel = low.new_tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]]).expand(3, 1, 3, 3) / 16
     soft = F.conv2d(F.pad(low, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
-    return torch.lerp(low, soft, (1.6 * torch.rand(len(low), 1, 1, 1, generator=rng) - 0.8).clamp(min=0))
+    share = (1.6 * torch.rand(len(low), 1, 1, 1, generator=rng) - 0.8).clamp(min=0)
+    return torch.lerp(low, soft, share.to(low.device))
 
 
 def crops(x0: Tensor, low: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -65,66 +68,72 @@ def diffusion_loss(
     level, t = (
         (top * torch.rand(n, generator=rng) ** 2).round().long() for top in (HIGHEST_LEVEL, super_resolution.FIRST)
     )
-    x, abar_t = noisy(x0, t, schedule.abar, rng)
-    eps = torch.randn(low.shape, generator=rng)
-    x0, x, abar_t, t, low, level, eps = (part.to(DEVICE) for part in (x0, x, abar_t, t, low, level, eps))
-    given = super_resolution.condition(schedule, low, level, eps, tokens)
-    x0_hat = super_resolution.predicted(network, x, abar_t, t, given)
+    x, abar_t = noisy(x0, t, schedule.abar)
+    given = super_resolution.condition(schedule, low, level.to(DEVICE), torch.randn_like(low), tokens)
+    x0_hat = super_resolution.predicted(network, x, abar_t, t.to(DEVICE), given)
     return ((x0_hat - x0) / super_resolution.RESIDUAL).square().mean()
 
 
 def redrawn(stage_1: torch.nn.Module, schedule: Schedule, low: Tensor, tokens: Tensor, rng: torch.Generator) -> Tensor:
     """Returns images (N, 3, 64, 64), most of them reconstructed by stage 1 from a little noise."""
     t = torch.randint(LATEST, (len(low),), generator=rng)
-    x, abar_t = noisy(low, t, schedule.abar, rng)
+    x, abar_t = noisy(low, t, schedule.abar)
     with torch.no_grad():
-        drawn = clean(stage_1, x.to(DEVICE), t.to(DEVICE), tokens, abar_t.to(DEVICE)).cpu().clamp(-1, 1)
+        drawn = clean(stage_1, x, t.to(DEVICE), tokens, abar_t).clamp(-1, 1)
     chosen = torch.rand(len(low), 1, 1, 1, generator=rng) < REDRAWN
-    return torch.where(chosen, drawn, low)
+    return torch.where(chosen.to(DEVICE), drawn, low)
 
 
 def stage_1() -> torch.nn.Module:
     """Loads stage 1's latest checkpoint, or the stage 1 that ships."""
     network = denoiser().to(DEVICE).eval()
-    start(network, "transformer")
     if state := load("stage_1"):
         network.load_state_dict(state["average"])
+    else:
+        start(network, "transformer")
     return network
 
 
-def train_stage_2(schedule: Schedule, updates: int) -> torch.nn.Module:
-    before, pool = stage_1(), Pool(whole, size=1024, uses=16, first=_drawn("stage_2"))
+Encode = Callable[[list[str]], Tensor]
+
+
+def train_stage_2(
+    schedule: Schedule, updates: int, encode: Encode = encoded, scale: int = 1, minutes: float = math.inf
+) -> torch.nn.Module:
+    """Trains stage 2, with batches `scale` times as large as on a CPU; encode: as in `train_stage_1.objective`."""
+    before, pool = stage_1(), _pool("stage_2", whole, 1024, scale)
 
     def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
-        x0, captions = pool.batch(BATCH, rng)
-        tokens = encoded(dropped(captions, rng))
+        x0, captions = pool.batch(scale * BATCH, rng)
+        tokens = encode(dropped(captions, rng))
         low = redrawn(before, schedule, F.avg_pool2d(x0, super_resolution.SCALE), tokens, rng)
         return diffusion_loss(network, schedule, *crops(x0, low, rng), tokens, rng)
 
     network = super_resolution.stage_2().to(DEVICE)
     start(network, "stage_2")
-    fit("stage_2", network, loss_of, [adamw(network.parameters(), RATE)], updates, EMA)
+    fit("stage_2", network, loss_of, [adamw(network.parameters(), RATE)], updates, EMA, minutes=minutes)
     return network
 
 
-def train_stage_3(schedule: Schedule, updates: int) -> torch.nn.Module:
-    pool = Pool(details, size=2048, uses=16, first=_drawn("stage_3"))
+def train_stage_3(schedule: Schedule, updates: int, scale: int = 1, minutes: float = math.inf) -> torch.nn.Module:
+    """Trains stage 3, with batches `scale` times as large as on a CPU."""
+    pool = _pool("stage_3", details, 2048, scale)
 
     def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
-        x0, _ = pool.batch(BATCH, rng)
+        x0, _ = pool.batch(scale * BATCH, rng)
         low = blurred(F.avg_pool2d(x0, super_resolution.SCALE), rng)
         return diffusion_loss(network, schedule, *crops(x0, low, rng), None, rng)
 
     network = super_resolution.stage_3().to(DEVICE)
     start(network, "stage_3")
-    fit("stage_3", network, loss_of, [adamw(network.parameters(), RATE)], updates, EMA)
+    fit("stage_3", network, loss_of, [adamw(network.parameters(), RATE)], updates, EMA, minutes=minutes)
     return network
 
 
-def _drawn(name: str) -> int:
-    """Returns a number that no earlier run of this training has used."""
+def _pool(name: str, draw: Callable[[int], list[Picture]], size: int, scale: int) -> Pool:
+    """Returns a pool of drawings that no earlier run of this training has used."""
     state = load(name)
-    return BATCH * state["update"] if state else 0
+    return Pool(draw, size, 16 * scale, BATCH * state["update"] if state else 0, WORKERS if scale == 1 else OTHERS)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ Training resumes from its last checkpoint; without one it starts from the weight
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import signal
 import time
@@ -33,7 +34,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SEED, WARMUP = 42, 100
 REPORT, SAVE = 60, 300  # seconds between lines of progress, and between checkpoints
 WATCH = 1000  # updates between evaluations of the held-out error
-COOLING = 0.25  # the last share of the updates, in which the learning rate decays
+COOLING = 0.5  # the last share of the training, in which the learning rate decays
 
 
 def adamw(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
@@ -41,9 +42,10 @@ def adamw(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimi
     return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
 
 
-def learning_rate(update: int, updates: int, since: int = 0) -> float:
-    """Returns the factor of the learning rate: warm-up from update `since` on, constant, then linear decay to 0.02."""
-    return min(1.0, (update - since + 1) / WARMUP) * max(0.02, min(1.0, (1 - update / updates) / COOLING))
+def learning_rate(update: int, share: float) -> float:
+    """Returns the factor of the learning rate: warm-up over the run's first updates, constant, then linear decay to
+    0.02. update: of this run, from 0. share: of the whole training that is done, 0 … 1."""
+    return min(1.0, (update + 1) / WARMUP) * max(0.02, min(1.0, (1 - share) / COOLING))
 
 
 @cache
@@ -92,8 +94,10 @@ def fit(
     updates: int,
     ema: float,
     watch: Callable[[nn.Module], dict[str, float]] | None = None,
+    minutes: float = math.inf,
 ) -> None:
     """Trains the network up to `updates` updates, including those of earlier runs, and loads its averaged weights.
+    Ends earlier if this run has taken so many minutes; the learning rate then decays with the time.
 
     loss_of(network, generator): draws a batch and returns its loss; its network computes in bfloat16, and is compiled
     if there is a C compiler. optimizers: of the network's parameters on DEVICE, with their peak learning rates; they
@@ -138,17 +142,18 @@ def fit(
             curve.write(json.dumps(line) + "\n")
         print(f"{name}: update {update}, held out " + ", ".join(f"{k} {v:.4f}" for k, v in errors.items()), flush=True)
 
-    generator = torch.Generator().manual_seed(SEED + update)  # a resumed run draws other batches
+    generator = torch.manual_seed(SEED + update)  # a resumed run draws other batches
     fast = torch.compile(network, dynamic=False) if shutil.which("cc") else network
     forward = torch.autocast(DEVICE, torch.bfloat16)(fast)
-    threads = ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,))
+    at_once = 1 if DEVICE == "cuda" else torch.get_num_threads()
+    threads = ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,))
     stops = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     reported = saved = began
-    losses: list[float] = []
+    losses: list[Tensor] = []
     try:
-        while update < updates:
+        while (share := max(update / updates, (time.monotonic() - began) / 60 / minutes if minutes else 1)) < 1:
             for group, rate in zip(groups, rates, strict=True):
-                group["lr"] = rate * learning_rate(update, updates, first)
+                group["lr"] = rate * learning_rate(update - first, share)
             loss = loss_of(forward, generator)
             network.zero_grad()
             loss.backward()
@@ -158,11 +163,11 @@ def fit(
                 keep = min(ema, (1 + update) / (10 + update))
                 torch._foreach_lerp_(list(average.values()), list(weights.values()), 1 - keep)
             update += 1
-            losses.append(loss.item())
+            losses.append(loss.detach())
             now = time.monotonic()
             if now - reported > REPORT:
-                pace = (update - first) / (now - began)
-                left, mean = (updates - update) / pace / 60, sum(losses) / len(losses)
+                pace, mean = (update - first) / (now - began), torch.stack(losses).mean().item()
+                left = min((updates - update) / pace / 60, minutes - (now - began) / 60)
                 print(f"{name}: update {update}, loss {mean:.4f}, {pace:.2f} a second, {left:.0f} min left", flush=True)
                 reported = now
                 losses.clear()
