@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -89,7 +90,8 @@ class Pool:
     ) -> None:
         ahead = {"num_workers": workers, "prefetch_factor": 4} if workers else {}
         self._drawn = iter(DataLoader(Endless(draw, first), BLOCK, collate_fn=stacked, **ahead))  # type: ignore
-        some = [next(self._drawn) for _ in range(-(-size // BLOCK))]
+        blocks = islice(self._drawn, -(-size // BLOCK))
+        some = [(rgb.clone(), captions) for rgb, captions in blocks]  # a clone frees the worker's shared memory
         self._rgb = torch.cat([rgb for rgb, _ in some]).to(DEVICE)
         self._captions = [said for _, captions in some for said in captions]
         self._uses, self._oldest, self._due = uses, 0, 0.0
