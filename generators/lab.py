@@ -67,9 +67,14 @@ class Lab:
         return self.model.guided(prompt, gamma=gamma)
 
     def reading(self, prompt: str) -> Estimate:
-        """Returns the guided estimate for one of several readings of an image, with gamma = 7 whatever the model's own
-        scale: readings weaken each other where they disagree."""
+        """Returns the guided estimate for one of several readings whose estimates are averaged, with gamma = 7 whatever
+        the model's own scale: they weaken each other where they disagree."""
         return self.guided(prompt, READING_GAMMA)
+
+    def part(self, prompt: str) -> Estimate:
+        """Returns the guided estimate for a reading that determines a part of an image, such as a band of frequencies,
+        with gamma half-way between the model's own scale and 7."""
+        return self.guided(prompt, (self.model.gamma + READING_GAMMA) / 2)
 
     def sample(self, estimate: Estimate, k: int = 0, stride: int = 30) -> Tensor:
         """Draws sample k, (3, 64, 64), from pure noise along the strided timesteps."""

@@ -53,12 +53,21 @@ def test_every_scene_has_its_styles_and_every_drawing_its_captions():
 
 
 def test_a_high_quality_photo_shows_a_whole_view():
-    said = data.alone("a fox", "a photo of", rng(1)).captions + data.placed("a fox", "a photo of", rng(1)).captions
-    assert data.HIGH_QUALITY not in said
-    assert data.HIGH_QUALITY in data.grounded("a fox", "a photo of", rng(1)).captions
-    scenes_of_photos = [drawn for seed in range(40) if (drawn := data.scene(rng(seed))).style == "a photo of"]
-    assert scenes_of_photos
-    assert all(data.HIGH_QUALITY in drawn.captions for drawn in scenes_of_photos)
+    for drawn in (data.alone, data.placed, data.grounded):
+        assert data.HIGH_QUALITY not in drawn("a fox", "a photo of", rng(1)).captions
+    assert data.HIGH_QUALITY in data.outdoors("a photo of", rng(1)).captions
+    assert data.HIGH_QUALITY not in data.outdoors("an oil painting of", rng(1)).captions
+    assert set(scenes.VIEWS) < set(scenes.SCENES)
+    scenes_of_photos = [drawn for seed in range(60) if (drawn := data.scene(rng(seed))).style == "a photo of"]
+    said = {data.HIGH_QUALITY in drawn.captions: drawn.captions[0] for drawn in scenes_of_photos}
+    assert said.keys() == {True, False}
+
+
+def test_an_animal_sits_in_a_meadow_of_which_the_captions_tell():
+    for seed in range(12):
+        drawn = data.outdoors("", rng(seed))
+        noun = drawn.captions[0].strip().removesuffix(" in a meadow")
+        assert noun in data.NOUNS
 
 
 def test_a_place_is_never_drawn_as_a_lithograph_or_a_sketch():

@@ -181,6 +181,16 @@ def test_the_held_out_errors_are_those_of_the_network(monkeypatch):
     assert found == {str(level): pytest.approx(0.25) for level in train_stage_1.LEVELS}
 
 
+def test_a_seam_costs_more_than_the_same_error_spread_evenly():
+    abar_t = torch.full((1, 1, 1, 1), 0.75)  # sigma^2 = 1/4
+    even, seam = torch.full((1, 3, 64, 64), 0.5), torch.full((1, 3, 64, 64), 0.5)
+    seam[..., 32:] = -0.5
+    assert train_stage_1.v_weighted(even, abar_t).item() == pytest.approx(1)
+    assert train_stage_1.v_weighted(seam, abar_t).item() == pytest.approx(1 + 4 / 63)  # a step of 1 in 63 columns
+    almost_clean = torch.ones(1, 1, 1, 1)
+    assert train_stage_1.v_weighted(even, almost_clean).item() == pytest.approx(0.25 / train_stage_1.LEAST_SIGMA**2)
+
+
 def test_crops_are_the_same_squares_of_both_images():
     y, x = torch.meshgrid(torch.arange(256.0), torch.arange(256.0), indexing="ij")
     x0 = torch.stack([y, x, 0 * x]).expand(20, -1, -1, -1)

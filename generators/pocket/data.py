@@ -11,7 +11,7 @@ import numpy as np
 
 from .icons import any_icon
 from .nature import daylight, dim, hills, studio
-from .scenes import SCENES
+from .scenes import SCENES, VIEWS
 from .sights import animal
 from .styles import ANY, FILTERS, LITHOGRAPH, OIL, PHOTO, SKETCH
 from .vectors import UNITS, chance, moved, near, pick, rasterise, rect, shadowed, sky
@@ -87,8 +87,8 @@ def captions(noun: str, style: str) -> tuple[str, ...]:
 
 
 def whole(said: tuple[str, ...], style: str) -> tuple[str, ...]:
-    """Adds HIGH_QUALITY to the captions of a photo of a whole view; a thing on a backdrop is not one."""
-    return (*said, HIGH_QUALITY, HIGH_QUALITY) if style == PHOTO else said
+    """Adds HIGH_QUALITY to the captions of a whole view if it is a photo."""
+    return (*said, *[HIGH_QUALITY] * 3) if style == PHOTO else said
 
 
 def draw(rng: np.random.Generator) -> Drawing:
@@ -129,7 +129,8 @@ def scene(rng: np.random.Generator) -> Drawing:
     room = (zoom - 1) * UNITS / 2
     dx, dy = rng.uniform(-room, room, 2)
     body = moved(body, dx, dy, zoom, mirror=chance(rng, 0.5))
-    return Drawing(body, style, whole(captions(noun, style), style))
+    said = captions(noun, style)
+    return Drawing(body, style, whole(said, style) if which in VIEWS else said)
 
 
 def alone(noun: str, style: str, rng: np.random.Generator) -> Drawing:
@@ -154,8 +155,7 @@ def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:
     top, bottom, ground = (near(rng, colour, 0.05) for colour in GROUNDS[where])
     body = sky(top, bottom) + hills(rng, rng.uniform(166, 190), ground, rng.uniform(0, 10))
     body += any_icon(rng, NOUNS[noun], rng.uniform(90, 166), rng.uniform(118, 144), rng.uniform(136, 184))
-    said = f"{style} {noun} {where}".strip()
-    return Drawing(body, style, whole((said, said), style))
+    return Drawing(body, style, (f"{style} {noun} {where}".strip(),))
 
 
 def outdoors(style: str, rng: np.random.Generator) -> Drawing:

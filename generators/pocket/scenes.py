@@ -517,3 +517,5 @@ SCENES: dict[Callable[[np.random.Generator], Scene], tuple[float, tuple[str, ...
     cottage: (1.0, (PHOTO, "", SKETCH)),
     boat: (1.0, (PHOTO, "", SKETCH)),
 }
+# Whole views, whose photos are "a high quality photo"; portraits and single things are not.
+VIEWS = (snowy_village, amalfi, waterfalls, tower, hall, pagoda, skyline, landscape, cottage, boat)

@@ -97,7 +97,7 @@ def hybrids(by: str, first: str, second: str, count: int, stride: int, pixels: i
     (filtered, whole), parts = HYBRIDS[by].shows, HYBRIDS[by].at(pixels // SMALL)
 
     def small(lab: Lab) -> Estimate:
-        return factorised([lab.reading(first), lab.reading(second)], HYBRIDS[by].at(1))
+        return factorised([lab.part(first), lab.part(second)], HYBRIDS[by].at(1))
 
     def large(lab: Lab, given: torch.Tensor) -> Estimate:
         return factorised([lab.enlarging(first, given), lab.enlarging(second, given)], parts)

@@ -44,20 +44,20 @@ def anagrams(name, view, k, upright, **through):
 
 def three(lab, far, middle, near, k, show):
     bands = filters.three_bands()
-    est = factorised([lab.reading(prompt) for prompt in (far, middle, near)], bands)
+    est = factorised([lab.part(prompt) for prompt in (far, middle, near)], bands)
     x = lab.shared(("three", far, middle, near, k), lambda: lab.sample(est, k))
     low, mid, _ = (band(x) for band in bands)
     return {"near": x, "middle": low + mid, "far": low}[show]
 
 
 def coloured(lab, colour, grey, k, show):
-    est = factorised([lab.reading(grey), lab.reading(colour)], [filters.grey, filters.colour])
+    est = factorised([lab.part(grey), lab.part(colour)], [filters.grey, filters.colour])
     x = lab.shared(("colour", colour, grey, k), lambda: lab.sample(est, k))
     return x if show == "colour" else filters.grey(x)
 
 
 def moved(lab, still, moving, k, show):
-    est = factorised([lab.reading(moving), lab.reading(still)], [filters.motion_blur, filters.motion_rest])
+    est = factorised([lab.part(moving), lab.part(still)], [filters.motion_blur, filters.motion_rest])
     x = lab.shared(("motion", still, moving, k), lambda: lab.sample(est, k))
     return x if show == "still" else filters.motion_blur(x)
 
@@ -67,7 +67,7 @@ def over(lab, image, near, k):
     x0, generator = lab.image(image), lab.generator(k)
     x = gaussian(generator, x0)
     project = keep_part(lab.schedule, x0, filters.low_pass, generator)
-    return last(iterative_denoise(lab.schedule, lab.reading(near), x, strided(), generator, project))
+    return last(iterative_denoise(lab.schedule, lab.part(near), x, strided(), generator, project))
 
 
 def inverse(lab, image, near, k, show):
