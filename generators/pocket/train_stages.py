@@ -138,12 +138,13 @@ def _pool(name: str, draw: Callable[[int], list[Picture]], size: int, scale: int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train pocket's stage 2 or 3; resumes.")
-    stages = {"stage_2": train_stage_2, "stage_3": train_stage_3}
-    parser.add_argument("stage", choices=stages)
+    parser.add_argument("stage", choices=("stage_2", "stage_3"))
     parser.add_argument("--updates", type=int, default=20_000, help="updates in all, earlier runs counted in")
     options = parser.parse_args()
     torch.manual_seed(42)
-    network = stages[options.stage](schedule_of(scheduler()), options.updates)
+    schedule, updates = schedule_of(scheduler()), options.updates
+    second = options.stage == "stage_2"
+    network = train_stage_2(schedule, updates) if second else train_stage_3(schedule, updates)
     network.half().save_pretrained(TRAINED / options.stage)  # type: ignore[operator]
 
 
