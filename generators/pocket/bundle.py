@@ -4,8 +4,9 @@
     python -m generators.pocket.bundle train FOLDER stage_1 --minutes 9    # there, with this repository
     python -m generators.pocket.bundle unpack FOLDER                       # here: the result becomes the checkpoint
 
-There, torch and diffusers are enough for stage 1, and training uses only the pictures of the bundle. If resvg_py and
-platformdirs are installed too, all its cores draw new pictures continuously, and stages 2 and 3 can be trained as well.
+There, torch, diffusers, greenlet and platformdirs are enough for stage 1, and training uses only the pictures of the
+bundle. If resvg_py is installed too, half of its cores draw new pictures continuously, and stages 2 and 3 can be trained
+as well.
 The text encoder stays here: its tokens are in the bundle. The returned files have at most 16 MB each; the optimisers
 restart from the averaged weights.
 """
@@ -78,7 +79,8 @@ def train_stage_1(folder: Path, encode: Callable[[list[str]], Tensor], minutes: 
     made = {key: manifest[key] for key in ("update", "core_seconds")}
     save("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(network)], **made})
     if find_spec("resvg_py"):
-        pool = Pool(small, 16_384, uses=USES, first=1_000_000 + manifest["update"], workers=cpu_count() or 1)
+        workers = max(1, (cpu_count() or 1) // 2)  # the others are free to feed the GPU
+        pool = Pool(small, 16_384, uses=USES, first=1_000_000 + manifest["update"], workers=workers)
         x0, captions = watched(WATCHED)
         watch = partial(errors, x0=x0, tokens=encode(captions), abar=abar)
     else:
