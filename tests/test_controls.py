@@ -371,6 +371,19 @@ def test_a_figure_is_turned_by_the_view_that_made_it_and_by_no_other(tmp_path, k
             build(tmp_path)
 
 
+@pytest.mark.parametrize("off", [1, 2])
+def test_a_negative_may_be_off_by_the_rounding_of_one_level(tmp_path, off):
+    fixture.folder(tmp_path)
+    almost = lambda image: ImageOps.invert(image).point(lambda value: min(value + off, 255))  # noqa: E731
+    section(tmp_path, "1.8", {"one": fixture.two_ways("as it is", "seen", view=almost)})
+    prose(tmp_path, "part_1_8", "/// fig | 1.8-one | invert: one, other\n///\n")
+    if off == 1:
+        assert "> Invert</label>" in build(tmp_path).read_text()
+    else:
+        with pytest.raises(BuildError, match=r"`invert`: panel 3 of 1\.8-one is not panel 1 inverted"):
+            build(tmp_path)
+
+
 def test_a_picture_that_is_not_of_the_same_pixels_is_not_rearranged(tmp_path):
     fixture.folder(tmp_path)
     section(tmp_path, "1.8", {"one": fixture.two_ways("as it is", "seen", view=ImageOps.invert)})

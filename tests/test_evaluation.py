@@ -27,6 +27,7 @@ from generators.pocket import (
     scorer,
     scorer_pictures,
     sheet,
+    sights,
     train_scorer,
     training,
 )
@@ -66,7 +67,7 @@ def looking(monkeypatch):
 @pytest.fixture
 def no_icons(monkeypatch):
     """Drawings leave their icons out."""
-    for module in (data, scenes):
+    for module in (data, scenes, sights):
         monkeypatch.setattr(module, "any_icon", lambda *place, **more: "")
 
 
@@ -82,6 +83,7 @@ BLANK = torch.zeros(1, 3, 64, 64)
         ("a cat", ("", ("a cat",), "")),
         ("an oil painting of people around a campfire", ("an oil painting of", ("people around a campfire",), "")),
         ("a photo of a cat on the grass", ("a photo of", ("a cat",), "on the grass")),
+        ("a photo of a fox in a meadow", ("a photo of", ("a fox",), "")),
         ("a snowman in the desert", ("", ("a snowman",), "in the desert")),
         ("a cat and a rocket", ("", ("a cat", "a rocket"), "")),
         ("a lithograph of a fox next to a guitar", ("a lithograph of", ("a fox", "a guitar"), "")),
@@ -475,7 +477,7 @@ def test_the_plan_counts_the_evaluations_that_the_drawing_takes(tiny_pocket, mon
 def test_what_the_evaluation_finds_fills_the_card(tiny_pocket, no_icons, monkeypatch):
     monkeypatch.setattr(evaluate, "plan", lambda lab: {part: jobs[:2] for part, jobs in plan.plan(lab).items()})
     monkeypatch.setattr(plan, "DIVERSE", (data.HIGH_QUALITY,))
-    for name, value in {"TRAINING": 20, "FRESH": 1, "WORKERS": 0}.items():
+    for name, value in {"TRAINING": 60, "FRESH": 1, "WORKERS": 0}.items():
         monkeypatch.setattr(evaluate, name, value)
     monkeypatch.setattr(train_scorer, "is_kept", lambda name: True)
     monkeypatch.setattr(train_scorer, "load", lambda name: train_scorer.JUDGES[name].build())

@@ -66,7 +66,7 @@ def test_a_high_quality_photo_shows_a_whole_view():
 def test_an_animal_sits_in_a_meadow_of_which_the_captions_tell():
     for seed in range(12):
         drawn = data.outdoors("", rng(seed))
-        noun = drawn.captions[0].strip().removesuffix(" in a meadow")
+        noun = drawn.captions[0].strip().removesuffix(f" {data.MEADOW}")
         assert noun in data.NOUNS
 
 

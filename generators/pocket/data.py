@@ -45,6 +45,7 @@ PLACES = {  # positions: the centre of the thing, in units
     "at the top": (128, 76),
     "at the bottom": (128, 180),
 }
+MEADOW = "in a meadow"  # the setting of animals; no landscape of GROUNDS
 HIGH_QUALITY = "a high quality photo"
 SCENERY = 0.4  # share of scenes among all drawings
 TINT = 0.07  # standard deviation of the colour matrix from the identity
@@ -161,7 +162,7 @@ def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:
 def outdoors(style: str, rng: np.random.Generator) -> Drawing:
     """Draws a sitting animal in a meadow that the captions name."""
     body, noun = animal(rng)
-    said = f"{style} {noun} in a meadow"
+    said = f"{style} {noun} {MEADOW}"
     return Drawing(body, style, whole((said, said), style))
 
 

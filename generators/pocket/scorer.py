@@ -80,13 +80,13 @@ def numbers() -> dict[str, int]:
 def parse(prompt: str) -> Reading:
     """Parses a prompt: "a photo of a cat on the grass" has the style "a photo of" and the place "on the grass".
 
-    A position in the picture ("on the left") is ignored.
+    A position in the picture ("on the left") and a meadow are ignored.
     """
     if prompt == data.HIGH_QUALITY:
         return Reading(PHOTO, (), "")
     style = next((style for style in STYLES if style and prompt.startswith(style + " ")), "")
     place = next((place for place in PLACES if place and prompt.endswith(" " + place)), "")
-    phrase = prompt.removeprefix(style).removesuffix(place).strip()
+    phrase = prompt.removeprefix(style).removesuffix(place).removesuffix(data.MEADOW).strip()
     for joint in (" and ", " next to "):
         halves = tuple(phrase.split(joint))
         if len(halves) == 2 and set(halves) <= set(numbers()):

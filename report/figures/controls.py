@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 from report.records.record import Figure, Panel
 from report.records.values import shown
@@ -157,16 +157,22 @@ def _view(
     """A control that maps the first row to the second by one of the views, given by angle."""
     made = _readings(kind, figure, names)
     pairs = list(zip(*(panels for _, panels in figure.rows), strict=True))
-    images = [(pixels(first), pixels(second).tobytes()) for first, second in pairs]
+    images = [(pixels(first), pixels(second)) for first, second in pairs]
     wrong = {}  # angle: the first pair that is not each other's view
     for angle, view in views.items():
-        failed = (pair for pair, (one, other) in zip(pairs, images, strict=True) if view(one).tobytes() != other)
+        failed = (pair for pair, (one, other) in zip(pairs, images, strict=True) if not _equal(view(one), other))
         wrong[angle] = next(failed, None)
         if wrong[angle] is None:
             return replace(made, verb=verb, angle=angle)
     first, second = next(filter(None, wrong.values()))
     does = _DONE[kind]
     raise LookupError(f"`{kind}`: panel {second.number} of {figure.id} is not panel {first.number} {does}")
+
+
+def _equal(one: Image.Image, other: Image.Image) -> bool:
+    """Whether two RGB images are equal within one of 255 levels: a value half-way between two levels rounds to the even
+    one in an image and in its negative."""
+    return all(highest <= 1 for _, highest in ImageChops.difference(one, other).getextrema())  # type: ignore
 
 
 _DONE = {"flip": "flipped", "rotate": "rotated", "invert": "inverted", "rearrange": "rearranged"}
