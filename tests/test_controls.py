@@ -371,16 +371,18 @@ def test_a_figure_is_turned_by_the_view_that_made_it_and_by_no_other(tmp_path, k
             build(tmp_path)
 
 
+@pytest.mark.parametrize("kind", VIEWS)
 @pytest.mark.parametrize("off", [1, 2])
-def test_a_negative_may_be_off_by_the_rounding_of_one_level(tmp_path, off):
+def test_only_a_negative_may_be_off_and_by_the_rounding_of_one_level(tmp_path, kind, off):
+    verb, view, _ = VIEWS[kind]
     fixture.folder(tmp_path)
-    almost = lambda image: ImageOps.invert(image).point(lambda value: min(value + off, 255))  # noqa: E731
+    almost = lambda image: view(image).point(lambda value: min(value + off, 255))  # noqa: E731
     section(tmp_path, "1.8", {"one": fixture.two_ways("as it is", "seen", view=almost)})
-    prose(tmp_path, "part_1_8", "/// fig | 1.8-one | invert: one, other\n///\n")
-    if off == 1:
-        assert "> Invert</label>" in build(tmp_path).read_text()
+    prose(tmp_path, "part_1_8", f"/// fig | 1.8-one | {kind}: one, other\n///\n")
+    if (kind, off) == ("invert", 1):
+        assert f"> {verb}</label>" in build(tmp_path).read_text()
     else:
-        with pytest.raises(BuildError, match=r"`invert`: panel 3 of 1\.8-one is not panel 1 inverted"):
+        with pytest.raises(BuildError, match=rf"`{kind}`: panel 3 of 1\.8-one is not panel 1 "):
             build(tmp_path)
 
 

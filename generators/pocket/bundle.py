@@ -2,13 +2,13 @@
 
     python -m generators.pocket.bundle pack FOLDER                         # here: weights, captions, some pictures
     python -m generators.pocket.bundle train FOLDER stage_1 --minutes 9    # there, with this repository
-    python -m generators.pocket.bundle unpack FOLDER                       # here: the result becomes the checkpoint
+    python -m generators.pocket.bundle unpack FOLDER                       # here: stage 1 becomes the checkpoint
 
 There, torch, diffusers, greenlet and platformdirs are enough for stage 1, and training uses only the pictures of the
 bundle. If resvg_py is installed too, half of its cores draw new pictures continuously, and stages 2 and 3 can be
-trained as well.
-The text encoder stays here: its tokens are in the bundle. The returned files have at most 16 MB each; the optimisers
-restart from the averaged weights.
+trained as well; their finished networks belong into the folder of the weights. The text encoder stays here: its
+tokens are in the bundle. The returned files have at most 16 MB each; the optimisers restart from the averaged
+weights.
 """
 
 from __future__ import annotations

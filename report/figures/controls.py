@@ -132,7 +132,8 @@ def _rotate(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> C
 
 
 def _invert(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Control:
-    return _view("invert", "Invert", {0: ImageOps.invert}, figure, names, pixels)
+    # A value half-way between two levels rounds to the even one, in an image and in its negative.
+    return _view("invert", "Invert", {0: ImageOps.invert}, figure, names, pixels, off=1)
 
 
 def _rearrange(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Control:
@@ -153,14 +154,15 @@ def _view(
     figure: Figure,
     names: Sequence[str],
     pixels: Pixels,
+    off: int = 0,
 ) -> Control:
-    """A control that maps the first row to the second by one of the views, given by angle."""
+    """A control that maps the first row to the second by a view of `views`, given by angle, up to `off` levels of 255."""
     made = _readings(kind, figure, names)
     pairs = list(zip(*(panels for _, panels in figure.rows), strict=True))
     images = [(pixels(first), pixels(second)) for first, second in pairs]
     wrong = {}  # angle: the first pair that is not each other's view
     for angle, view in views.items():
-        failed = (pair for pair, (one, other) in zip(pairs, images, strict=True) if not _equal(view(one), other))
+        failed = (pair for pair, (one, other) in zip(pairs, images, strict=True) if _farthest(view(one), other) > off)
         wrong[angle] = next(failed, None)
         if wrong[angle] is None:
             return replace(made, verb=verb, angle=angle)
@@ -169,10 +171,9 @@ def _view(
     raise LookupError(f"`{kind}`: panel {second.number} of {figure.id} is not panel {first.number} {does}")
 
 
-def _equal(one: Image.Image, other: Image.Image) -> bool:
-    """Whether two RGB images are equal within one of 255 levels: a value half-way between two levels rounds to the even
-    one in an image and in its negative."""
-    return all(highest <= 1 for _, highest in ImageChops.difference(one, other).getextrema())  # type: ignore
+def _farthest(one: Image.Image, other: Image.Image) -> int:
+    """Returns the largest difference of two RGB images in any channel, in levels."""
+    return max(highest for _, highest in ImageChops.difference(one, other).getextrema())  # type: ignore
 
 
 _DONE = {"flip": "flipped", "rotate": "rotated", "invert": "inverted", "rearrange": "rearranged"}
