@@ -156,7 +156,10 @@ def _view(
     pixels: Pixels,
     off: int = 0,
 ) -> Control:
-    """A control that maps the first row to the second by a view of `views`, given by angle, up to `off` levels of 255."""
+    """A control that maps the first row to the second by one of the views, given by angle.
+
+    off: by how many of 255 levels a pixel may miss.
+    """
     made = _readings(kind, figure, names)
     pairs = list(zip(*(panels for _, panels in figure.rows), strict=True))
     images = [(pixels(first), pixels(second)) for first, second in pairs]
