@@ -68,6 +68,17 @@ def test_training_goes_on_elsewhere_and_comes_back(trained, tmp_path, monkeypatc
     assert torch.load(here / "stage_1.previous.pt", weights_only=True)["update"] == 7
 
 
+def test_later_stages_come_back_as_finished_networks(tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle, "TRAINED", tmp_path / "weights")
+    with pytest.raises(SystemExit, match="nothing was trained there"):
+        bundle.unpack(tmp_path)
+    (tmp_path / "trained" / "stage_3").mkdir(parents=True)
+    (tmp_path / "trained" / "stage_3" / "config.json").write_text("{}")
+    bundle.unpack(tmp_path)
+    assert (tmp_path / "weights" / "stage_3" / "config.json").read_text() == "{}"
+    assert not (tmp_path / "weights" / "stage_2").exists()
+
+
 def test_the_time_ends_the_training(trained, tmp_path):
     bundle.pack(tmp_path, pictures=3, captioned=4)
     bundle.train(tmp_path, "stage_1", minutes=0)

@@ -429,6 +429,9 @@ def test_seams_by_hand():
     assert measures.seams(columns, 8) == pytest.approx(1)
     patches = columns + 3 * (columns // 8)  # of 4 across the borders
     assert measures.seams(patches, 8) == pytest.approx(4)
+    framed = patches.clone()
+    framed[..., :4] = framed[..., -4:] = 0  # half a patch along the edges does not count
+    assert measures.seams(framed, 8) == pytest.approx(4)
 
 
 def test_the_step_across_a_border_by_hand():

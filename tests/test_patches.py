@@ -6,6 +6,7 @@ import torch
 from generators.models import patches
 
 T = torch.tensor([0, patches.COARSE - 1, patches.COARSE, 999])
+FIRST, SECOND = 2 * patches.TURN, 3 * patches.TURN  # timesteps of the two grids
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +82,42 @@ def test_the_place_of_a_window_and_the_words_matter(network, batch):
     assert not torch.allclose(other, patches.clean(network, x, T, tokens, abar_t), atol=1e-3)
 
 
+def echo(inputs, img_ids, **_):
+    """A transformer that returns its windows unchanged."""
+    return (inputs[..., : 3 * 12 * 12],)
+
+
+def numbered(inputs, img_ids, **_):
+    """A transformer whose windows are flat: 1 and 0 in turn from left to right."""
+    column = (img_ids[:, 2] - 0.25).floor() % 2
+    return (column.view(1, -1, 1).expand(len(inputs), -1, 3 * 12 * 12),)
+
+
+@pytest.mark.parametrize("t", [0, FIRST, SECOND])
+def test_both_grids_cover_the_image(batch, t):
+    x, tokens, abar_t = batch
+    assert torch.allclose(patches.clean(echo, x, torch.full((4,), t), tokens, abar_t), x, atol=1e-5)
+
+
+def test_borders_lie_elsewhere_when_the_grids_take_turns(batch):
+    x, tokens, abar_t = batch
+    both, first, second = (
+        patches.clean(numbered, x, torch.full((4,), t), tokens, abar_t)[0, 0].diff().abs().mean(0)
+        for t in (0, FIRST, SECOND)
+    )
+    assert first[7::8].min() > 0.2
+    assert first[3::8].max() == 0
+    assert second[3::8].min() > 0.2
+    assert second[7::8].max() == 0
+    assert both[7::8].max() < 0.75 * first[7::8].min()
+    assert both[3::8].max() < 0.75 * second[3::8].min()
+
+
 def test_training_is_possible_in_a_process_that_has_sampled(network, batch):
     x, tokens, _ = batch
     for cached in (patches._fade, patches._places):
         cached.cache_clear()
     with torch.inference_mode():
         patches.answer(network, x, T, tokens)
-    patches.answer(network, x, T, tokens).sum().backward()
+    for shift in (0, patches.SHIFT):
+        patches.answer(network, x, T, tokens, shift).sum().backward()

@@ -1,7 +1,9 @@
 """pocket's stage 1: a transformer over overlapping patches that predicts the clean image.
 
 An image is cut into windows of 12 x 12 pixels with stride 8. The transformer predicts a clean window for each, and the
-windows are cross-faded where they overlap, which avoids seams.
+windows are cross-faded where they overlap. What is left of the seams is spread: the windows lie on two grids in turn,
+half a patch apart, so that what borders leave at one timestep lies inside a window at another. The image that is kept,
+at t < TURN, is estimated on both.
 
 At high noise (t >= COARSE), where details are invisible, the network sees x_t at half resolution: the 2 x 2 averages,
 whose noise has a quarter of the variance, rescaled to unit variance. Then 16 windows cover the image instead of 64, at
@@ -26,7 +28,9 @@ SIZE = 64  # pixels a side
 PATCH, OVERLAP = 8, 2  # stride of the windows; pixels by which a window exceeds its patch on each side
 WINDOW = PATCH + 2 * OVERLAP
 GRID = SIZE // PATCH
+SHIFT = PATCH // 2  # pixels from the first grid of windows to the second, right and down
 COARSE = 850  # the first t at which the network sees half resolution
+TURN = 30  # timesteps for which a grid is used before the other takes its turn; the report's stride
 
 
 def denoiser(layers: int = 8, heads: int = 5) -> Denoiser:
@@ -94,21 +98,44 @@ def _fade() -> Tensor:
 @cache
 @torch.inference_mode(False)
 def _places(side: int) -> tuple[Tensor, Tensor]:
-    """Returns the positions of side x side windows: unit vectors over the 8 x 8 places that each covers, (side^2, 64);
-    and centres for the rotary embedding, (side^2, 3), as (0, row, column)."""
-    covered = GRID // side
-    one_hot = torch.eye(GRID**2).view(GRID**2, GRID, GRID)
-    places = covered * F.avg_pool2d(one_hot[:, None], covered).view(GRID**2, side**2).T
-    middles = covered * torch.arange(side) + (covered + 1) / 2
+    """Returns the positions of side x side windows: vectors over the 8 x 8 places that each covers, (side^2, 64); and
+    centres for the rotary embedding, (side^2, 3), as (0, row, column).
+
+    side: 8, or 4 for twice as large windows, or 9 for the second grid. A vector is one-hot; or a unit vector over four
+    places; or, on the second grid, the mean of one to four, on which no place was trained: it has the least error.
+    """
+    one_hot = torch.eye(GRID**2).view(GRID**2, 1, GRID, GRID)
+    if side > GRID:
+        places = F.avg_pool2d(one_hot, 2, stride=1, padding=1, count_include_pad=False)
+        middles = torch.arange(side) + 0.5
+    else:
+        covered = GRID // side
+        places = covered * F.avg_pool2d(one_hot, covered)
+        middles = covered * torch.arange(side) + (covered + 1) / 2
+    places = places.view(GRID**2, side**2).T
     rows, columns = torch.meshgrid(middles, middles, indexing="ij")
     return places, torch.stack([torch.zeros_like(rows), rows, columns], dim=-1).view(-1, 3)
 
 
-def answer(transformer: Callable[..., Any], x: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
+@cache
+@torch.inference_mode(False)
+def _nearness() -> Tensor:
+    """Returns the weight of the first grid's estimate where both are averaged, (64, 64): near 1 in the middle of its
+    patches, near 0 at their corners, which are the middles of the second grid's."""
+    middle = (PATCH / 2 - (torch.arange(PATCH) + 0.5 - PATCH / 2).abs()).repeat(GRID) / (PATCH / 2)
+    first, second = (ramp[:, None] * ramp for ramp in (middle, 1 - middle))
+    return first / (first + second)
+
+
+def answer(transformer: Callable[..., Any], x: Tensor, t: Tensor, tokens: Tensor, shift: int = 0) -> Tensor:
     """Predicts the clean image for x, (N, 3, S, S), at t, (N,), from minilm's tokens, (N, 17, 384); S is 64 or 32.
 
-    Each window carries its absolute position, because the transformer's rotary positions are relative.
+    shift: 0 for the first grid of windows; SHIFT for the second, which exceeds the image by that on each side. Each
+    window carries its absolute position, because the transformer's rotary positions are relative.
     """
+    if shift:
+        x0 = answer(transformer, F.pad(x, (shift,) * 4, mode="reflect"), t, tokens)
+        return x0[..., shift:-shift, shift:-shift]
     places, ids = (part.to(x) for part in _places(x.shape[-1] // PATCH))
     parts = transformer(
         torch.cat([windows(x), places.expand(len(x), -1, -1)], dim=2),
@@ -129,11 +156,15 @@ def halved(x: Tensor, abar_t: Tensor) -> Tensor:
 
 def clean(transformer: Callable[..., Any], x: Tensor, t: Tensor, tokens: Tensor, abar_t: Tensor) -> Tensor:
     """Predicts x_0 from noisy images x, (N, 3, 64, 64), at any t, (N,); abar_t (N, 1, 1, 1), tokens (N, 17, 384)."""
-    x0, coarse = torch.empty_like(x), t >= COARSE
+    x0, coarse = torch.zeros_like(x), t >= COARSE
     if coarse.any():
         small = answer(transformer, halved(x[coarse], abar_t[coarse]), t[coarse], tokens[coarse])
         x0[coarse] = F.interpolate(small, scale_factor=2, mode="bilinear").to(x0)
-    if not coarse.all():
-        fine = ~coarse
-        x0[fine] = answer(transformer, x[fine], t[fine], tokens[fine]).to(x0)
+    both, turn = t < TURN, (t // TURN) % 2
+    nearness = _nearness().to(x)
+    for shift, in_turn, weight in ((0, turn == 0, nearness), (SHIFT, turn == 1, 1 - nearness)):
+        chosen = ~coarse & (both | in_turn)
+        if chosen.any():
+            fine = answer(transformer, x[chosen], t[chosen], tokens[chosen], shift).to(x0)
+            x0[chosen] += torch.where(both[chosen].view(-1, 1, 1, 1), weight, 1) * fine
     return x0

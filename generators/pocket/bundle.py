@@ -2,19 +2,19 @@
 
     python -m generators.pocket.bundle pack FOLDER                         # here: weights, captions, some pictures
     python -m generators.pocket.bundle train FOLDER stage_1 --minutes 9    # there, with this repository
-    python -m generators.pocket.bundle unpack FOLDER                       # here: stage 1 becomes the checkpoint
+    python -m generators.pocket.bundle unpack FOLDER                       # here: takes over what was trained
 
 There, torch, diffusers, greenlet and platformdirs are enough for stage 1, and training uses only the pictures of the
 bundle. If resvg_py is installed too, half of its cores draw new pictures continuously, and stages 2 and 3 can be
-trained as well; their finished networks belong into the folder of the weights. The text encoder stays here: its
-tokens are in the bundle. The returned files have at most 16 MB each; the optimisers restart from the averaged
-weights.
+trained as well. The text encoder stays here: its tokens are in the bundle. The returned files have at most 16 MB each.
+Here, stage 1 becomes the checkpoint, with new optimisers; stages 2 and 3 come back as finished networks.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -32,7 +32,7 @@ from ..models.pocket import scheduler
 from . import train_stages
 from .pool import TRAINING, Picture, Pool, drawing, small, watched
 from .train_stage_1 import EMA, UPDATES, WATCHED, errors, objective, optimizers, trainable
-from .training import DEVICE, encoded, fit, load, save, start
+from .training import DEVICE, TRAINED, encoded, fit, load, save, start
 
 PICTURES = 1500  # pictures in the bundle, about 4.5 KB each
 CAPTIONED = 20_000  # drawings whose captions are in the bundle
@@ -113,11 +113,17 @@ def train(folder: Path, stage: str, minutes: float) -> None:
 
 
 def unpack(folder: Path) -> None:
-    """Makes the result of training elsewhere stage 1's checkpoint; the previous one is kept as backup."""
-    trained = folder / "trained"
-    manifest = json.loads((trained / "trained.json").read_text(encoding="utf-8"))
-    weights = {part: patches.load(trained / part).state_dict() for part in ("network", "average")}
-    save("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(trainable())], **manifest})
+    """Takes over the results of training elsewhere: stage 1 as its checkpoint, with the previous one as backup; stages
+    2 and 3 as finished networks beside `make pocket`'s. Raises SystemExit if there is none."""
+    trained, stages = folder / "trained", [f"stage_{k}" for k in (2, 3) if (folder / f"trained/stage_{k}").is_dir()]
+    for stage in stages:
+        shutil.copytree(trained / stage, TRAINED / stage, dirs_exist_ok=True)
+    if (path := trained / "trained.json").is_file():
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        weights = {part: patches.load(trained / part).state_dict() for part in ("network", "average")}
+        save("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(trainable())], **manifest})
+    elif not stages:
+        raise SystemExit(f"{trained}: nothing was trained there; first run `bundle train {folder} STAGE` there")
 
 
 def main() -> None:

@@ -98,7 +98,7 @@ def draw(rng: np.random.Generator) -> Drawing:
         drawing = scene(rng)
     else:
         noun = pick(rng, *NOUNS)
-        kind = rng.choice(["alone", "placed", "grounded", "outdoors", "paired"], p=[0.7, 0.09, 0.12, 0.04, 0.05])
+        kind = rng.choice(["alone", "placed", "grounded", "outdoors", "paired"], p=[0.66, 0.09, 0.12, 0.08, 0.05])
         match kind:
             case "alone":
                 drawing = alone(noun, pick(rng, *ANY), rng)

@@ -425,17 +425,39 @@ def pencil(rng: np.random.Generator) -> Scene:
     ), "a pencil"
 
 
+def sheep(rng: np.random.Generator, x: float, y: float, w: float) -> str:
+    """A sheep of pale wool with a dark head and dark legs, w wide, that looks to the left; y: its middle."""
+    wool, dark = near(rng, "#fffaf0", 0.02), near(rng, "#2c2a34", 0.03)
+    out = "".join(rect(x + w * at, y + w * 0.1, w * 0.09, w * 0.36, dark) for at in (-0.24, -0.06, 0.1, 0.26))
+    puffs = int(rng.integers(8, 11))
+    for k in range(puffs):
+        turn = 2 * math.pi * k / puffs
+        out += ellipse(x + w * (0.08 + 0.3 * math.cos(turn)), y + w * 0.19 * math.sin(turn), w * 0.15, w * 0.14, wool)
+    out += ellipse(x + w * 0.08, y, w * 0.34, w * 0.24, wool)
+    hx, hy = x - w * 0.32, y - w * rng.uniform(0.04, 0.14)
+    for side in (-1, 1):
+        out += ellipse(hx + side * w * 0.14, hy - w * 0.07, w * 0.08, w * 0.04, dark)
+    out += ellipse(hx, hy, w * 0.12, w * 0.16, dark) + ellipse(hx + w * 0.02, hy - w * 0.15, w * 0.12, w * 0.07, wool)
+    for side in (-1, 1):
+        out += ellipse(hx + side * w * 0.05, hy - w * 0.02, w * 0.035, w * 0.04, "#ffffff")
+    return out
+
+
 def electric_sheep(rng: np.random.Generator) -> Scene:
-    """An android below, with a sheep in its dream bubble."""
+    """An android below, with a sheep in its dream bubble, and on the sheep, or above it, a flash."""
     hue = rng.uniform(0.6, 0.8)
     body = sky(hsv(hue, 0.65, rng.uniform(0.2, 0.4)), hsv(hue + 0.04, 0.5, rng.uniform(0.45, 0.7)))
-    x, y = rng.uniform(78, 98), rng.uniform(164, 178)
-    body += any_icon(rng, "robot", x, y, rng.uniform(136, 170))
-    cx, cy, r = rng.uniform(172, 194), rng.uniform(58, 74), rng.uniform(50, 62)
-    body += ellipse(cx, cy, r * 1.15, r * 0.9, "#ffffff", 0.93) + ellipse(cx - r, cy + r * 0.9, 10, 10, "#ffffff", 0.93)
-    body += ellipse(cx - r * 1.3, cy + r * 1.25, 6, 6, "#ffffff", 0.93) + any_icon(rng, "ewe", cx, cy, r * 1.5)
-    if chance(rng, 0.5):
-        body += any_icon(rng, "high-voltage", rng.uniform(20, 60), rng.uniform(20, 50), 36)
+    body += any_icon(rng, "robot", rng.uniform(62, 78), rng.uniform(182, 194), rng.uniform(108, 132))
+    cx, cy, r = rng.uniform(158, 170), rng.uniform(74, 84), rng.uniform(60, 68)
+    air = near(rng, pick(rng, "#8cc4f0", "#a8d8c8", "#9ab8f0"), 0.04)  # wool would not show on white
+    body += ellipse(cx, cy, r * 1.22, r, air)
+    for at, size in ((0.9, 10), (1.12, 6)):
+        body += ellipse(cx - r * at * 0.72, cy + r * at * 1.02, size, size, air)
+    side = pick(rng, 0.08, 0.3)
+    body += sheep(rng, cx, cy + r * 0.1, r * rng.uniform(1.4, 1.7))
+    bolt = ((0.06, -0.5), (-0.16, 0.08), (0.0, 0.08), (-0.08, 0.5), (0.18, -0.12), (0.02, -0.12), (0.16, -0.5))
+    lift = pick(rng, 0.1, -0.52)
+    body += polygon([(cx + r * (side + 0.8 * dx), cy + r * (lift + 0.8 * dy)) for dx, dy in bolt], "#ffd21e")
     return moved(body, mirror=chance(rng, 0.3)), "an android dreaming of electric sheep"
 
 
@@ -506,16 +528,16 @@ SCENES: dict[Callable[[np.random.Generator], Scene], tuple[float, tuple[str, ...
     hatted_man: (1.8, ("", "", PHOTO)),
     rocket_ship: (2.0, ("", "", PHOTO)),
     pencil: (2.0, ("", "", PHOTO)),
-    electric_sheep: (1.5, ("",)),
+    electric_sheep: (3.0, ("",)),
     holy_grail: (1.5, ("",)),
     mobius: (1.5, ("",)),
     tower: (2.0, (PHOTO, PHOTO, OIL, "")),
     hall: (1.2, (PHOTO, PHOTO, OIL)),
-    pagoda: (1.0, (PHOTO, OIL)),
+    pagoda: (2.0, (PHOTO, PHOTO, OIL)),
     skyline: (1.2, (PHOTO, PHOTO, OIL)),
     landscape: (2.0, (PHOTO, PHOTO, OIL)),
-    cottage: (1.0, (PHOTO, "", SKETCH)),
-    boat: (1.0, (PHOTO, "", SKETCH)),
+    cottage: (1.5, (PHOTO, PHOTO, "", SKETCH)),
+    boat: (2.0, (PHOTO, PHOTO, "", SKETCH)),
 }
 # Whole views, whose photos are "a high quality photo"; portraits and single things are not.
 VIEWS = (snowy_village, amalfi, waterfalls, tower, hall, pagoda, skyline, landscape, cottage, boat)

@@ -104,7 +104,7 @@ def pagoda(rng: np.random.Generator) -> Scene:
         near(rng, pick(rng, "#9a3c2c", "#7a3a34", "#c8a878", "#5a4038")),
         near(rng, pick(rng, "#c87838", "#4a6a5a", "#5a4a44", "#8a5a34")),
     )
-    wide, high, y = rng.uniform(110, 150), 190 / storeys * rng.uniform(0.8, 0.95), 240.0
+    wide, high, y = rng.uniform(110, 200), 190 / storeys * rng.uniform(0.8, 0.95), 240.0
     for k in range(storeys):
         w = wide * (1 - 0.62 * k / storeys)
         body += rect(x - w * 0.36, y - high * 0.6, w * 0.72, high * 0.62, wall)

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..models.patches import COARSE, Denoiser, answer, clean, denoiser, halved
+from ..models.patches import COARSE, SHIFT, Denoiser, answer, clean, denoiser, halved
 from ..models.pocket import scheduler
 from .pool import Pool, small, watched
 from .training import DEVICE, SEED, TRAINED, adamw, encoded, fit, load, start
@@ -113,9 +113,10 @@ def objective(
         x0, captions = pool.batch(n, rng)
         t = torch.randint(COARSE, 1000, (n,), generator=rng) if coarse else fine_timesteps(n, rng)
         x, abar_t = noisy(x0, t, abar)
+        shift = 0 if coarse or torch.rand((), generator=rng).item() < 0.5 else SHIFT  # both grids in turn
         if coarse:
             x, x0 = halved(x, abar_t), F.avg_pool2d(x0, 2)
-        return v_weighted(answer(network, x, t.to(DEVICE), encode(dropped(captions, rng))) - x0, abar_t)
+        return v_weighted(answer(network, x, t.to(DEVICE), encode(dropped(captions, rng)), shift) - x0, abar_t)
 
     return loss_of
 
