@@ -102,7 +102,7 @@ def _places(side: int) -> tuple[Tensor, Tensor]:
     centres for the rotary embedding, (side^2, 3), as (0, row, column).
 
     side: 8, or 4 for twice as large windows, or 9 for the second grid. A vector is one-hot; or a unit vector over four
-    places; or, on the second grid, the mean of one to four, on which no place was trained: it has the least error.
+    places; or, on the second grid, the mean of one to four, with which weights that knew only the first erred least.
     """
     one_hot = torch.eye(GRID**2).view(GRID**2, 1, GRID, GRID)
     if side > GRID:

@@ -114,7 +114,7 @@ def train(folder: Path, stage: str, minutes: float) -> None:
 
 def unpack(folder: Path) -> None:
     """Takes over the results of training elsewhere: stage 1 as its checkpoint, with the previous one as backup; stages
-    2 and 3 as finished networks beside `make pocket`'s. Raises SystemExit if there is none."""
+    2 and 3 as finished networks, where `make pocket` writes its own. Raises SystemExit if there is none."""
     trained, stages = folder / "trained", [f"stage_{k}" for k in (2, 3) if (folder / f"trained/stage_{k}").is_dir()]
     for stage in stages:
         shutil.copytree(trained / stage, TRAINED / stage, dirs_exist_ok=True)
