@@ -432,6 +432,9 @@ def test_seams_by_hand():
     framed = patches.clone()
     framed[..., :4] = framed[..., -4:] = 0  # half a patch along the edges does not count
     assert measures.seams(framed, 8) == pytest.approx(4)
+    blocks = columns + 3 * (columns // 4)  # of 4 at every fourth pixel, whether a patch ends there or not
+    assert measures.seams(blocks, 8) == pytest.approx(4 / ((6 * 4 + 42 * 1) / 48))
+    assert measures.seams(blocks, 8, among=4) == pytest.approx(1)
 
 
 def test_the_step_across_a_border_by_hand():

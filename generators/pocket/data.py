@@ -47,7 +47,7 @@ PLACES = {  # positions: the centre of the thing, in units
 }
 MEADOW = "in a meadow"  # the setting of animals; no landscape of GROUNDS
 HIGH_QUALITY = "a high quality photo"
-SCENERY = 0.4  # share of scenes among all drawings
+SCENERY = 0.5  # share of scenes among all drawings
 TINT = 0.07  # standard deviation of the colour matrix from the identity
 
 
@@ -89,7 +89,7 @@ def captions(noun: str, style: str) -> tuple[str, ...]:
 
 def whole(said: tuple[str, ...], style: str) -> tuple[str, ...]:
     """Adds HIGH_QUALITY to the captions of a whole view if it is a photo."""
-    return (*said, *[HIGH_QUALITY] * 3) if style == PHOTO else said
+    return (*said, *[HIGH_QUALITY] * 5) if style == PHOTO else said
 
 
 def draw(rng: np.random.Generator) -> Drawing:

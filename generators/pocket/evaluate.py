@@ -29,6 +29,8 @@ from tqdm import tqdm
 from .. import models
 from ..diffusion.metrics import border_step
 from ..lab import Lab
+from ..models.patches import PATCH
+from ..models.super_resolution import SCALE
 from ..sections import part_1_7_2
 from . import card, icons, illusions, scorer, train_scorer
 from .illusions import rounded
@@ -49,7 +51,7 @@ from .scorer_pictures import labelled, shown, tests
 HERE = Path(__file__).parent
 TRAINING = 16_384  # training drawings searched for copies
 FRESH, COMPARED = 4, 5  # new drawings of each compared name; their random sequence
-SEAMED, PATCH = 30, 8  # samples with measured patch borders; pixels between borders
+SEAMED = 30  # samples with measured patch borders
 
 
 def training_drawings(count: int) -> list[Picture]:
@@ -176,15 +178,21 @@ def inpainting(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
 
 
 def patch_borders(lab: Lab, jobs: Sequence[Job], images: Tensor, training: Tensor) -> list[dict[str, Any]]:
-    """Returns `seams` of samples at 64 pixels, enlarged to 256, where a patch is four times as wide, and of
-    drawings."""
+    """Returns `seams` of samples at 64 pixels, enlarged to 256, where a patch is SCALE times as wide, and of drawings;
+    of the enlarged samples also among the borders of the smaller image's pixels only."""
     large = torch.stack(
         [lab.enlarge(image, job.said["prompt"]) for job, image in zip(jobs, images, strict=True)]
     ).clamp(-1, 1)
-    rows = (("samples", images, 1), ("samples, enlarged by stage 2", large, 4), ("training drawings", training, 1))
+    enlarged = "samples, enlarged by stage 2"
+    rows = (
+        ("samples", images, 1, 1),
+        (enlarged, large, SCALE, 1),
+        (f"{enlarged}, among the borders of pixels at 64", large, SCALE, SCALE),
+        ("training drawings", training, 1, 1),
+    )
     return [
-        {"what": what, "n": len(some), "pixels": some.shape[-1], "ratio": seams(some, PATCH * scale)}
-        for what, some, scale in rows
+        {"what": what, "n": len(some), "pixels": some.shape[-1], "ratio": seams(some, PATCH * scale, among)}
+        for what, some, scale, among in rows
     ]
 
 

@@ -83,17 +83,19 @@ def falls(distances: Sequence[float]) -> bool:
 # ------------------------------------------------------------------------------------------- steps from pixel to pixel
 
 
-def seams(images: Tensor, period: int) -> float:
+def seams(images: Tensor, period: int, among: int = 1) -> float:
     """Returns the mean absolute step between neighbouring pixels across patch borders, over that inside the patches.
 
-    images: (N, 3, H, W); patches are `period` pixels wide and high. 1 if the borders are invisible. Half a patch along
-    each edge is left out: it has no border and little content, and with it drawings, which know no patches, had 1.08.
+    images: (N, 3, H, W); patches are `period` pixels wide and high. among: compares only places at multiples of so many
+    pixels, such as the borders between the pixels of the smaller image that was enlarged. 1 if the borders of patches
+    are invisible. Half a patch along each edge is left out: it has no border and little content, and with it drawings,
+    which know no patches, had 1.08.
     """
     across, inside = [], []
     for axis in (-2, -1):
         steps = images.diff(dim=axis).abs().movedim(axis, 0).flatten(1)
         place = torch.arange(1, len(steps) + 1)  # of the second of the two pixels
-        near = (place > period // 2) & (place < len(steps) + 1 - period // 2)
+        near = (place > period // 2) & (place < len(steps) + 1 - period // 2) & (place % among == 0)
         across.append(steps[near & (place % period == 0)].flatten())
         inside.append(steps[near & (place % period != 0)].flatten())
     return (torch.cat(across).mean() / torch.cat(inside).mean()).item()

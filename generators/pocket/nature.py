@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .vectors import chance, ellipse, hsv, near, path, pick, polygon, rect, shade, sky, smooth
+from .vectors import chance, ellipse, gradient, hsv, near, path, pick, polygon, rect, shade, sky, smooth
 
 
 def daylight(rng: np.random.Generator) -> str:
@@ -40,6 +40,22 @@ def dim(rng: np.random.Generator) -> str:
         rng, ("#1c1410", "#4e3826"), ("#20262c", "#4a5048"), ("#2a1a1e", "#5a3a30"), ("#120e0e", "#2c2018")
     )
     return sky(near(rng, top, 0.04), near(rng, bottom, 0.06))
+
+
+def veils(rng: np.random.Generator, *colours: str) -> str:
+    """Large soft patches over a scene, of mist, smoke or deep shadow, each in one of `colours`.
+
+    They make light and dark at large scale independent of the details, as in a hybrid image, which has the large scale
+    of one subject and the details of another.
+    """
+    out = ""
+    for k in range(int(rng.integers(2, 7))):
+        colour, strength = near(rng, pick(rng, *colours), 0.04), rng.uniform(0.3, 0.8)
+        stops = ((0, colour, strength), (rng.uniform(0.3, 0.8), colour, strength * 0.8), (1, colour, 0))
+        definition, fill = gradient(f"veil{k}", *stops, radial=True)
+        rx, ry = rng.uniform(24, 110, 2)
+        out += definition + ellipse(rng.uniform(0, 256), rng.uniform(0, 256), rx, ry, fill)
+    return out
 
 
 def tree(rng: np.random.Generator, x: float, base: float, height: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .faces import dog, portrait, skull
 from .icons import any_icon
-from .nature import daylight, dim, hills, house, peaks, studio, tree
+from .nature import daylight, dim, hills, house, peaks, studio, tree, veils
 from .sights import boat, cottage, hall, landscape, pagoda, skyline, tower
 from .styles import LITHOGRAPH, OIL, PHOTO, SKETCH
 from .vectors import (
@@ -133,6 +133,8 @@ def campfire(rng: np.random.Generator) -> Scene:
         body += haze + ellipse(x + rng.uniform(-20, 20), ground - rng.uniform(0.2, 0.9) * r, r, r * 1.1, fill)
     for at in rng.uniform(-10, 266, int(rng.integers(0, 7))):
         body += moved(tree(rng, 128, 256, rng.uniform(70, 150)), at - 128, ground - 254)
+    if chance(rng, 0.35):
+        body += veils(rng, "#e8e0d4", "#d8c8b4", "#0c0a10")  # smoke and night
     earth = pick(rng, "#3a2b22", "#2c3426", "#2a2030") if dark else pick(rng, "#8a7a5a", "#b8a888", "#d8ccb4")
     body += hills(rng, ground, near(rng, earth, 0.04), 6)
     glow, fill = gradient("glow", (0, "#ffb048", 0.75), (0.5, "#ff8020", 0.28), (1, "#ff6010", 0), radial=True)
@@ -208,6 +210,10 @@ def waterfalls(rng: np.random.Generator) -> Scene:
     for _ in range(int(rng.integers(6, 16))):  # ledges and hollows of the rock
         x, y, r = rng.uniform(0, 256), rng.uniform(brow + 16, pool), rng.uniform(8, 40)
         body += ellipse(x, y, r, r * rng.uniform(0.5, 1.4), shade(rock, rng.uniform(0.45, 1.3)), 0.8)
+    misty = chance(rng, 0.45)
+    if misty and chance(rng, 0.5):
+        rock = pick(rng, rock, "#14181a", "#c8d0d0")
+        body += rect(-10, -10, 276, 276, rock)
     for _ in range(int(rng.integers(1, 4)) if chance(rng, 0.7) else int(rng.integers(4, 8))):
         left = rng.uniform(-10, 200)
         w = rng.uniform(24, 150)
@@ -241,6 +247,8 @@ def waterfalls(rng: np.random.Generator) -> Scene:
         body += tree(
             rng, pick(rng, rng.uniform(-6, 50), rng.uniform(206, 262)), brow + rng.uniform(-4, 40), rng.uniform(30, 70)
         )
+    if misty:
+        body += veils(rng, "#0c1014", "#101820", "#f4f8fa")
     return body, "waterfalls"
 
 
@@ -522,8 +530,8 @@ SCENES: dict[Callable[[np.random.Generator], Scene], tuple[float, tuple[str, ...
     dogs: (3.0, (PHOTO, PHOTO, PHOTO, OIL, "")),
     skulls: (2.5, (LITHOGRAPH, LITHOGRAPH, LITHOGRAPH, "", PHOTO)),
     waterfalls: (3.0, (LITHOGRAPH, LITHOGRAPH, PHOTO)),
-    amalfi: (1.8, (PHOTO, PHOTO, OIL)),
-    snowy_village: (1.8, (OIL, OIL, PHOTO)),
+    amalfi: (2.5, (PHOTO, PHOTO, OIL)),
+    snowy_village: (2.5, (OIL, OIL, PHOTO)),
     young_man: (1.8, (PHOTO, PHOTO, OIL)),
     hatted_man: (1.8, ("", "", PHOTO)),
     rocket_ship: (2.0, ("", "", PHOTO)),
@@ -531,11 +539,11 @@ SCENES: dict[Callable[[np.random.Generator], Scene], tuple[float, tuple[str, ...
     electric_sheep: (3.0, ("",)),
     holy_grail: (1.5, ("",)),
     mobius: (1.5, ("",)),
-    tower: (2.0, (PHOTO, PHOTO, OIL, "")),
-    hall: (1.2, (PHOTO, PHOTO, OIL)),
-    pagoda: (2.0, (PHOTO, PHOTO, OIL)),
-    skyline: (1.2, (PHOTO, PHOTO, OIL)),
-    landscape: (2.0, (PHOTO, PHOTO, OIL)),
+    tower: (3.5, (PHOTO, PHOTO, OIL, "")),
+    hall: (1.8, (PHOTO, PHOTO, OIL)),
+    pagoda: (3.0, (PHOTO, PHOTO, OIL)),
+    skyline: (1.5, (PHOTO, PHOTO, OIL)),
+    landscape: (2.5, (PHOTO, PHOTO, OIL)),
     cottage: (1.5, (PHOTO, PHOTO, "", SKETCH)),
     boat: (2.0, (PHOTO, PHOTO, "", SKETCH)),
 }

@@ -56,7 +56,7 @@ SECTION = Section(
                 "upright": "At {pixels} by {pixels} pixels, upright: the prompt is “{upright}”",
                 "flipped": "At {pixels} by {pixels} pixels, turned over: the prompt is “{flipped}”",
             },
-            cases=each(upright=DOG, flipped=LION, k=1, show=("upright", "flipped"), pixels=(64, 256)),
+            cases=each(upright=DOG, flipped=LION, k=0, show=("upright", "flipped"), pixels=(64, 256)),
             draw=enlarged,
         ),
     ],
