@@ -201,7 +201,7 @@ def amalfi(rng: np.random.Generator) -> Scene:
 
 
 def waterfalls(rng: np.random.Generator) -> Scene:
-    """Waterfalls of a few broad or many thin strands over a dark rock face with hollows, into a pool."""
+    """Waterfalls of a few broad or many thin strands over a dark rock face with hollows, into a pool; some in mist."""
     body = sky(near(rng, "#aad0e8", 0.1), near(rng, "#e2f0f6", 0.06))
     brow = rng.uniform(10, 70)
     rock = near(rng, pick(rng, "#4d5a48", "#445042", "#5a544c", "#3a4440", "#6a6258"), 0.05)
@@ -212,8 +212,7 @@ def waterfalls(rng: np.random.Generator) -> Scene:
         body += ellipse(x, y, r, r * rng.uniform(0.5, 1.4), shade(rock, rng.uniform(0.45, 1.3)), 0.8)
     misty = chance(rng, 0.45)
     if misty and chance(rng, 0.5):
-        rock = pick(rng, rock, "#14181a", "#c8d0d0")
-        body += rect(-10, -10, 276, 276, rock)
+        body += rect(-10, -10, 276, 276, pick(rng, rock, "#14181a", "#c8d0d0"))
     for _ in range(int(rng.integers(1, 4)) if chance(rng, 0.7) else int(rng.integers(4, 8))):
         left = rng.uniform(-10, 200)
         w = rng.uniform(24, 150)
