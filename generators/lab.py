@@ -67,13 +67,14 @@ class Lab:
         return self.model.guided(prompt, gamma=gamma)
 
     def reading(self, prompt: str) -> Estimate:
-        """Returns the guided estimate for one of several readings whose estimates are averaged, with gamma = 7 whatever
-        the model's own scale: they weaken each other where they disagree."""
+        """Returns the guided estimate for a reading that must prevail over another, with gamma = 7 whatever the model's
+        own scale: for readings whose estimates are averaged, and so weaken each other where they disagree; and for the
+        details of an image whose large scale shows something else."""
         return self.guided(prompt, READING_GAMMA)
 
     def part(self, prompt: str) -> Estimate:
-        """Returns the guided estimate for a reading that determines a part of an image, such as a band of frequencies,
-        with gamma half-way between the model's own scale and 7."""
+        """Returns the guided estimate for one of several parts of equal weight, such as three bands, or grey and
+        colour, with gamma half-way between the model's own scale and 7."""
         return self.guided(prompt, (self.model.gamma + READING_GAMMA) / 2)
 
     def sample(self, estimate: Estimate, k: int = 0, stride: int = 30) -> Tensor:

@@ -106,6 +106,19 @@ def test_a_wipe_shows_what_its_end_is_called(page, name, ends):
     assert page.get_by_role("dialog").is_hidden()  # a drag is no click
 
 
+def test_on_a_phone_a_wipe_brings_its_panels_into_view(visit, built):
+    page = visit(f"file://{built}/index.html", viewport={"width": 320, "height": 900})
+    found = figure(page, "1.7.2-inpaint")
+    frame, dial = found.locator(".full:has(.over)").first, found.get_by_role("slider")
+    right = "each => each.getBoundingClientRect().right"
+    dial.scroll_into_view_if_needed()
+    assert frame.evaluate(right) > 320
+    top = page.evaluate("scrollY")
+    dial.press("Home")
+    assert frame.evaluate(right) <= 320
+    assert page.evaluate("scrollY") == top
+
+
 def test_a_wipe_lays_the_picture_of_its_own_panel(page):
     found = figure(page, "1.2-blur")
     assert sources(found.locator(".over img")) == sources(found.locator("tr").nth(1).locator(".panel img"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -119,10 +120,13 @@ class Stage(ABC):
 
     @torch.inference_mode()
     def answer(self, queries: list[Query]) -> list[tuple[Noise, Stopwatch | float]]:
-        """Answers all queries, `chunk` at a time, each with the duration of its call. Does not wait for a GPU."""
+        """Answers all queries, each with the duration of its call, in equal batches of at most `chunk`: a small rest
+        would be slow. Does not wait for a GPU."""
         answers: list[tuple[Noise, Stopwatch | float]] = []
         while len(answers) < len(queries):
-            some = queries[len(answers) : len(answers) + self.chunk]
+            left = len(queries) - len(answers)
+            size = math.ceil(left / math.ceil(left / self.chunk))
+            some = queries[len(answers) : len(answers) + size]
             try:
                 answers += self._found(some) or self._computed(some)
             except torch.cuda.OutOfMemoryError:

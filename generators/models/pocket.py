@@ -31,6 +31,7 @@ class Pocket(Model):
 
     name = "pocket"
     gamma = 3.0  # from the evaluation in MODEL_CARD.md; above it colours saturate and lines thicken
+    chunk = 24  # on two cores a tenth faster than 32, whose activations do not fit in the cache
 
     def __init__(
         self,

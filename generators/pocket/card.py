@@ -9,6 +9,8 @@ PROMPTS = {  # description of each part's prompts
     "names": "names", "names with a style word": "styles", "never met: style and place": "places", "pairs": "pairs",
 }  # fmt: skip
 FRESH = "new drawings of the same names"  # the reference for finding copies
+WAYS = {"inpainted": "in a single pass", "resampled": "with resampling"}  # section 1.7.2's panels of filled holes
+ENLARGED = "samples, enlarged by stage 2"
 SURE = 0.5  # a judge's best name counts as certain from this probability
 
 
@@ -108,10 +110,10 @@ def section(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
         "Mean absolute step from pixel to pixel (black to white is 2) across the border of each hole of section 1.7.2, "
         "filled and in the original:",
         table(
-            ("Image", "filled", "original", "ratio"),
+            ("Image", "filled", "step", "original's", "ratio"),
             [
-                (image, *(f"{row[key]:.3f}" for key in ("filled", "original", "ratio")))
-                for image, row in found["inpainting"].items()
+                (row["image"], WAYS[row["show"]], *(f"{row[key]:.3f}" for key in ("filled", "original", "ratio")))
+                for row in found["inpainting"]
             ],
         ),
         "The step across the borders of stage 1's patches, over the step inside them; 1 if no border is visible:",
@@ -143,9 +145,12 @@ def summary(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
         (f"1.6: samples whose best name has a probability of {SURE} or more", f"{sure} of {len(found['photos'])}",
          "≥ 4 of 5"),
         ("SDEdit: images whose distance falls at every step", f"{sum(falls)} of {len(falls)}", "all"),
-        ("inpainting: step across the hole's border, over the original's there",
-         ", ".join(f"{row['ratio']:.2f}" for row in found["inpainting"].values()), "≤ 1.50 each"),
-        ("step across patch borders over that inside, at 256 pixels", f"{found['seams'][1]['ratio']:.2f}", "≤ 1.05"),
+        *((f"inpainting {way}: step across the hole's border, over the original's there",
+           ", ".join(f"{row['ratio']:.2f}" for row in found["inpainting"] if row["show"] == show), "≤ 1.50 each")
+          for show, way in WAYS.items()),
+        ("step across patch borders over that inside, at 256 pixels",
+         ", ".join(f"{row['ratio']:.2f} of {row['n']}" for row in found["seams"] if row["what"] == ENLARGED),
+         "≤ 1.05"),
         ("weights, MB", f"{found['model']['megabytes']:.1f}", "≤ 40"),
     ]  # fmt: skip
     return table(("Measure", "reached", "target"), rows)

@@ -51,7 +51,7 @@ from .scorer_pictures import labelled, shown, tests
 HERE = Path(__file__).parent
 TRAINING = 16_384  # training drawings searched for copies
 FRESH, COMPARED = 4, 5  # new drawings of each compared name; their random sequence
-SEAMED = 30  # samples with measured patch borders
+SEAMED = 30  # samples of which the target for patch borders speaks
 
 
 def training_drawings(count: int) -> list[Picture]:
@@ -167,31 +167,32 @@ def sdedit(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
     return {"distance": found, "falls": {image: falls(list(row.values())) for image, row in found.items()}}
 
 
-def inpainting(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
+def inpainting(lab: Lab, jobs: Sequence[Job], images: Tensor) -> list[dict[str, Any]]:
     """Returns the mean step across the border of each hole, filled and in the original, and their ratio."""
-    found = {}
-    for job, filled in zip(jobs, images, strict=True):
+    found = []
+    for job, image in zip(jobs, images, strict=True):
         mask = part_1_7_2.hole(job.said["image"])
-        ours, own = (border_step(image, mask) for image in (filled, lab.image(job.said["image"]).float().cpu()))
-        found[job.said["image"]] = {"filled": ours, "original": own, "ratio": ours / own}
+        ours, own = (border_step(x, mask) for x in (image, lab.image(job.said["image"]).float().cpu()))
+        found.append({**job.said, "filled": ours, "original": own, "ratio": ours / own})
     return found
 
 
 def patch_borders(lab: Lab, jobs: Sequence[Job], images: Tensor, training: Tensor) -> list[dict[str, Any]]:
-    """Returns `seams` of samples at 64 pixels, enlarged to 256, where a patch is SCALE times as wide, and of drawings;
-    of the enlarged samples also among the borders of the smaller image's pixels only."""
+    """Returns `seams` of the first SEAMED and of all samples, at 64 pixels and enlarged to 256, where a patch is SCALE
+    times as wide; of the enlarged ones also among the borders of the smaller image's pixels only; and of as many
+    drawings."""
     large = torch.stack(
         [lab.enlarge(image, job.said["prompt"]) for job, image in zip(jobs, images, strict=True)]
     ).clamp(-1, 1)
-    enlarged = "samples, enlarged by stage 2"
     rows = (
         ("samples", images, 1, 1),
-        (enlarged, large, SCALE, 1),
-        (f"{enlarged}, among the borders of pixels at 64", large, SCALE, SCALE),
+        (card.ENLARGED, large, SCALE, 1),
+        (f"{card.ENLARGED}, among the borders of pixels at 64", large, SCALE, SCALE),
         ("training drawings", training, 1, 1),
     )
     return [
-        {"what": what, "n": len(some), "pixels": some.shape[-1], "ratio": seams(some, PATCH * scale, among)}
+        {"what": what, "n": n, "pixels": some.shape[-1], "ratio": seams(some[:n], PATCH * scale, among)}
+        for n in (min(SEAMED, len(images)), len(images))
         for what, some, scale, among in rows
     ]
 
@@ -239,7 +240,7 @@ def evaluate(lab: Lab, judges: Judges) -> dict[str, Any]:
         "diversity": diversity(jobs["diversity"], images["diversity"], training, [p.captions for p in pictures]),
         "sdedit": sdedit(lab, jobs["sdedit"], images["sdedit"]),
         "inpainting": inpainting(lab, jobs["inpainting"], images["inpainting"]),
-        "seams": patch_borders(lab, jobs["names"][:SEAMED], images["names"][:SEAMED], training[:SEAMED]),
+        "seams": patch_borders(lab, jobs["names"], images["names"], training),
         "evaluations": lab.model.evaluations,
         "seconds": time.monotonic() - began,
     }

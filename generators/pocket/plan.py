@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..diffusion import batching
+from ..diffusion.sampling import resampled
 from ..diffusion.schedule import strided
 from ..editing import edit
 from ..lab import Lab
@@ -29,6 +31,10 @@ DIVERSE = (
     "a photo of a dog", "a lithograph of a skull", "a lithograph of waterfalls",
 )  # fmt: skip
 SEEDS = 5
+FILLED = {  # by the panel of 1.7.2 that shows it: the function and its timesteps
+    "inpainted": (part_1_7_2.inpainted, strided()),
+    "resampled": (part_1_7_2.repainted, resampled(strided(), part_1_7_2.JUMP, part_1_7_2.TIMES)),
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,14 @@ def sample(lab: Lab, prompt: str, gamma: float | None = None, k: int = 0, stride
     estimate = lab.estimate(prompt) if gamma == 1 else lab.guided(prompt, gamma)
     said = {"prompt": prompt, "gamma": gamma, "stride": stride, "threshold": lab.schedule.threshold, "k": k}
     return Job(partial(lab.sample, estimate, k, stride), len(strided(stride)) * (1 if gamma == 1 else 2), said)
+
+
+def filled(lab: Lab, image: str, show: str) -> Job:
+    """1.7.2's image, filled as its panel `show` is."""
+    fill, timesteps = FILLED[show]
+    falls = sum(after < before for before, after in pairwise([*timesteps, -1]))
+    work = partial(fill, lab, lab.image(image), part_1_7_2.hole(image))
+    return Job(work, 2 * falls, {"image": image, "show": show})
 
 
 def spread(items: Sequence[str], count: int) -> list[str]:
@@ -110,10 +124,7 @@ def plan(lab: Lab) -> dict[str, list[Job]]:
             for case in figure.cases
             if case["i_start"] is not None
         ],
-        "inpainting": [
-            Job(partial(part_1_7_2.inpaint, lab, image, "inpainted"), 2 * steps, {"image": image})
-            for image in part_1_7_2.HOLES
-        ],
+        "inpainting": [filled(lab, image, show) for show in FILLED for image in part_1_7_2.HOLES],
     }
 
 

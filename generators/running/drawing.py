@@ -153,9 +153,9 @@ def write_panel(folder: Path, file: str, section: Section, figure: Figure, case:
     texts = panel_texts(section, figure, case, found)
     rgb = ((panel.image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
     encoded = io.BytesIO()
-    Image.fromarray(rgb).save(encoded, "WEBP", lossless=True, quality=80, exact=True)
+    Image.fromarray(rgb).save(encoded, "WEBP", lossless=True, quality=50, exact=True)
     (folder / file).write_bytes(encoded.getvalue())
-    gammas = noted("gamma")
+    gammas = noted("gamma")  # several where readings are guided differently
     return {
         "file": file,
         "bytes": hashlib.sha256(encoded.getvalue()).hexdigest(),
@@ -169,7 +169,7 @@ def write_panel(folder: Path, file: str, section: Section, figure: Figure, case:
         "inputs": noted("input"),
         "seeds": noted("seed"),
         "prompts": prompts,
-        "gamma": gammas[0] if gammas else None,
+        "gamma": gammas if len(gammas) > 1 else next(iter(gammas), None),
         "timesteps": list(dict.fromkeys(t for _, _, t, _ in evaluations)),
         # Concatenated over the later stages, because two stages may visit the same timestep.
         "later_timesteps": [t for t, _ in itertools.groupby(t for _, _, t, _ in later)],

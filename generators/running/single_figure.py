@@ -69,24 +69,28 @@ def anagrams(prompts: Sequence[str], views: Sequence[str], count: int, stride: i
 class Parts(NamedTuple):
     """Two filters that add up to the identity, for a scale of 1 at 64 pixels.
 
-    shows: what one sees of each part's prompt; the first in the filtered picture, the second in the whole.
+    shows: what one sees of each part's prompt; the first in the filtered picture, the second in the whole. guides: the
+    guided estimate for each.
     """
 
     shows: tuple[str, str]
+    guides: tuple[Callable[[Lab, str], Estimate], Callable[[Lab, str], Estimate]]
     at: Callable[[int], tuple[Part, Part]]
 
 
 HYBRIDS = {  # by what separates the two readings
     "distance": Parts(
         ("far", "near"),
+        (Lab.guided, Lab.reading),
         lambda scale: (
             partial(low_pass, kernel=32 * scale + 1, sigma=2.0 * scale),
             partial(high_pass, kernel=32 * scale + 1, sigma=2.0 * scale),
         ),
     ),
-    "colour": Parts(("grey", "colour"), lambda scale: (grey, colour)),
+    "colour": Parts(("grey", "colour"), (Lab.part, Lab.part), lambda scale: (grey, colour)),
     "motion": Parts(
         ("moving", "still"),
+        (Lab.guided, Lab.reading),
         lambda scale: (partial(motion_blur, length=6 * scale + 1), partial(motion_rest, length=6 * scale + 1)),
     ),
 }
@@ -97,7 +101,8 @@ def hybrids(by: str, first: str, second: str, count: int, stride: int, pixels: i
     (filtered, whole), parts = HYBRIDS[by].shows, HYBRIDS[by].at(pixels // SMALL)
 
     def small(lab: Lab) -> Estimate:
-        return factorised([lab.part(first), lab.part(second)], HYBRIDS[by].at(1))
+        guided = [guide(lab, prompt) for guide, prompt in zip(HYBRIDS[by].guides, (first, second), strict=True)]
+        return factorised(guided, HYBRIDS[by].at(1))
 
     def large(lab: Lab, given: torch.Tensor) -> Estimate:
         return factorised([lab.enlarging(first, given), lab.enlarging(second, given)], parts)

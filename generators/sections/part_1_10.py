@@ -1,21 +1,17 @@
-"""1.10: beyond the assignment. Other views, other parts of an image, and inpainting with resampling."""
-
-import torch
+"""1.10: beyond the assignment. Other views, and other parts of an image."""
 
 from ..diffusion import filters
 from ..diffusion.estimates import anagram, factorised
-from ..diffusion.metrics import border_step
-from ..diffusion.sampling import gaussian, iterative_denoise, keep_part, last, resampled
+from ..diffusion.sampling import gaussian, iterative_denoise, keep_part, last
 from ..diffusion.schedule import strided
 from ..diffusion.views import IDENTITY, named
-from ..figures import Figure, Panel, Section, each
-from ..prompts import DOG, LION, PHOTO, SKULL, TIGER, WATERFALLS
+from ..figures import Figure, Section, each
+from ..prompts import DOG, LION, SKULL, TIGER, WATERFALLS
 
 PENGUIN, TULIP = "a penguin", "a tulip"
 COAST, ROSE = "a photo of the amalfi coast", "an oil painting of a rose"
 KOALA = "a photo of a koala"
 STRAWBERRY, BEAR = "a strawberry", "a photo of a bear"
-JUMP, TIMES = 10, 5  # of RePaint: how many timesteps a jump goes back, and how often each stretch is walked
 
 
 def seen(lab, view, upright, k, show, **through):
@@ -57,7 +53,7 @@ def coloured(lab, colour, grey, k, show):
 
 
 def moved(lab, still, moving, k, show):
-    est = factorised([lab.part(moving), lab.part(still)], [filters.motion_blur, filters.motion_rest])
+    est = factorised([lab.guided(moving), lab.reading(still)], [filters.motion_blur, filters.motion_rest])
     x = lab.shared(("motion", still, moving, k), lambda: lab.sample(est, k))
     return x if show == "still" else filters.motion_blur(x)
 
@@ -75,21 +71,6 @@ def inverse(lab, image, near, k, show):
         return lab.image(image)
     x = lab.shared((image, near, k), lambda: over(lab, image, near, k))
     return x if show == "near" else filters.low_pass(x)
-
-
-def repainted(lab, image, hole, show):
-    x0, (top, bottom, left, right) = lab.image(image), hole
-    mask = torch.zeros(1, 64, 64, device=x0.device)
-    mask[:, top : bottom + 1, left : right + 1] = 1
-    if show == "to be filled":
-        x = mask * x0 + (1 - mask)
-    elif show == "original":
-        x = x0
-    else:
-        timesteps = strided() if show == "single pass" else resampled(strided(), JUMP, TIMES)
-        x = lab.inpaint(lab.guided(PHOTO), x0, mask, timesteps)
-    step, own = (border_step(picture.clamp(-1, 1), mask) for picture in (x, x0))
-    return Panel(x, {"step": step, "ratio": step / own})
 
 
 SECTION = Section(
@@ -148,24 +129,6 @@ SECTION = Section(
             },
             cases=each(image="fox", near=TIGER, k=(0, 1), show=("near", "far", "original")),
             draw=inverse,
-        ),
-        Figure(
-            "repaint",
-            caption="Inpainting in a single pass, and with RePaint’s resampling.",
-            row="{image}",
-            label="{show}",
-            alt={
-                "original": "The {image} before it is changed",
-                "to be filled": "The part of the {image} that will be replaced",
-                "*": "The {image}, filled: {show}. The mean step across the border is {ratio:.2f} of the original's",
-            },
-            cases=[
-                {"image": image, "hole": hole, "show": show}
-                for image, hole in (("campanile", [2, 19, 24, 41]), ("fox", [20, 39, 18, 45]))
-                for show in ("original", "to be filled", "single pass", "resampled")
-            ],
-            draw=repainted,
-            finds=("step", "ratio"),
         ),
     ],
 )

@@ -2,7 +2,10 @@
 
 import torch
 
-from ..figures import Figure, Section, each
+from ..diffusion.metrics import border_step
+from ..diffusion.sampling import resampled
+from ..diffusion.schedule import strided
+from ..figures import Figure, Panel, Section, each
 from ..prompts import PHOTO
 
 HOLES = {  # image: (first row, last row, first column, last column) of the new content; the Campanile's is the course's
@@ -10,6 +13,7 @@ HOLES = {  # image: (first row, last row, first column, last column) of the new 
     "fox": (20, 39, 18, 45),
     "building": (12, 29, 17, 46),
 }
+JUMP, TIMES = 10, 8  # of RePaint: how many timesteps a jump goes back, and how often each stretch is walked
 
 
 def hole(image):
@@ -24,14 +28,17 @@ def inpainted(lab, x0, mask):
     return lab.inpaint(lab.guided(PHOTO), x0, mask)
 
 
+def repainted(lab, x0, mask):
+    return lab.inpaint(lab.guided(PHOTO), x0, mask, resampled(strided(), JUMP, TIMES))
+
+
 def inpaint(lab, image, show):
     x0, mask = lab.image(image), hole(image).to(lab.model.device)
-    return {
-        "original": lambda: x0,
-        "mask": lambda: (2 * mask - 1).expand_as(x0),
-        "to be filled": lambda: mask * x0 + (1 - mask),
-        "inpainted": lambda: inpainted(lab, x0, mask),
-    }[show]()
+    if fill := {"inpainted": inpainted, "resampled": repainted}.get(show):
+        x = fill(lab, x0, mask)
+        step, own = (border_step(picture.clamp(-1, 1), mask) for picture in (x, x0))
+        return Panel(x, {"ratio": step / own})
+    return {"original": x0, "mask": (2 * mask - 1).expand_as(x0), "to be filled": mask * x0 + (1 - mask)}[show]
 
 
 SECTION = Section(
@@ -40,17 +47,22 @@ SECTION = Section(
     [
         Figure(
             "inpaint",
-            caption="New content inside the mask (white), the image as it was outside.",
+            caption="New content inside the mask (white), in a single pass and with RePaint’s resampling.",
             row="{image}",
             label="{show}",
             alt={
                 "original": "The {image} before it is changed",
                 "mask": "The mask of the {image}: white where new content goes",
                 "to be filled": "The part of the {image} under the mask, which will be replaced",
-                "inpainted": "The {image} with the masked part replaced by the model",
+                "inpainted": "The {image} with the masked part replaced by the model in a single pass",
+                "resampled": "The {image} with the masked part replaced by the model, with resampling",
             },
-            cases=each(image=("campanile", "fox", "building"), show=("original", "mask", "to be filled", "inpainted")),
+            cases=each(
+                image=("campanile", "fox", "building"),
+                show=("original", "mask", "to be filled", "inpainted", "resampled"),
+            ),
             draw=inpaint,
+            finds=("ratio",),
         )
     ],
 )

@@ -9,7 +9,7 @@ from ..prompts import CAMPFIRE, DOG, SKULL, TIGER, WATERFALLS
 
 
 def distant(lab, far, near, k, show):
-    est = hybrid(lab.part(far), lab.part(near), low_pass, high_pass)
+    est = hybrid(lab.guided(far), lab.reading(near), low_pass, high_pass)
     x = lab.shared((far, near, k), lambda: lab.sample(est, k))
     return x if show == "near" else low_pass(x)
 

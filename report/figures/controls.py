@@ -117,7 +117,7 @@ def _wipe_against(figure: Figure, other: Figure) -> Control:
 
 def _guidance(figure: Figure) -> str:
     gamma = figure.panels[0].gamma
-    return "no guidance" if gamma is None else f"γ = {shown('gamma', gamma)}"
+    return f"γ = {shown('gamma', gamma)}" if gamma else "no guidance"
 
 
 def _flip(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Control:

@@ -28,6 +28,7 @@ def path(figure: Figure) -> str:
 def compose(figure: Figure, images: Sequence[Image.Image], info: PngInfo) -> bytes:
     """Returns the grid as PNG. images: one per panel, in the figure's order. info: the file's text chunks."""
     # Imported late, because importing matplotlib takes longer than building the page.
+    import numpy as np
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -54,7 +55,8 @@ def compose(figure: Figure, images: Sequence[Image.Image], info: PngInfo) -> byt
 
     with rc_context({"font.family": "STIXGeneral", "mathtext.fontset": "stix", "font.size": 11}):
         canvas = Canvas(figsize=(width / POINTS, height / POINTS), dpi=POINTS, facecolor="white")
-        FigureCanvasAgg(canvas)
+        drawn = FigureCanvasAgg(canvas)
+        places: list[tuple[Image.Image, tuple[int, int]]] = []
 
         def write(x: float, y: float, text: str, **style: object) -> None:
             canvas.text(x / width, 1 - y / height, text, va="top", **style)  # type: ignore[arg-type]
@@ -65,21 +67,21 @@ def compose(figure: Figure, images: Sequence[Image.Image], info: PngInfo) -> byt
                 write(MARGIN, y + 4, "\n".join(_wrap(name, 17)), color="#444444")
             for column, panel in enumerate(panels):
                 x = left + column * (cell + GAP)
-                frame = canvas.add_axes((x / width, 1 - (y + cell) / height, cell / width, cell / height))
-                frame.imshow(pictures[panel.number], interpolation="nearest" if panel.width <= 64 else "antialiased")
-                frame.set_axis_off()
+                places.append((pictures[panel.number], (x, y)))
                 label = "\n".join(_wrap(panel.label, letters))
                 if not figure.is_grid:
                     write(x + cell / 2, y + cell + 5, label, ha="center")
                 elif index == 0:
                     write(x + cell / 2, MARGIN, label, ha="center")
         write(MARGIN, top + len(rows) * step + 6, "\n".join(caption), color="#222222", size=12)
-        data = io.BytesIO()
-        canvas.savefig(data, format="png", metadata={"Software": None})
-    with Image.open(data) as drawn:
-        smaller = io.BytesIO()
-        drawn.convert("RGB").save(smaller, "PNG", optimize=True, pnginfo=info)
-    return smaller.getvalue()
+        drawn.draw()
+    grid = Image.fromarray(np.asarray(drawn.buffer_rgba())).convert("RGB")
+    for picture, place in places:  # not as matplotlib's axes, each of which takes longer than all texts
+        way = Image.Resampling.NEAREST if max(picture.size) <= 64 else Image.Resampling.LANCZOS
+        grid.paste(picture.resize((cell, cell), way), place)
+    data = io.BytesIO()
+    grid.save(data, "PNG", pnginfo=info)  # optimised, the grids of a report would take 8 s instead of 1, for 2 % less
+    return data.getvalue()
 
 
 def _wrap(text: str, letters: int) -> list[str]:

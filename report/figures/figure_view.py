@@ -230,7 +230,7 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
 
     add("Prompt", prompts)
     add("Seed", lambda panel: ranges(panel.seeds))
-    add("Guidance γ", lambda panel: "" if panel.gamma is None else shown("gamma", panel.gamma))
+    add("Guidance γ", lambda panel: shown("gamma", panel.gamma))
     add("Timesteps", lambda panel: compact(panel.timesteps))
     add("Enlarging", lambda panel: walks(panel.later_timesteps))
     add("Kind", lambda panel: ORIGINS.get(panel.origin, panel.origin))

@@ -41,7 +41,7 @@ class Panel:
     inputs: tuple[str, ...]
     seeds: tuple[int, ...]
     prompts: tuple[str, ...]
-    gamma: float | None
+    gamma: tuple[float, ...]
     timesteps: tuple[int, ...]
     later_timesteps: tuple[int, ...]
     evaluations: int
@@ -251,13 +251,18 @@ def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
         inputs=tuple(raw["inputs"]),
         seeds=tuple(raw["seeds"]),
         prompts=tuple(raw["prompts"]),
-        gamma=raw["gamma"],
+        gamma=_numbers(raw["gamma"]),
         timesteps=tuple(raw["timesteps"]),
         later_timesteps=tuple(raw.get("later_timesteps", ())),
         evaluations=int(raw["evaluations"]),
         seconds=float(raw["seconds"]),
         origin=raw["origin"],
     )
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    """Returns what a record says as null, one number or a list of them."""
+    return tuple(value) if isinstance(value, list) else () if value is None else (value,)
 
 
 def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:

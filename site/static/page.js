@@ -1,4 +1,4 @@
-/* Sliders, switches, panel selection, loupe, lightbox, copying, current section. Without this file the page is
+/* Sliders, switches, panel selection, loupe, lightbox, copying, contents. Without it the page is
    complete: the grids show everything. */
 "use strict";
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -30,6 +30,8 @@ const controls = {
   wipe(figure, dial) {
     figure.style.setProperty("--at", dial.value + "%");
     figure.classList.toggle("wiping", dial.value < 100);
+    const laid = all(".full:has(.over)", figure);
+    if (laid[0].getBoundingClientRect().right > innerWidth) laid.at(-1).scrollIntoView({ block: "nearest" });
     say(dial, dial.value + "% " + all("span", dial.parentElement)[1].textContent);
   },
   distance(figure, dial) {
