@@ -252,7 +252,7 @@ COURSE = {
             for far, near in (
                 (LITHOGRAPH + "a skull", LITHOGRAPH + "waterfalls"),
                 (LITHOGRAPH + "a skull", OIL + "people around a campfire"),
-                (PHOTO_OF + "a dog", PHOTO_OF + "a tiger"),
+                (PHOTO_OF + "a lion", PHOTO_OF + "a tiger"),
             )
             for show in ("near", "far")
         ],

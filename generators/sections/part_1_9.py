@@ -5,7 +5,7 @@ from functools import partial
 from ..diffusion.estimates import hybrid
 from ..diffusion.filters import high_pass, low_pass
 from ..figures import Figure, Section, each
-from ..prompts import CAMPFIRE, DOG, SKULL, TIGER, WATERFALLS
+from ..prompts import CAMPFIRE, LION, SKULL, TIGER, WATERFALLS
 
 
 def distant(lab, far, near, k, show):
@@ -51,7 +51,7 @@ SECTION = Section(
     [
         pair("waterfalls", SKULL, WATERFALLS),
         pair("campfire", SKULL, CAMPFIRE),
-        pair("tiger", DOG, TIGER),
+        pair("tiger", LION, TIGER),
         Figure(
             "large",
             caption="From afar “{far}”, from near “{near}”: sample {k} again, and enlarged by the second stage.",
