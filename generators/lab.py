@@ -74,7 +74,7 @@ class Lab:
 
     def part(self, prompt: str) -> Estimate:
         """Returns the guided estimate for one of several parts of equal weight, such as three bands, or grey and
-        colour, with gamma half-way between the model's own scale and 7."""
+        colour, and for the details over a given image, with gamma half-way between the model's own scale and 7."""
         return self.guided(prompt, (self.model.gamma + READING_GAMMA) / 2)
 
     def sample(self, estimate: Estimate, k: int = 0, stride: int = 30) -> Tensor:

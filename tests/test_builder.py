@@ -268,6 +268,14 @@ def test_how_a_figure_was_made(root):
         assert words in made.replace("\u00a0", " ")
 
 
+def test_readings_that_are_guided_differently_show_every_gamma(root):
+    section(root, "1.2", {"blur": [panel("a", gamma=[3.0, 7.0]), panel("b", 1, gamma=None)]})
+    prose(root, "part_1_2", "Guided at @val:1.2-blur[label=a].gamma.\n\n/// fig | 1.2-blur\n///\n")
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html(root)))
+    assert "Guided at 3, 7 ." in text
+    assert "a: 3, 7" in text
+
+
 def test_the_source_of_a_figure_has_its_lines(root):
     (root / "generators/sections/part_1_2.py").write_text(
         'X = 1\nSECTION = Section(\n    [Figure(\n        "blur",\n    )],\n)\n'

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,13 +12,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..diffusion import batching
-from ..diffusion.sampling import resampled
 from ..diffusion.schedule import strided
 from ..editing import edit
 from ..lab import Lab
 from ..models.base import Model
+from ..running import single_figure
 from ..sections import part_1_6, part_1_7, part_1_7_1, part_1_7_2
 from . import data, scorer
+from .card import WAYS
 from .styles import LITHOGRAPH, SKETCH
 
 NAMES, STYLED, PLACED, PAIRED, SWEPT = 64, 15, 32, 12, 20  # names in each part, evenly spread
@@ -31,10 +31,6 @@ DIVERSE = (
     "a photo of a dog", "a lithograph of a skull", "a lithograph of waterfalls",
 )  # fmt: skip
 SEEDS = 5
-FILLED = {  # by the panel of 1.7.2 that shows it: the function and its timesteps
-    "inpainted": (part_1_7_2.inpainted, strided()),
-    "resampled": (part_1_7_2.repainted, resampled(strided(), part_1_7_2.JUMP, part_1_7_2.TIMES)),
-}
 
 
 @dataclass(frozen=True)
@@ -55,11 +51,10 @@ def sample(lab: Lab, prompt: str, gamma: float | None = None, k: int = 0, stride
 
 
 def filled(lab: Lab, image: str, show: str) -> Job:
-    """1.7.2's image, filled as its panel `show` is."""
-    fill, timesteps = FILLED[show]
-    falls = sum(after < before for before, after in pairwise([*timesteps, -1]))
-    work = partial(fill, lab, lab.image(image), part_1_7_2.hole(image))
-    return Job(work, 2 * falls, {"image": image, "show": show})
+    """The panel `show` of 1.7.2's image, with its hole filled."""
+    (figure,), case = part_1_7_2.SECTION.figures, {"image": image, "show": show}
+    evaluations = single_figure.evaluations(replace(figure, cases=[case]))
+    return Job(lambda: part_1_7_2.inpaint(lab, **case).image, evaluations, case)
 
 
 def spread(items: Sequence[str], count: int) -> list[str]:
@@ -124,7 +119,7 @@ def plan(lab: Lab) -> dict[str, list[Job]]:
             for case in figure.cases
             if case["i_start"] is not None
         ],
-        "inpainting": [filled(lab, image, show) for show in FILLED for image in part_1_7_2.HOLES],
+        "inpainting": [filled(lab, image, show) for show in WAYS for image in part_1_7_2.HOLES],
     }
 
 

@@ -40,7 +40,7 @@ def parameters(record: Record, figure: Figure, panels: Sequence[Panel]) -> str:
 
     def distinct(values: Sequence[object]) -> object:
         found = list(dict.fromkeys(values))
-        return found[0] if len(found) == 1 else found
+        return found[0] if len(found) == 1 else found or None
 
     summary = {
         "figure": figure.id,
@@ -48,7 +48,7 @@ def parameters(record: Record, figure: Figure, panels: Sequence[Panel]) -> str:
         "weights": record.digest,
         "prompts": list(dict.fromkeys(prompt for panel in panels for prompt in panel.prompts)),
         "seeds": list(dict.fromkeys(seed for panel in panels for seed in panel.seeds)),
-        "gamma": distinct([gamma for panel in panels for gamma in panel.gamma]) or None,
+        "gamma": distinct([gamma for panel in panels for gamma in panel.gamma]),
         "timesteps": distinct([compact(panel.timesteps) for panel in panels]),
         "origin": distinct([panel.origin for panel in panels]),
     }
