@@ -114,6 +114,23 @@ def test_five_guided_samples_of_34_steps_are_34_calls_of_10():
     assert [{t for _, t in batch} for batch in model.batches] == [{t} for t in strided()]
 
 
+def test_guidance_at_the_same_x_asks_the_empty_prompt_once():
+    model = Rowwise()
+    far, near = (cfg(model.noise(prompt), model.noise(""), 7) for prompt in ("a skull", "waterfalls"))
+
+    def sampled(near):
+        est = hybrid(far, near, partial(low_pass, kernel=9), partial(high_pass, kernel=9))
+        return lambda: last(sample(model.schedule, est, strided(), torch.Generator().manual_seed(42), SMALL))
+
+    (shared,) = run([sampled(near)])
+    assert model.batches == [[("", t), ("a skull", t), ("waterfalls", t)] for t in strided()]
+    asked = [event for event in shared.log if event[0] == "evaluation"]
+    assert (len(asked), len(set(asked)), model.evaluations) == (4 * 34, 3 * 34, 3 * 34)
+    (apart,) = run([sampled(lambda x, t: near(x.clone(), t))])
+    assert model.evaluations == (3 + 4) * 34
+    assert torch.equal(shared.result, apart.result)
+
+
 def test_tasks_join_and_leave_so_that_the_longest_counts():
     model = Rowwise()
     run(cases(model))

@@ -147,6 +147,23 @@ def test_each_caption_is_encoded_once(monkeypatch):
     assert found[:, 0, 0].tolist() == [5, 5, 5, 0]
 
 
+def test_a_picture_may_get_the_large_scale_of_another(monkeypatch):
+    board = 0.4 * (1 - 2 * ((torch.arange(64)[:, None] + torch.arange(64)) % 2)).float()
+    x0 = torch.stack([torch.full((3, 64, 64), 0.5), board.expand(3, -1, -1)])
+    monkeypatch.setattr(train_stage_1, "PARTED", 1.0)
+    flat, fine = train_stage_1.parted(x0, torch.tensor([400, 400]), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(flat, torch.zeros(3, 64, 64), atol=1e-3, rtol=0)  # the board's mean, and no details
+    torch.testing.assert_close(fine, x0[1] + 0.5, atol=1e-3, rtol=0)
+
+
+def test_large_scales_are_exchanged_in_the_share_and_at_the_noise_levels_that_are_named():
+    x0, t = torch.linspace(-0.9, 0.9, 2000).view(-1, 1, 1, 1).expand(-1, 3, 20, 20), torch.arange(2000) % 600
+    changed = (train_stage_1.parted(x0, t, torch.Generator().manual_seed(0)) - x0).abs().amax((1, 2, 3)) > 1e-4
+    low = t < train_stage_1.PARTED_FROM
+    assert not changed[low].any()
+    assert changed[~low].float().mean().item() == pytest.approx(train_stage_1.PARTED, abs=0.05)
+
+
 def test_captions_are_dropped_as_often_as_guidance_needs():
     found = train_stage_1.dropped(["a dog"] * 4000, torch.Generator().manual_seed(0))
     assert set(found) == {"a dog", ""}

@@ -38,6 +38,11 @@ class Query(NamedTuple):
     t: int
     given: Tensor | None = None
 
+    @property
+    def identity(self) -> tuple[str, int, int, int]:
+        """Equal for queries of the same tensors, which have the same answer."""
+        return self.prompt, id(self.x), self.t, id(self.given)
+
 
 class Stopwatch:
     """Duration of a call per image: `float(stopwatch)`, in seconds.
@@ -64,6 +69,20 @@ class Stopwatch:
             return (self.ended - self.began) / self.images
         self.ended.synchronize()
         return self.began.elapsed_time(self.ended) / 1000 / self.images
+
+
+class Evaluation:
+    """One image in a forward. Queries of the same tensors share it. float(evaluation): its part of the call's duration
+    in seconds."""
+
+    def __init__(self, duration: Stopwatch | float) -> None:
+        self._duration = duration
+
+    def __float__(self) -> float:
+        return float(self._duration)
+
+
+Answer = tuple[Noise, Evaluation]
 
 
 class Stage(ABC):
@@ -101,8 +120,8 @@ class Stage(ABC):
                 self.side,
             ):  # here, where the section's own code is at fault, not in the batch
                 raise ValueError(f"x is a tensor {tuple(x.shape)}; the network takes (3, {self.side}, {self.side})")
-            noise, stopwatch = ask(Query(prompt, x, t, given), self.answer)
-            note("evaluation" if given is None else "later evaluation", prompt, t, stopwatch)
+            noise, evaluation = ask(Query(prompt, x, t, given), self.answer)
+            note("evaluation" if given is None else "later evaluation", prompt, t, evaluation)
             return noise
 
         return estimate
@@ -119,10 +138,16 @@ class Stage(ABC):
             torch.cuda.synchronize(self.device)
 
     @torch.inference_mode()
-    def answer(self, queries: list[Query]) -> list[tuple[Noise, Stopwatch | float]]:
-        """Answers all queries, each with the duration of its call, in equal batches of at most `chunk`: a small rest
-        would be slow. Does not wait for a GPU."""
-        answers: list[tuple[Noise, Stopwatch | float]] = []
+    def answer(self, queries: list[Query]) -> list[Answer]:
+        """Answers all queries, equal ones once: both readings of a hybrid image are guided against the empty prompt at
+        the same x_t. Does not wait for a GPU."""
+        distinct = {query.identity: query for query in queries}
+        answers = dict(zip(distinct, self._answered(list(distinct.values())), strict=True))
+        return [answers[query.identity] for query in queries]
+
+    def _answered(self, queries: list[Query]) -> list[Answer]:
+        """Answers the queries in equal batches of at most `chunk`: a small rest would be slow."""
+        answers: list[Answer] = []
         while len(answers) < len(queries):
             left = len(queries) - len(answers)
             size = math.ceil(left / math.ceil(left / self.chunk))
@@ -136,7 +161,7 @@ class Stage(ABC):
                 torch.cuda.empty_cache()
         return answers
 
-    def _computed(self, queries: list[Query]) -> list[tuple[Noise, Stopwatch | float]]:
+    def _computed(self, queries: list[Query]) -> list[Answer]:
         """Runs one forward. If outputs are cached, they are on disk when it returns."""
         stopwatch, gpu = Stopwatch(self.device, len(queries)), self.device.type == "cuda"
         # Pinned, because a copy from pageable memory waits until the GPU is idle.
@@ -149,12 +174,12 @@ class Stage(ABC):
                 tensors = {"eps": part.eps} if part.frac is None else {"eps": part.eps, "frac": part.frac}
                 self.model.forward_cache.keep(tensors, float(stopwatch), type(self).__name__, *query)
         self.model.count(len(queries))
-        return [(part, stopwatch) for part in parts]
+        return [(part, Evaluation(stopwatch)) for part in parts]
 
-    def _found(self, queries: list[Query]) -> list[tuple[Noise, Stopwatch | float]]:
+    def _found(self, queries: list[Query]) -> list[Answer]:
         """Reads the outputs that an interrupted run cached; none if any is missing, since rounding depends on the
         batch."""
-        found: list[tuple[Noise, Stopwatch | float]] = []
+        found: list[Answer] = []
         answers = self.model.forward_cache
         if answers is None:
             return found
@@ -163,9 +188,10 @@ class Stage(ABC):
             if kept is None:
                 return []
             tensors, seconds = kept
-            found.append((Noise(tensors["eps"], tensors.get("frac")).map(lambda part: part.to(self.device)), seconds))
+            noise = Noise(tensors["eps"], tensors.get("frac")).map(lambda part: part.to(self.device))
+            found.append((noise, Evaluation(seconds)))
         self.model.count(len(found))
-        answers.seconds += sum(float(seconds) for _, seconds in found)
+        answers.seconds += sum(float(evaluation) for _, evaluation in found)
         return found
 
 

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..diffusion.filters import low_pass
 from ..models.patches import COARSE, SHIFT, Denoiser, answer, clean, denoiser, halved
 from ..models.pocket import scheduler
 from .pool import Pool, small, watched
@@ -29,6 +30,8 @@ UPDATES = 60_000
 RATE, MUON_RATE, EMA = 1e-3, 1.5e-3, 0.999
 FINE_BATCH, COARSE_BATCH = 32, 64  # pictures per update, at the lower and the higher noise levels
 COARSE_SHARE = 0.4  # share of updates at the higher noise levels
+PARTED, PARTED_FROM = 0.25, 300  # share of the pictures that get another's large scale, from this t to COARSE
+PARTED_SIGMAS = (1.5, 3.0)  # of the Gaussian that parts the scales, in pixels, from and to
 CAPTION_DROPOUT = 0.1  # share of captions replaced by "", the unconditional prompt of guidance
 LEAST_SIGMA = 0.2  # caps the loss weight at 25: with less noise the task is almost trivial
 WATCHED, LEVELS = (
@@ -52,6 +55,21 @@ def fine_timesteps(count: int, rng: torch.Generator) -> Tensor:
     """Draws t below COARSE, (count,), with a density that triples linearly from t = 0 to COARSE."""
     u = torch.rand(count, generator=rng)
     return (COARSE * ((1 + 8 * u).sqrt() - 1) / 2).long().clamp(max=COARSE - 1)
+
+
+def parted(x0: Tensor, t: Tensor, rng: torch.Generator) -> Tensor:
+    """Gives a random PARTED of the pictures with t >= PARTED_FROM, (N, 3, H, W) in -1 … 1, the large scale of the one
+    before, the first one that of the last. t: (N,).
+
+    The caption stays that of the details. In drawings the scales always agree, so a network that has seen nothing else
+    does not draw the details that a caption asks for over a large scale of something else, as a hybrid image needs.
+    At lower t the details are there already.
+    """
+    low, high = PARTED_SIGMAS
+    sigma = low + (high - low) * torch.rand((), generator=rng).item()
+    large = low_pass(x0.flatten(0, 1), sigma=sigma).view_as(x0)
+    chosen = (torch.rand(len(x0), generator=rng) < PARTED) & (t >= PARTED_FROM)
+    return torch.where(chosen.to(x0.device).view(-1, 1, 1, 1), large.roll(1, 0) + x0 - large, x0).clamp(-1, 1)
 
 
 def dropped(captions: list[str], rng: torch.Generator) -> list[str]:
@@ -112,6 +130,8 @@ def objective(
         n = scale * (COARSE_BATCH if coarse else FINE_BATCH)
         x0, captions = pool.batch(n, rng)
         t = torch.randint(COARSE, 1000, (n,), generator=rng) if coarse else fine_timesteps(n, rng)
+        if not coarse:
+            x0 = parted(x0, t, rng)
         x, abar_t = noisy(x0, t, abar)
         shift = 0 if coarse or torch.rand((), generator=rng).item() < 0.5 else SHIFT  # both grids in turn
         if coarse:

@@ -144,8 +144,9 @@ def write_panel(folder: Path, file: str, section: Section, figure: Figure, case:
         return list(dict.fromkeys(event[1] for event in task.log if event[0] == kind))
 
     panel: Panel = task.result
-    evaluations = [event for event in task.log if event[0] == "evaluation"]
-    later = [event for event in task.log if event[0] == "later evaluation"]
+    distinct = list(dict.fromkeys(task.log))  # several estimates may share an evaluation
+    evaluations = [event for event in distinct if event[0] == "evaluation"]
+    later = [event for event in distinct if event[0] == "later evaluation"]
     prompts = list(dict.fromkeys(event[1] for event in (*evaluations, *later)))
     if wrong := _wrong_values(panel, prompts):
         raise _error(section, figure, case, wrong)
@@ -174,7 +175,7 @@ def write_panel(folder: Path, file: str, section: Section, figure: Figure, case:
         # Concatenated over the later stages, because two stages may visit the same timestep.
         "later_timesteps": [t for t, _ in itertools.groupby(t for _, _, t, _ in later)],
         "evaluations": len(evaluations) + len(later),
-        "seconds": round(sum(float(stopwatch) for *_, stopwatch in (*evaluations, *later)), 3),
+        "seconds": round(sum(float(evaluation) for *_, evaluation in (*evaluations, *later)), 3),
     }
 
 
