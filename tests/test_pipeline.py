@@ -19,12 +19,11 @@ PROMPT, SHORT = "an oil painting of a fox", {"stride": 300}
 @pytest.fixture(scope="module")
 def pocket(tiny_pocket, tmp_path_factory):
     """Loaded as a reader of the card loads it, with diffusers' copy of the pipeline's file in a folder of the tests."""
-    shutil.copy(models.SHIPPED / "model_index.json", tiny_pocket)
+    folder = shutil.copytree(tiny_pocket, tmp_path_factory.mktemp("with-index"), dirs_exist_ok=True)
+    shutil.copy(models.SHIPPED / "model_index.json", folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(tmp_path_factory.mktemp("modules")))
-        loaded = DiffusionPipeline.from_pretrained(
-            tiny_pocket, custom_pipeline=pipeline.__file__, trust_remote_code=True
-        )
+        loaded = DiffusionPipeline.from_pretrained(folder, custom_pipeline=pipeline.__file__, trust_remote_code=True)
     loaded.set_progress_bar_config(disable=True)
     return loaded
 

@@ -133,6 +133,7 @@ def _run(tasks: list[Task], begun: list[Task]) -> None:
                 task.result, task.done = event, True
             elif isinstance(event, _Question):
                 asking.append((task, event))
+                continue  # nothing has ended, so nobody's wait is over
             else:
                 joining.append((task, event))
                 for other in event.others:

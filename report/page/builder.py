@@ -5,10 +5,12 @@ The builder knows the generators only through the records on disk, and imports n
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import traceback
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jinja2 import TemplateError, TemplateSyntaxError
@@ -72,9 +74,13 @@ def sources(root: Path) -> list[Path]:
 def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     """Writes the pages and their files into the folder `new`; missing or wrong panels become problems."""
     store = Store(page.root / ".report" / "web", page.site, new)
+    panels = [(record, figure, panel) for record, figure in page.figures.values() for panel in figure.panels]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # encoders run outside the interpreter's lock
+        places = [threads.submit(place_panel, store, *each, page.site) for each in panels]
+    for (record, _, _), place in zip(panels, places, strict=True):
+        if problem := place.result():
+            page.problems.add(record.path, None, problem)
     for record, figure in page.figures.values():
-        for panel in figure.panels:
-            place_panel(store, record, figure, panel, page.site, page.problems)
 
         def compose(record: Record = record, figure: Figure = figure) -> bytes:
             images = [open_panel(record, figure, panel, page.site) for panel in figure.panels]

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from report.basics.problems import Problems
 from report.records.record import Figure, Panel, Record
 from report.web import metadata
 
@@ -69,7 +68,6 @@ class Store:
         self.cache = cache
         self.published = published
         self.target = target
-        self.made = 0
 
     def place(self, path: str, make: Callable[[], bytes] | None) -> bool:
         """Puts one file into the new site. Returns False if it exists nowhere and cannot be made."""
@@ -83,7 +81,6 @@ class Store:
         if make is None:
             return False
         data = make()
-        self.made += 1
         target.write_bytes(data)
         self.cache.mkdir(parents=True, exist_ok=True)
         beside = cached.with_name(f".{cached.name}.part")
@@ -127,11 +124,10 @@ def place_reduced(store: Store, record: Record, figure: Figure, panel: Panel, fo
     store.place(form.path, lambda: encode(open_panel(record, figure, panel, site), form))
 
 
-def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site: Path, problems: Problems) -> None:
-    """Puts a panel's web files into the new site; adds a problem if that fails."""
+def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site: Path) -> str | None:
+    """Puts a panel's web files into the new site. Returns what is wrong with its record if that fails."""
     if record.folder is not None and not (record.folder / panel.file).is_file():
-        problems.add(record.path, None, f"{panel.file}: the panel's file is missing; run `report section {record.id}`")
-        return
+        return f"{panel.file}: the panel's file is missing; run `report section {record.id}`"
     for form in forms(figure, panel):
 
         def make(form: Form = form) -> bytes:
@@ -141,8 +137,8 @@ def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site
             if not store.place(form.path, make if record.folder is not None else None):
                 raise PanelError(f"{form.path}: the published file is missing; run `report section {record.id}`")
         except PanelError as error:
-            problems.add(record.path, None, str(error))
-            return
+            return str(error)
+    return None
 
 
 def encode(image: Image.Image, form: Form, xmp: bytes = b"") -> bytes:
