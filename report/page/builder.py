@@ -5,7 +5,6 @@ The builder knows the generators only through the records on disk, and imports n
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import traceback
@@ -75,11 +74,13 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     """Writes the pages and their files into the folder `new`; missing or wrong panels become problems."""
     store = Store(page.root / ".report" / "web", page.site, new)
     panels = [(record, figure, panel) for record, figure in page.figures.values() for panel in figure.panels]
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # encoders run outside the interpreter's lock
-        places = [threads.submit(place_panel, store, *each, page.site) for each in panels]
-    for (record, _, _), place in zip(panels, places, strict=True):
-        if problem := place.result():
-            page.problems.add(record.path, None, problem)
+    with ThreadPoolExecutor() as threads:  # encoders run outside the interpreter's lock
+        placed = [threads.submit(place_panel, store, *each, page.site) for each in panels]
+    for (record, _, _), future in zip(panels, placed, strict=True):
+        try:
+            future.result()
+        except PanelError as error:
+            page.problems.add(record.path, None, str(error))
     for record, figure in page.figures.values():
 
         def compose(record: Record = record, figure: Figure = figure) -> bytes:

@@ -70,7 +70,10 @@ class Store:
         self.target = target
 
     def place(self, path: str, make: Callable[[], bytes] | None) -> bool:
-        """Puts one file into the new site. Returns False if it exists nowhere and cannot be made."""
+        """Puts one file into the new site; threads may place files of different names at once.
+
+        Returns False if it exists nowhere and cannot be made.
+        """
         target = self.target / path
         target.parent.mkdir(parents=True, exist_ok=True)
         cached = self.cache / target.name
@@ -124,21 +127,17 @@ def place_reduced(store: Store, record: Record, figure: Figure, panel: Panel, fo
     store.place(form.path, lambda: encode(open_panel(record, figure, panel, site), form))
 
 
-def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site: Path) -> str | None:
-    """Puts a panel's web files into the new site. Returns what is wrong with its record if that fails."""
+def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site: Path) -> None:
+    """Puts a panel's web files into the new site. Raises PanelError."""
     if record.folder is not None and not (record.folder / panel.file).is_file():
-        return f"{panel.file}: the panel's file is missing; run `report section {record.id}`"
+        raise PanelError(f"{panel.file}: the panel's file is missing; run `report section {record.id}`")
     for form in forms(figure, panel):
 
         def make(form: Form = form) -> bytes:
             return encode(open_panel(record, figure, panel, site), form, metadata.xmp(record, figure, [panel]))
 
-        try:
-            if not store.place(form.path, make if record.folder is not None else None):
-                raise PanelError(f"{form.path}: the published file is missing; run `report section {record.id}`")
-        except PanelError as error:
-            return str(error)
-    return None
+        if not store.place(form.path, make if record.folder is not None else None):
+            raise PanelError(f"{form.path}: the published file is missing; run `report section {record.id}`")
 
 
 def encode(image: Image.Image, form: Form, xmp: bytes = b"") -> bytes:
