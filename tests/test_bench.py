@@ -36,7 +36,7 @@ def measured():
     """One visit to each way, over three sections: samples without guidance, SDEdit, and what no pipeline does."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(variants, "SECTIONS", ("1.5", "1.7", "1.9"))
-        return bench.compare(TINY, CPU, steps=2, visits=1)
+        return bench.compare(bench.rows(CPU), TINY, CPU, steps=2, visits=1, side=16)
 
 
 def test_all_ways_come_to_the_same_pictures(measured):
@@ -79,6 +79,21 @@ def test_the_page_has_a_place_for_every_shape():
     for name in ("small", "I-M", "I-XL"):
         assert f"<!-- {name} -->\n" in text
         assert f"<!-- end of {name} -->" in text
+
+
+def test_an_emulated_precision_is_measured_briefly_and_left_out(monkeypatch, capsys):
+    seconds = {torch.float32: 1e-3, torch.bfloat16: 1.0}  # of any product, as on a processor without bfloat16
+    sides = []
+
+    def taken(a, b):
+        sides.append(len(a))
+        return seconds[a.dtype]
+
+    monkeypatch.setattr(machine, "_seconds", taken)
+    assert machine.matmul_rate(CPU, torch.bfloat16, 64) == 2  # 1 x 1: a larger product would take too long
+    assert set(sides) == {1}
+    assert [row.dtype for row in bench.computed(bench.rows(CPU), CPU, 64)] == [torch.float32] * 3
+    assert "torch.bfloat16 is left out" in capsys.readouterr().err
 
 
 def test_memory_that_was_taken_and_given_back_is_the_peak():

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..models.configurations import CONFIGURATIONS, Configuration, RandomIF, size
 from . import machine, variants
 
+SLOW = 0.5  # a precision whose products run at less than this share of float32's rate is emulated
 COLUMNS = (
     "variant",
     "dtype",
@@ -71,9 +72,18 @@ def rows(device: torch.device) -> list[Row]:
     ]
 
 
-def visit(row: Row, configuration: Configuration, device: torch.device, steps: int) -> list[Tensor]:
+def computed(measured: list[Row], device: torch.device, side: int) -> list[Row]:
+    """Returns the rows whose precision this machine computes in; emulated precisions take minutes and say nothing."""
+    rates = {row.dtype: machine.matmul_rate(device, row.dtype, side) for row in measured}
+    slow = {dtype for dtype, rate in rates.items() if rate < SLOW * rates.get(torch.float32, 0)}
+    for dtype in slow:
+        print(f"{dtype} is left out: this processor has no instructions for it", file=sys.stderr)
+    return [row for row in measured if row.dtype not in slow]
+
+
+def visit(row: Row, configuration: Configuration, device: torch.device, steps: int, side: int) -> list[Tensor]:
     """Measures a row once more with a newly built network and keeps the better time. Returns the panels' images."""
-    row.rate = max(row.rate, machine.matmul_rate(device, row.dtype))
+    row.rate = max(row.rate, machine.matmul_rate(device, row.dtype, side))
     model = RandomIF(configuration, device.type, row.dtype, row.cached, row.compiled)
     began = machine.finished(device)
     with torch.inference_mode():
@@ -89,9 +99,10 @@ def visit(row: Row, configuration: Configuration, device: torch.device, steps: i
     return [panel.float().cpu() for panel in panels]
 
 
-def compare(configuration: Configuration, device: torch.device, steps: int, visits: int) -> list[Row]:
-    """Measures all rows in turns, so that other load on the machine affects them alike."""
-    measured = rows(device)
+def compare(
+    measured: list[Row], configuration: Configuration, device: torch.device, steps: int, visits: int, side: int
+) -> list[Row]:
+    """Measures the rows in turns, so that other load on the machine affects them alike. side: of `matmul_rate`."""
     for turn in range(visits):
         first: list[Tensor] = []
         for row in measured:
@@ -101,7 +112,7 @@ def compare(configuration: Configuration, device: torch.device, steps: int, visi
                 file=sys.stderr,
                 flush=True,
             )
-            panels = visit(row, configuration, device, steps)
+            panels = visit(row, configuration, device, steps, side)
             first = first or panels
             row.differs = float((torch.stack(panels) - torch.stack(first)).square().mean().sqrt())
             print(f"{row.seconds:.1f} s", file=sys.stderr)
@@ -169,9 +180,10 @@ def main(names: tuple[str, ...], steps: int | None, visits: int, write: Path | N
     """Time the report's stage-1 work in several implementations and print a table for each configuration."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     on_gpu = device.type == "cuda"
+    thin, side = steps or (8 if on_gpu else 2), 8192 if on_gpu else 2048
     for name in names or (("I-M", "I-XL") if on_gpu else ("small",)):
-        thin = steps or (8 if on_gpu else 2)
-        text = table(CONFIGURATIONS[name], device, thin, compare(CONFIGURATIONS[name], device, thin, visits))
+        measured = compare(computed(rows(device), device, side), CONFIGURATIONS[name], device, thin, visits, side)
+        text = table(CONFIGURATIONS[name], device, thin, measured)
         print(text, flush=True)
         if write:
             put(write, name, text)

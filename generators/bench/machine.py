@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 PROC = Path("/proc/self")
+PATIENCE, TRIES = 0.2, 10  # seconds for the first of several products of one size; their number
 
 
 def finished(device: torch.device) -> float:
@@ -18,16 +19,24 @@ def finished(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Returns the FLOP/s of a product of two square matrices, the best of several: an upper bound for the network."""
-    side, tries = (8192, 20) if device.type == "cuda" else (2048, 10)
-    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    times = []
-    for _ in range(tries):
-        began = finished(device)
-        a @ b
-        times.append(finished(device) - began)
-    return 2 * side**3 / min(times)
+def matmul_rate(device: torch.device, dtype: torch.dtype, side: int) -> float:
+    """Returns the FLOP/s of a product of two square matrices, the best of several: an upper bound for the network.
+
+    side: of the largest matrices tried. They double in size while a product takes less than PATIENCE, so a processor
+    without instructions for `dtype` is measured at a small size instead of for minutes.
+    """
+    for size in (side >> k for k in reversed(range(side.bit_length()))):
+        a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+        first = _seconds(a, b)
+        if first > PATIENCE:
+            break
+    return 2 * size**3 / min(first, *(_seconds(a, b) for _ in range(TRIES)))
+
+
+def _seconds(a: torch.Tensor, b: torch.Tensor) -> float:
+    began = finished(a.device)
+    a @ b
+    return finished(a.device) - began
 
 
 def core_rate() -> float:
