@@ -85,8 +85,8 @@ full-size: .venv/ready
 
 # Draws what the model card's numbers are about, judges it, and writes the card's section.
 evaluate: .venv/ready
-	.venv/bin/python -m generators.pocket.evaluate
-	.venv/bin/python -m generators.pocket.sheet
+	.venv/bin/python -m generators.making.evaluation.evaluate
+	.venv/bin/python -m generators.making.evaluation.sheet
 
 # The README's picture, of the page as it is built now.
 screenshot: .venv/ready
@@ -98,13 +98,13 @@ diagram: .venv/ready
 
 # Trains pocket's next weights: many hours on a CPU, over as many runs as it takes; each goes on where the last one ended.
 pocket: .venv/ready
-	.venv/bin/python -m generators.pocket.train_stage_1
-	.venv/bin/python -m generators.pocket.train_stages stage_2
-	.venv/bin/python -m generators.pocket.train_stages stage_3
+	.venv/bin/python -m generators.making.training.stage_1
+	.venv/bin/python -m generators.making.training.later_stages stage_2
+	.venv/bin/python -m generators.making.training.later_stages stage_3
 
-# What another machine needs to go on with that training: `python -m generators.pocket.bundle train .cache/pocket-bundle`.
+# What another machine needs to go on with that training: `python -m generators.making.training.bundle train .cache/pocket-bundle`.
 pocket-bundle: .venv/ready
-	.venv/bin/python -m generators.pocket.bundle pack .cache/pocket-bundle
+	.venv/bin/python -m generators.making.training.bundle pack .cache/pocket-bundle
 
 # Resolves the newest versions that pyproject.toml allows, without installing them, and pins them.
 lock: .venv/ready

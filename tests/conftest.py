@@ -28,9 +28,9 @@ def tiny_pocket(tmp_path_factory):
     """
     import torch
 
-    from generators.models.patches import denoiser
-    from generators.models.pocket import scheduler
-    from generators.models.super_resolution import network
+    from generators.models.pocket.cascade import scheduler
+    from generators.models.pocket.patches import denoiser
+    from generators.models.pocket.super_resolution import network
     from generators.running import staleness
 
     folder = tmp_path_factory.mktemp("tiny-pocket")

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from generators.bench import __main__ as bench
-from generators.bench import machine, variants
-from generators.models import configurations
+from generators.bench import configurations, machine, variants
 
 TINY = configurations.Configuration("tiny", (4, 32), layers=1, head=32, text=16, text_heads=2, groups=4)
 CPU = torch.device("cpu")

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from generators.models.patches import denoiser
-from generators.pocket import bundle, pool, train_stage_1, training
+from generators.making.training import bundle, loop, pool, stage_1
+from generators.models.pocket.patches import denoiser
 
 
 @pytest.fixture
@@ -24,27 +24,27 @@ def trained(tmp_path, monkeypatch):
         tokens[0, : 2 + len(prompts[0].split())] = len(prompts[0]) / 16
         return tokens, None
 
-    for module in (training, bundle):
-        monkeypatch.setattr(module, "load", training.load)
-    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path / "state")
-    monkeypatch.setattr(training.minilm, "encode", encode)
-    monkeypatch.setattr(training.shutil, "which", lambda program: None)
-    monkeypatch.setattr(train_stage_1, "denoiser", lambda: denoiser(layers=1, heads=1))
+    for module in (loop, bundle):
+        monkeypatch.setattr(module, "load", loop.load)
+    monkeypatch.setattr(loop, "CHECKPOINTS", tmp_path / "state")
+    monkeypatch.setattr(loop.minilm, "encode", encode)
+    monkeypatch.setattr(loop.shutil, "which", lambda program: None)
+    monkeypatch.setattr(stage_1, "denoiser", lambda: denoiser(layers=1, heads=1))
     monkeypatch.setattr(bundle, "small", picture)
     monkeypatch.setattr(bundle, "drawing", lambda number, sequence: (picture(number)[0], None))
     monkeypatch.setattr(bundle, "find_spec", lambda name: None)
     monkeypatch.setattr(bundle, "SCALE", 1)
-    monkeypatch.setattr(train_stage_1, "FINE_BATCH", 2)
-    monkeypatch.setattr(train_stage_1, "COARSE_BATCH", 2)
-    training._encoded.cache_clear()
-    network = train_stage_1.trainable()
+    monkeypatch.setattr(stage_1, "FINE_BATCH", 2)
+    monkeypatch.setattr(stage_1, "COARSE_BATCH", 2)
+    loop._encoded.cache_clear()
+    network = stage_1.trainable()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.02, generator=torch.Generator().manual_seed(0))
-    states = [one.state_dict() for one in train_stage_1.optimizers(network)]
+    states = [one.state_dict() for one in stage_1.optimizers(network)]
     whole = {part: network.state_dict() for part in ("network", "average")}
-    training.save("stage_1", {**whole, "optimizers": states, "update": 7, "core_seconds": 5.0})
+    loop.save("stage_1", {**whole, "optimizers": states, "update": 7, "core_seconds": 5.0})
     yield whole["average"]
-    training._encoded.cache_clear()
+    loop._encoded.cache_clear()
 
 
 @pytest.mark.filterwarnings("ignore:Mismatch dtype")  # RMSNorm under autocast: float32 weights, as they should be
@@ -55,14 +55,14 @@ def test_training_goes_on_elsewhere_and_comes_back(trained, tmp_path, monkeypatc
     assert told["vocabulary"] == ["", "a picture", "picture 0", "picture 1", "picture 2"]
     assert load_file(there / "average.safetensors")["proj_out.weight"].dtype == torch.float16
 
-    here = training.CHECKPOINTS
-    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path / "elsewhere")
+    here = loop.CHECKPOINTS
+    monkeypatch.setattr(loop, "CHECKPOINTS", tmp_path / "elsewhere")
     monkeypatch.setattr(bundle, "UPDATES", 10)
     bundle.train(there, "stage_1", minutes=1)
-    monkeypatch.setattr(training, "CHECKPOINTS", here)
+    monkeypatch.setattr(loop, "CHECKPOINTS", here)
     assert all(path.stat().st_size <= 16e6 for path in (there / "trained").rglob("*.safetensors"))
     bundle.unpack(there)
-    state = training.load("stage_1")
+    state = loop.load("stage_1")
     assert state["update"] == 10
     assert any(not torch.equal(state["network"][key], trained[key]) for key in trained)
     assert torch.load(here / "stage_1.previous.pt", weights_only=True)["update"] == 7
@@ -83,7 +83,7 @@ def test_the_time_ends_the_training(trained, tmp_path):
     bundle.pack(tmp_path, pictures=3, captioned=4)
     bundle.train(tmp_path, "stage_1", minutes=0)
     bundle.unpack(tmp_path)
-    state = training.load("stage_1")
+    state = loop.load("stage_1")
     assert state["update"] == 7
     assert all(torch.allclose(state["average"][key], trained[key], atol=1e-3) for key in trained)
 
@@ -92,15 +92,15 @@ def test_the_tokens_that_travel_are_the_encoders(trained, tmp_path):
     bundle.pack(tmp_path, pictures=3, captioned=4)
     encode = bundle.encoder(tmp_path)
     asked = ["picture 1", "a picture"]
-    assert torch.equal(encode(asked), training.encoded(asked))
+    assert torch.equal(encode(asked), loop.encoded(asked))
     assert torch.equal(encode(["never met"]), encode([""]))
 
 
 def test_without_a_checkpoint_the_weights_that_ship_travel(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path / "none")
+    monkeypatch.setattr(loop, "CHECKPOINTS", tmp_path / "none")
     shipped = denoiser(layers=1, heads=1)
     shipped.save_pretrained(tmp_path / "transformer")
-    monkeypatch.setattr(training.models, "SHIPPED", tmp_path)
+    monkeypatch.setattr(loop.models, "SHIPPED", tmp_path)
     bundle.pack(tmp_path / "bundle", pictures=3, captioned=4)
     packed = load_file(tmp_path / "bundle" / "average.safetensors")
     assert all(torch.equal(packed[key], value.half()) for key, value in shipped.state_dict().items())

@@ -15,25 +15,13 @@ from generators.diffusion import metrics
 from generators.diffusion.views import FLIP
 from generators.figures import Figure, each, reading
 from generators.lab import Lab
-from generators.pocket import (
-    card,
-    data,
-    evaluate,
-    icons,
-    illusions,
-    measures,
-    plan,
-    scenes,
-    scorer,
-    scorer_pictures,
-    sheet,
-    sights,
-    train_scorer,
-    training,
-)
-from generators.pocket.judges import Gradients, Residual
-from generators.pocket.plan import Job
-from generators.pocket.scorer import Judges, Reading, parse
+from generators.making.drawings import data, icons, scenes, sights
+from generators.making.evaluation import card, evaluate, illusions, plan, sheet
+from generators.making.evaluation.plan import Job
+from generators.making.judging import measures, scorer, scorer_pictures, train_scorer
+from generators.making.judging.judges import Gradients, Residual
+from generators.making.judging.scorer import Judges, Reading, parse
+from generators.making.training import loop
 
 
 @pytest.fixture(scope="module")
@@ -204,8 +192,8 @@ def test_augmentation_keeps_shape_and_range_and_follows_its_generator():
 @pytest.fixture
 def recipe(plain_lessons, tmp_path, monkeypatch):
     """Makes "residual" a tiny judge that is trained in three updates, its checkpoints in a folder of the test."""
-    monkeypatch.setattr(training, "CHECKPOINTS", tmp_path)
-    monkeypatch.setattr(training.shutil, "which", lambda program: None)
+    monkeypatch.setattr(loop, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(loop.shutil, "which", lambda program: None)
 
     class Tiny(Residual):
         def __init__(self):

@@ -12,8 +12,8 @@ from transformers import T5Config
 
 from generators import models
 from generators.bench import full_size
-from generators.models.configurations import CONFIGURATIONS, Configuration
-from generators.models.deepfloyd import random_weights as weights
+from generators.bench import random_weights as weights
+from generators.bench.configurations import CONFIGURATIONS, Configuration
 from generators.models.deepfloyd import weights as places
 
 TINY = Configuration("I-XL", (32, 32), layers=1, head=8, text=16, text_heads=2, groups=4)

@@ -40,7 +40,7 @@ def judged(root: Path, *ranks: tuple[int, int], weights: str = "ab" * 32, model:
     """Writes what a judge found: for each sample, the ranks of the readings."""
     pair = {"figure": "1.8-turning", "prompts": ["an old man", "a campfire"], "shows": ["one", "other"]}
     samples = [{**pair, "k": k, "ranks": list(found)} for k, found in enumerate(ranks)]
-    path = root / "generators" / model / "illusions.json"
+    path = root / "generators" / "models" / model / "illusions.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"model": {"digest": weights}, "samples": samples}))
     return path
@@ -96,7 +96,7 @@ def test_what_the_judge_did_not_see_is_not_judged(root):
 def test_a_damaged_evaluation_is_one_line(root, text):
     judged(root, (1, 1), (1, 1)).write_text(text)
     with pytest.raises(
-        BuildError, match=r"^generators/pocket/illusions\.json: not a valid judgement .*make evaluate`$"
+        BuildError, match=r"^generators/models/pocket/illusions\.json: not a valid judgement .*make evaluate`$"
     ):
         build(root)
 
@@ -287,7 +287,7 @@ def test_two_stages_that_visit_the_same_timesteps_are_told_apart(root):
 
 
 def test_the_page_leads_to_its_code_its_records_and_its_card(root):
-    card = root / "generators" / "pocket" / "MODEL_CARD.md"
+    card = root / "generators" / "models" / "pocket" / "MODEL_CARD.md"
     card.parent.mkdir(exist_ok=True)
     text = "# pocket\n\n<!-- made -->\n\n![Samples](sheet.webp)\n\n## The judge\n\n| a |\n|--:|\n| <b> |\n"
     card.write_text(f"{text}\n```python\nx = '<i>'\n```\n")

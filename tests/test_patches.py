@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from generators.models import patches
+from generators.models.pocket import patches
 
 T = torch.tensor([0, patches.COARSE - 1, patches.COARSE, 999])
 FIRST, SECOND = 2 * patches.TURN, 3 * patches.TURN  # timesteps of the two grids

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from generators.pocket import data, faces, icons, pool, scenes, vectors
-from generators.pocket.styles import FILTERS
+from generators.making.drawings import data, faces, icons, scenes, vectors
+from generators.making.drawings.styles import FILTERS
+from generators.making.training import pool
 
 BODY = '<rect width="16" height="16"/>'
 

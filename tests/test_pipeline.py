@@ -8,10 +8,9 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import dynamic_modules_utils
 
-from generators import models
+from generators import models, pipeline
 from generators.diffusion import batching
 from generators.lab import Lab
-from generators.pocket import pipeline
 
 PROMPT, SHORT = "an oil painting of a fox", {"stride": 300}
 

@@ -7,10 +7,11 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
+from generators.making.evaluation import illusions
+from generators.making.judging import search, train_scorer
+from generators.making.judging.judges import Gradients, Residual
+from generators.making.judging.scorer import Judges
 from generators.models import ModelError
-from generators.pocket import illusions, search, train_scorer
-from generators.pocket.judges import Gradients, Residual
-from generators.pocket.scorer import Judges
 from generators.running import single_figure
 from report.command import cli, picture_verbs
 from report.figures import figure_png
@@ -143,7 +144,7 @@ def test_without_trained_judges_one_line_says_how_to_train_them(here, tiny_pocke
     found = run(DOG, LION)
     assert found.exit_code == 1
     (told,) = found.stderr.splitlines()
-    assert "the judge 'gradients' is not trained on this machine; `python -m generators.pocket.train_scorer gra" in told
+    assert "the judge 'gradients' is not trained on this machine; `python -m generators.making.judging.train" in told
     with pytest.raises(ModelError):
         train_scorer.judges()
 

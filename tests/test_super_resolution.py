@@ -6,10 +6,18 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 
 from generators import models
-from generators.models import super_resolution
 from generators.models.base import schedule_of
-from generators.models.pocket import scheduler
-from generators.models.super_resolution import RESIDUAL, SCALE, Enlarger, condition, network, predicted, timesteps
+from generators.models.pocket import super_resolution
+from generators.models.pocket.cascade import scheduler
+from generators.models.pocket.super_resolution import (
+    RESIDUAL,
+    SCALE,
+    Enlarger,
+    condition,
+    network,
+    predicted,
+    timesteps,
+)
 from generators.running.dry_run import DryRunModel
 
 

@@ -17,7 +17,7 @@ from generators.diffusion.filters import grey, low_pass, motion_blur
 from generators.diffusion.views import named
 from generators.lab import READING_GAMMA, Lab
 from generators.models.deepfloyd import weights
-from generators.models.pocket import Pocket
+from generators.models.pocket.cascade import Pocket
 from generators.running import single_figure
 from report.command import cli, picture_verbs
 from report.figures import figure_png

@@ -20,7 +20,7 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
-from generators.models.deepfloyd.random_weights import sentence_pieces
+from generators.bench.random_weights import sentence_pieces
 
 SIZE = 16  # of stage 1's images, unless told otherwise
 WIDTH = 16  # of the text encoder

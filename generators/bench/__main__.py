@@ -12,8 +12,8 @@ import click
 import torch
 from torch import Tensor
 
-from ..models.configurations import CONFIGURATIONS, Configuration, RandomIF, size
 from . import machine, variants
+from .configurations import CONFIGURATIONS, Configuration, RandomIF, size
 
 SLOW = 0.5  # a precision whose products run at less than this share of float32's rate is emulated
 COLUMNS = (

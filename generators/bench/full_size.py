@@ -23,13 +23,12 @@ import click
 import torch
 
 from ..models import NAMES, ModelError, load, variable
-from ..models.deepfloyd import random_weights
 from ..models.deepfloyd import weights as places
 from ..models.deepfloyd.machine import CPU, GB, disk
 from ..models.deepfloyd.plan import Layers
 from ..models.deepfloyd.text import Embeddings, encode
 from ..running import run, staleness
-from . import machine
+from . import machine, random_weights
 from .__main__ import put
 
 SHAPES = {"deepfloyd": "I-XL", "deepfloyd-l": "I-L", "deepfloyd-m": "I-M"}

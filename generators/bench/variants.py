@@ -17,8 +17,8 @@ from ..diffusion import last, sample, sdedit, strided
 from ..diffusion.batching import run
 from ..diffusion.estimates import Estimate, Noise
 from ..lab import Lab, Result
-from ..models.configurations import RandomIF
 from ..running.run import load_section
+from .configurations import RandomIF
 
 SECTIONS = ("1.5", "1.6", "1.7.3", "1.9")  # one of each kind: samples, guided samples, edits, two prompts in one image
 

@@ -1,5 +1,5 @@
 """The interface to every model: `load("pocket")` or `load("deepfloyd")`. Only this package imports diffusers, apart
-from pocket's pipeline for readers (`pocket/pipeline.py`).
+from pocket's pipeline for readers (`pipeline.py`).
 
 This module does not import torch, so the staleness check stays fast.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 NAMES = ("pocket", "deepfloyd", "deepfloyd-l", "deepfloyd-m")
-SHIPPED = Path(__file__).parents[1] / "pocket" / "weights"
+SHIPPED = Path(__file__).parent / "pocket" / "weights"
 PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 
 
@@ -93,7 +93,7 @@ def digest(name: str) -> str:
 
 def module_of(name: str) -> str:
     """Returns the full name of the module that defines a model's output; staleness follows its imports."""
-    return f"{__name__}.{'pocket' if family(name) == 'pocket' else 'deepfloyd.cascade'}"
+    return f"{__name__}.{family(name)}.cascade"
 
 
 def plan(name: str, dry_run: DryRun) -> tuple[list[str], list[str]]:
@@ -107,7 +107,7 @@ def plan(name: str, dry_run: DryRun) -> tuple[list[str], list[str]]:
         return _guarded(name, place, lambda: import_module(f"{__name__}.deepfloyd.plan").doctor(name, place, dry_run))
     assert place
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-    work = dry_run(import_module(f"{__name__}.super_resolution").STEPS_2, False)
+    work = dry_run(import_module(f"{__name__}.pocket.super_resolution").STEPS_2, False)
     asked = f"{work.first:,} evaluations of stage 1, {work.second:,} of stage 2, {work.third} images of stage 3"
     return [f"{name}: {size / 1e6:.0f} MB of weights, present; nothing is fetched", f"{name}: {asked}, on the CPU"], []
 
@@ -151,7 +151,7 @@ def variable(name: str) -> str:
 def _advice(name: str) -> str:
     """Returns what to do if a model's weights are missing or wrong."""
     if name == "pocket":
-        return f"restore them with `git checkout -- {SHIPPED.relative_to(SHIPPED.parents[2])}`"
+        return f"restore them with `git checkout -- {SHIPPED.relative_to(SHIPPED.parents[3])}`"
     return f"set {variable(name)} to a folder with stage_1/ (and stage_2/, stage_3/) as diffusers saves them"
 
 

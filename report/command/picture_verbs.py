@@ -160,7 +160,7 @@ def search(
     """
     from generators import models
     from generators.diffusion.views import ViewError
-    from generators.pocket import search as searching
+    from generators.making.judging import search as searching
 
     from . import picture, ranking
     from .progress import Progress
@@ -176,7 +176,7 @@ def search(
         raise RequestError(str(error)) from None
     except ValueError as error:
         raise RequestError(
-            f"{error}; the judges know only pocket's names, see generators/pocket/MODEL_CARD.md"
+            f"{error}; the judges know only pocket's names, see generators/models/pocket/MODEL_CARD.md"
         ) from None
     with Progress() as progress:
         finds = searching.search(pairing, prompts, count, stride, model, ROOT / ".cache" / "search", progress)

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from generators.pocket.search import Find, Pairing
+from generators.making.judging.search import Find, Pairing
 
 from ..figures import figure_png
 from ..records.record import parsed

@@ -1,4 +1,4 @@
-"""The judge's verdicts on a model's illusions: generators/<model>/illusions.json, read while the page is built.
+"""The judge's verdicts on a model's illusions: generators/models/<model>/illusions.json, read while the page is built.
 
 The file identifies the judged weights by digest. Samples of other weights, and models without the file, have no
 verdict.

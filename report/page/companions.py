@@ -39,7 +39,7 @@ def listing(root: Path, paths: Iterable[str]) -> list[tuple[str, str, list[tuple
 
 def model_card(root: Path, model: str) -> Path | None:
     """Returns the model's card, if it ships with one."""
-    path = root / "generators" / model / "MODEL_CARD.md"
+    path = root / "generators" / "models" / model / "MODEL_CARD.md"
     return path if path.is_file() else None
 
 

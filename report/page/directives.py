@@ -55,13 +55,13 @@ class Directives:
         try:
             does = self.control(record, figure, controls[0]) if controls else None
             lines = declared(self.root, record.source, figure.name)
-            judged = judgement(self.root / "generators" / record.model, record, figure)
+            judged = judgement(self.root / "generators" / "models" / record.model, record, figure)
             view = figure_view.figure_view(record, figure, self.numbers[name], note, lines, does, measured, judged)
         except PanelError as error:
             self.problems.add(record.path, None, str(error))
             return Markup("")
         except JudgeError as error:
-            self.problems.add(self.root / "generators" / record.model / ILLUSIONS, None, str(error))
+            self.problems.add(self.root / "generators" / "models" / record.model / ILLUSIONS, None, str(error))
             return Markup("")
         except TexError:
             return Markup("")  # reported when the records were scanned

@@ -26,8 +26,8 @@ from ...diffusion.estimates import Noise
 from ...diffusion.sampling import gaussian
 from .. import ModelError
 from ..base import LaterStage, Model, schedule_of
-from ..text_projections import CachedTextUNet, noise_of
 from . import disk
+from .text_projections import CachedTextUNet, noise_of
 
 HELD, IN_TURN, BY_LAYER = "held", "in turn", "layer by layer"
 UNCHECKED = {"safety checker": "not loaded", "watermarker": "not applied"}

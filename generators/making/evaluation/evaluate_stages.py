@@ -1,6 +1,6 @@
 """Measures how well pocket's stages 2 and 3 enlarge drawings of a held-out icon style.
 
-    python -m generators.pocket.evaluate_stages
+    python -m generators.making.evaluation.evaluate_stages
 
 The smaller image is the exact 4 x 4 average. PSNR and SSIM penalise a grain whose phase must be guessed, so the table
 also reports detail: the standard deviation of what is added to the bicubic enlargement, over that of what should be
@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
-from .. import models
-from ..models.super_resolution import SCALE
-from .data import NOUNS, Drawing
-from .icons import HELD_OUT, has
-from .scorer_pictures import held_out_icon
-from .styles import FILTERS
+from ... import models
+from ...models.pocket.super_resolution import SCALE
+from ..drawings.data import NOUNS, Drawing
+from ..drawings.icons import HELD_OUT, has
+from ..drawings.styles import FILTERS
+from ..judging.scorer_pictures import held_out_icon
 
 EACH = {256: 6, 1024: 2}  # drawings of each style for stages 2 and 3; those at 1024 pixels are slow
 

@@ -1,6 +1,6 @@
 """Trains the judges on drawings, saves them, and tests them on unseen ones.
 
-python -m generators.pocket.train_scorer gradients # trains if no judge is saved; resumes
+python -m generators.making.judging.train_scorer gradients # trains if no judge is saved; resumes
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..diffusion.filters import low_pass
-from ..models import ModelError
-from . import training
+from ...diffusion.filters import low_pass
+from ...models import ModelError
+from ..training import loop
+from ..training.pool import as_images
 from .judges import Gradients, Residual
-from .pool import as_images
 from .scorer import PLACES, STYLES, Judge, Judges, names, recall, retrieval
 from .scorer_pictures import AGAIN, IGNORED, USES, Lesson, Lessons, Pictures, tests
 
@@ -28,7 +28,7 @@ SMOOTHING, EMA = 0.1, 0.998
 
 
 class Recipe(NamedTuple):
-    """A judge's training. sequence: the random sequence of its drawings. seed: of its initial weights."""
+    """A judge's loop. sequence: the random sequence of its drawings. seed: of its initial weights."""
 
     build: Callable[[], Judge]
     sequence: int
@@ -46,7 +46,7 @@ JUDGES = {  # the first one judges, the second checks it
 
 def loss(network: Callable[[Tensor], Any], batch: Lesson) -> Tensor:
     """Cross entropy of names, style and place."""
-    _, name, style, place = (part.float().cpu() for part in network(batch.shown.float().to(training.DEVICE)))
+    _, name, style, place = (part.float().cpu() for part in network(batch.shown.float().to(loop.DEVICE)))
     shown = F.one_hot(batch.names, name.shape[1]).float().mean(1)
     named, styled, placed = (
         F.cross_entropy(logits, truth, ignore_index=IGNORED, label_smoothing=SMOOTHING)
@@ -56,26 +56,26 @@ def loss(network: Callable[[Tensor], Any], batch: Lesson) -> Tensor:
 
 
 def train(name: str) -> Judge:
-    """Trains a judge and saves it in `training.CHECKPOINTS`; resumes an interrupted run.
+    """Trains a judge and saves it in `loop.CHECKPOINTS`; resumes an interrupted run.
 
     Takes six minutes of an otherwise idle core.
     """
     recipe = JUDGES[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        judge = recipe.build().to(training.DEVICE).train()
+        judge = recipe.build().to(loop.DEVICE).train()
         # A run resumes only from a checkpoint of the same recipe.
         run = f"judge_{name}_{hashlib.sha256(_config(name).encode()).hexdigest()[:8]}"
-        state = training.load(run)
+        state = loop.load(run)
         learned = recipe.batch * state["update"] if state else 0
         lessons = Lessons(judge.prepare, recipe.sequence, learned // USES // AGAIN)
 
         def loss_of(network: Callable[[Tensor], Any], rng: torch.Generator) -> Tensor:
             return loss(network, lessons.batch(recipe.batch, rng))
 
-        optimizers = [training.adamw(judge.parameters(), recipe.rate)]
-        training.fit(run, judge, loss_of, optimizers, recipe.updates, EMA)
-    folder = training.CHECKPOINTS
+        optimizers = [loop.adamw(judge.parameters(), recipe.rate)]
+        loop.fit(run, judge, loss_of, optimizers, recipe.updates, EMA)
+    folder = loop.CHECKPOINTS
     weights = judge.cpu().state_dict()
     save_file({key: value.contiguous() for key, value in weights.items()}, folder / f"{name}.safetensors")
     (folder / f"{name}.json").write_text(_config(name), encoding="utf-8")
@@ -86,7 +86,7 @@ def train(name: str) -> Judge:
 
 def digest(name: str) -> str:
     """Returns the sha256 over the saved judge's weights."""
-    return hashlib.sha256((training.CHECKPOINTS / f"{name}.safetensors").read_bytes()).hexdigest()
+    return hashlib.sha256((loop.CHECKPOINTS / f"{name}.safetensors").read_bytes()).hexdigest()
 
 
 def _config(name: str) -> str:
@@ -98,7 +98,7 @@ def _config(name: str) -> str:
 
 def is_kept(name: str) -> bool:
     """Whether the judge was trained here, and as it would be now."""
-    config = training.CHECKPOINTS / f"{name}.json"
+    config = loop.CHECKPOINTS / f"{name}.json"
     return config.exists() and config.read_text(encoding="utf-8") == _config(name)
 
 
@@ -107,7 +107,7 @@ def load(name: str) -> Judge:
     if not is_kept(name):
         return train(name)
     judge = JUDGES[name].build()
-    judge.load_state_dict(load_file(training.CHECKPOINTS / f"{name}.safetensors"))
+    judge.load_state_dict(load_file(loop.CHECKPOINTS / f"{name}.safetensors"))
     return judge.eval()
 
 
@@ -115,7 +115,7 @@ def judges() -> Judges:
     """Loads both judges. Raises ModelError if one has not been trained on this machine."""
     for name in JUDGES:
         if not is_kept(name):
-            how = f"python -m generators.pocket.train_scorer {name}"
+            how = f"python -m generators.making.judging.train_scorer {name}"
             raise ModelError(f"the judge {name!r} is not trained on this machine; `{how}` trains it in minutes")
     return Judges(*map(load, JUDGES))
 

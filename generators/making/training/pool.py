@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from . import data
-from .training import DEVICE
+from ..drawings import data
+from .loop import DEVICE
 
 TRAINING, WATCHING = 1, 999  # disjoint sequences of drawings, for training and for the held-out error
 WORKERS, BLOCK = 2, 32  # processes that draw in advance; pictures that they hand over at a time

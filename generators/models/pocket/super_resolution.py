@@ -23,11 +23,11 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from ..diffusion.estimates import Estimate, Noise
-from ..diffusion.sampling import gaussian
-from ..diffusion.schedule import Schedule
+from ...diffusion.estimates import Estimate, Noise
+from ...diffusion.sampling import gaussian
+from ...diffusion.schedule import Schedule
+from ..base import LaterStage, Model
 from . import minilm
-from .base import LaterStage, Model
 
 SCALE = 4
 RESIDUAL = 0.1  # s

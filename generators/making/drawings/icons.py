@@ -1,7 +1,7 @@
 """The free vector icons of pocket's training: things drawn by several hands (icon sets).
 
 icons.json.gz holds the icons of the names in data.py, extracted from npm packages by `python -m
-generators.pocket.icons`, so training needs no package. Sources and licences: MODEL_CARD.md.
+generators.making.drawings.icons`, so training needs no package. Sources and licences: MODEL_CARD.md.
 """
 
 import gzip

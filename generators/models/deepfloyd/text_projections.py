@@ -13,7 +13,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from ..diffusion.estimates import Noise
+from ...diffusion.estimates import Noise
 
 BATCHES = 8  # cached batches of texts; the tasks of a section ask with the same prompts at every step
 

@@ -1,6 +1,6 @@
 """Judges the report's illusions, all pictures of its figures that have several readings.
 
-    python -m generators.pocket.illusions     # writes illusions.json, which captions and card read; minutes
+    python -m generators.making.evaluation.illusions     # writes illusions.json, which captions and card read; minutes
 
 Part of `make evaluate`. A reading is what one panel should show (see `figures.reading`). Each judge ranks the readings
 of a picture among twenty prompts: those of the picture, then PROMPTS.
@@ -12,25 +12,24 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .. import models
-from ..figures import Case, Figure, reading
-from ..lab import Lab
-from ..models.base import Model
-from ..running import single_figure, staleness
-from ..running.run import load_section
-from . import train_scorer
-from .measures import alignment, concealment, rank
+from ... import models
+from ...figures import Case, Figure, reading
+from ...lab import Lab
+from ...models.base import Model
+from ...running import single_figure, staleness
+from ...running.run import load_section
+from ..judging import train_scorer
+from ..judging.measures import alignment, concealment, rank
+from ..judging.scorer import Judges
 from .plan import draw
-from .scorer import Judges
 
-PATH = Path(__file__).with_name("illusions.json")
+PATH = models.SHIPPED.with_name("illusions.json")
 PROMPTS = (
     "an oil painting of a snowy mountain village", "an oil painting of people around a campfire",
     "an oil painting of an old man", "a photo of the amalfi coast", "a photo of a man", "a photo of a hipster barista",

@@ -20,9 +20,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .. import models
-from ..models import minilm
-from . import training_packages
+from ... import models
+from ...models.pocket import minilm
+from .. import training_packages
 
 with training_packages():
     from platformdirs import user_state_path

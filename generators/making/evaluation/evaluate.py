@@ -1,6 +1,6 @@
 """Evaluates pocket: `make evaluate`.
 
-    python -m generators.pocket.evaluate      # writes evaluation.json, .svg and illusions.json, and the card's section
+    python -m generators.making.evaluation.evaluate   # writes evaluation.json, .svg, illusions.json and the card
 
 Samples are drawn as in the report, with its seeds (sample k at 42 + k), without selection. Two judges rate each: the
 first one's numbers count, the second one's are shown beside them (see scorer.py). Their accuracy on unseen drawings
@@ -26,29 +26,24 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from .. import models
-from ..diffusion.metrics import border_step
-from ..lab import Lab
-from ..models.patches import PATCH
-from ..models.super_resolution import SCALE
-from ..sections import part_1_7_2
-from . import card, icons, illusions, scorer, train_scorer
+from ... import models
+from ...diffusion.metrics import border_step
+from ...lab import Lab
+from ...models.pocket.patches import PATCH
+from ...models.pocket.super_resolution import SCALE
+from ...sections import part_1_7_2
+from ..drawings import icons
+from ..judging import scorer, train_scorer
+from ..judging.measures import copies, falls, mean_distance, quartiles, rms, seams, wilson
+from ..judging.scorer import Judge, Judges, parse
+from ..judging.scorer_pictures import labelled, shown, tests
+from ..training.pool import WORKERS, Endless, Picture, as_images, small
+from . import card, illusions
 from .illusions import rounded
-from .measures import (
-    copies,
-    falls,
-    mean_distance,
-    quartiles,
-    rms,
-    seams,
-    wilson,
-)
 from .plan import STRIDE, Job, draw, plan
-from .pool import WORKERS, Endless, Picture, as_images, small
-from .scorer import Judge, Judges, parse
-from .scorer_pictures import labelled, shown, tests
 
 HERE = Path(__file__).parent
+CARD = models.SHIPPED.with_name("MODEL_CARD.md")
 TRAINING = 16_384  # training drawings searched for copies
 FRESH, COMPARED = 4, 5  # new drawings of each compared name; their random sequence
 SEAMED = 30  # samples of which the target for patch borders speaks
@@ -252,9 +247,8 @@ def main() -> None:
     found, readings = rounded(evaluate(lab, judges)), illusions.write(lab.model, judges)["samples"]
     text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
     (HERE / "evaluation.json").write_text(text + "\n", encoding="utf-8")
-    card.chart(found, HERE / "evaluation.svg")
-    path = HERE / "MODEL_CARD.md"
-    path.write_text(card.put(path.read_text(encoding="utf-8"), card.section(found, readings)), encoding="utf-8")
+    card.chart(found, CARD.with_name("evaluation.svg"))
+    CARD.write_text(card.put(CARD.read_text(encoding="utf-8"), card.section(found, readings)), encoding="utf-8")
     print(card.section(found, readings))
 
 

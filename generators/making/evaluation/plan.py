@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..diffusion import batching
-from ..diffusion.schedule import strided
-from ..editing import edit
-from ..lab import Lab
-from ..models.base import Model
-from ..running import single_figure
-from ..sections import part_1_6, part_1_7, part_1_7_1, part_1_7_2
-from . import data, scorer
+from ...diffusion import batching
+from ...diffusion.schedule import strided
+from ...editing import edit
+from ...lab import Lab
+from ...models.base import Model
+from ...running import single_figure
+from ...sections import part_1_6, part_1_7, part_1_7_1, part_1_7_2
+from ..drawings import data
+from ..drawings.styles import LITHOGRAPH, SKETCH
+from ..judging import scorer
 from .card import WAYS
-from .styles import LITHOGRAPH, SKETCH
 
 NAMES, STYLED, PLACED, PAIRED, SWEPT = 64, 15, 32, 12, 20  # names in each part, evenly spread
 STRIDE = 30

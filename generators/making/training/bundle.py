@@ -1,8 +1,8 @@
 """Packs pocket's training for a machine with a GPU, and brings the result back.
 
-    python -m generators.pocket.bundle pack FOLDER                         # here: weights, captions, some pictures
-    python -m generators.pocket.bundle train FOLDER stage_1 --minutes 9    # there, with this repository
-    python -m generators.pocket.bundle unpack FOLDER                       # here: takes over what was trained
+    python -m generators.making.training.bundle pack FOLDER                        # here: weights, captions, pictures
+    python -m generators.making.training.bundle train FOLDER stage_1 --minutes 9   # there, with this repository
+    python -m generators.making.training.bundle unpack FOLDER                      # here: takes over what was trained
 
 There, torch, diffusers, greenlet and platformdirs are enough for stage 1, and training uses only the pictures of the
 bundle. If resvg_py is installed too, half of its cores draw new pictures continuously, and stages 2 and 3 can be
@@ -26,13 +26,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..models import minilm, patches
-from ..models.base import schedule_of
-from ..models.pocket import scheduler
-from . import train_stages
+from ...models.base import schedule_of
+from ...models.pocket import minilm, patches
+from ...models.pocket.cascade import scheduler
+from . import later_stages
+from .loop import DEVICE, TRAINED, encoded, fit, load, save, start
 from .pool import TRAINING, Picture, Pool, drawing, small, watched
-from .train_stage_1 import EMA, UPDATES, WATCHED, errors, objective, optimizers, trainable
-from .training import DEVICE, TRAINED, encoded, fit, load, save, start
+from .stage_1 import EMA, UPDATES, WATCHED, errors, objective, optimizers, trainable
 
 PICTURES = 1500  # pictures in the bundle, about 4.5 KB each
 CAPTIONED = 20_000  # drawings whose captions are in the bundle
@@ -106,9 +106,9 @@ def train(folder: Path, stage: str, minutes: float) -> None:
         return train_stage_1(folder, encode, minutes)
     schedule, trained = schedule_of(scheduler()), folder / "trained" / stage
     if stage == "stage_2":
-        network = train_stages.train_stage_2(schedule, UPDATES, encode, LARGER, minutes)
+        network = later_stages.train_stage_2(schedule, UPDATES, encode, LARGER, minutes)
     else:
-        network = train_stages.train_stage_3(schedule, UPDATES, LARGER, minutes)
+        network = later_stages.train_stage_3(schedule, UPDATES, LARGER, minutes)
     network.half().save_pretrained(trained)  # type: ignore[operator]
 
 

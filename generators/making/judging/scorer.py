@@ -21,8 +21,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import data, scenes, sights
-from .styles import FILTERS, PHOTO
+from ..drawings import data, scenes, sights
+from ..drawings.styles import FILTERS, PHOTO
 
 STYLES, PLACES = [*FILTERS], ["", *data.GROUNDS]
 SCENES: dict[Callable, tuple[str, ...]] = {  # the names of each scene

@@ -24,8 +24,8 @@ from sentencepiece import sentencepiece_model_pb2
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedModel, T5Config, T5EncoderModel
 
-from .. import ModelError
-from ..configurations import CONFIGURATIONS, network
+from ..models import ModelError
+from .configurations import CONFIGURATIONS, network
 
 SHARD = 10**9  # bytes of a file, all in memory while it is written
 

@@ -1,6 +1,6 @@
 """Train pocket's stage 1: a transformer that predicts the clean 64 x 64 image from a noisy one and a caption.
 
-    python -m generators.pocket.train_stage_1 --updates 60000        # resumes from its last checkpoint
+    python -m generators.making.training.stage_1 --updates 60000        # resumes from its last checkpoint
 
 The network outputs x_0 (prediction type "sample") under a v-weighted loss: |v - v^|^2 = |x_0 - x_0^|^2 / sigma^2 with
 sigma^2 = 1 - abar_t, after Li and He 2025, "Back to Basics: Let Denoising Generative Models Denoise", and Salimans and
@@ -20,11 +20,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..diffusion.filters import low_pass
-from ..models.patches import COARSE, SHIFT, Denoiser, answer, clean, denoiser, halved
-from ..models.pocket import scheduler
+from ...diffusion.filters import low_pass
+from ...models.pocket.cascade import scheduler
+from ...models.pocket.patches import COARSE, SHIFT, Denoiser, answer, clean, denoiser, halved
+from .loop import DEVICE, SEED, TRAINED, adamw, encoded, fit, load, start
 from .pool import Pool, small, watched
-from .training import DEVICE, SEED, TRAINED, adamw, encoded, fit, load, start
 
 UPDATES = 60_000
 RATE, MUON_RATE, EMA = 1e-3, 1.5e-3, 0.999

@@ -1,18 +1,17 @@
 """Draws the model card's sheet of a hundred samples, one per prompt with the report's seed, without selection.
 
-python -m generators.pocket.sheet # writes generators/pocket/sheet.webp
+python -m generators.making.evaluation.sheet # writes generators/models/pocket/sheet.webp
 """
 
 from functools import partial
-from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from .. import models
-from ..diffusion import batching
-from ..lab import Lab
+from ... import models
+from ...diffusion import batching
+from ...lab import Lab
 
 GROUPS = {  # ten prompts per row
     "The course's prompts, and Part 0's": (
@@ -102,7 +101,7 @@ def draw(lab: Lab) -> dict[str, list[Image.Image]]:
 
 def main() -> None:
     page = sheet(draw(Lab(models.load("pocket"))), GROUPS)
-    page.save(Path(__file__).parent / "sheet.webp", quality=82, method=6)
+    page.save(models.SHIPPED.with_name("sheet.webp"), quality=82, method=6)
 
 
 if __name__ == "__main__":

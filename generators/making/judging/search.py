@@ -24,13 +24,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import models
-from ..diffusion.views import named
-from ..figures import Figure
-from ..models.base import Model
-from ..running import run, single_figure, staleness
+from ... import models
+from ...diffusion.views import named
+from ...figures import Figure
+from ...models.base import Model
+from ...running import run, single_figure, staleness
+from ..evaluation.illusions import PROMPTS, judged
 from . import scorer, train_scorer
-from .illusions import PROMPTS, judged
 from .scorer import Judges
 
 __all__ = ["PROMPTS", "Find", "Pairing", "check", "pairing", "search"]

@@ -1,4 +1,4 @@
-"""pocket: the small cascade that ships with the report. Its weights are in generators/pocket/weights.
+"""pocket: the small cascade that ships with the report. Its weights are in generators/models/pocket/weights.
 
 Stage 1, in patches.py, predicts the clean image of 64 x 64 pixels; stages 2 and 3, in super_resolution.py, enlarge by 4
 each. pipeline.py offers the three as a diffusers pipeline.
@@ -15,9 +15,9 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from diffusers.utils import logging
 from torch import Tensor
 
-from ..diffusion.estimates import Noise
+from ...diffusion.estimates import Noise
+from ..base import Model, schedule_of
 from . import minilm, patches
-from .base import Model, schedule_of
 from .super_resolution import STEPS_2, STEPS_3, Enlarger
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from . import training_packages
+from .. import training_packages
 
 with training_packages():
     from scipy.ndimage import gaussian_filter, uniform_filter

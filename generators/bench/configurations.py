@@ -16,9 +16,9 @@ from diffusers import DDPMScheduler, IFImg2ImgPipeline, IFPipeline, UNet2DCondit
 from torch import Tensor
 
 from ..diffusion.estimates import Noise
-from .base import Model, schedule_of
-from .deepfloyd import flops
-from .text_projections import CachedTextUNet, noise_of
+from ..models.base import Model, schedule_of
+from ..models.deepfloyd import flops
+from ..models.deepfloyd.text_projections import CachedTextUNet, noise_of
 
 
 class Configuration(NamedTuple):

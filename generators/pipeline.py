@@ -3,7 +3,9 @@
     from diffusers import DiffusionPipeline
 
     pocket = DiffusionPipeline.from_pretrained(
-        "generators/pocket/weights", custom_pipeline="generators/pocket/pipeline.py", trust_remote_code=True
+        "generators/models/pocket/weights",
+        custom_pipeline="generators/pipeline.py",
+        trust_remote_code=True,
     )
     pocket("an oil painting of a fox", pixels=256).images[0].save("fox.png")
 
@@ -29,7 +31,7 @@ from diffusers.image_processor import VaeImageProcessor
 from generators.diffusion import batching
 from generators.diffusion.schedule import strided
 from generators.lab import SEED, Lab
-from generators.models.pocket import Pocket
+from generators.models.pocket.cascade import Pocket
 
 PIXELS = (64, 256, 1024)  # sizes of the cascade's stages
 

@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import data, icons, scenes
-from .pool import as_images
+from ..drawings import data, icons, scenes
+from ..drawings.styles import GREY
+from ..drawings.vectors import chance, pick, shadowed
+from ..training.pool import as_images
 from .scorer import PLACES, SCENES, STYLES, names, number, parse
-from .styles import GREY
-from .vectors import chance, pick, shadowed
 
 USES = 8  # average uses of a lesson
 AGAIN = 4  # lessons per drawing

@@ -1,6 +1,6 @@
 """Trains pocket's stages 2 and 3, which enlarge by 4.
 
-    python -m generators.pocket.train_stages stage_2 --updates 20000        # resumes from its last checkpoint
+    python -m generators.making.training.later_stages stage_2 --updates 20000        # resumes from its last checkpoint
 
 Both see crops on the grid of the smaller image, never mirrored, because a style's grain has a direction and a phase. In
 use they enlarge samples, not averages of pixels, and should repair the previous stage's errors. Stage 2 therefore sees,
@@ -19,14 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..diffusion.schedule import Schedule
-from ..models import super_resolution
-from ..models.base import schedule_of
-from ..models.patches import clean, denoiser
-from ..models.pocket import scheduler
+from ...diffusion.schedule import Schedule
+from ...models.base import schedule_of
+from ...models.pocket import super_resolution
+from ...models.pocket.cascade import scheduler
+from ...models.pocket.patches import clean, denoiser
+from .loop import DEVICE, TRAINED, adamw, encoded, fit, load, start
 from .pool import WORKERS, Picture, Pool, details, whole
-from .train_stage_1 import dropped, noisy
-from .training import DEVICE, TRAINED, adamw, encoded, fit, load, start
+from .stage_1 import dropped, noisy
 
 BATCH, SIDE, RATE, EMA = 8, 96, 2e-3, 0.998
 HIGHEST_LEVEL = 60  # level of the noise on the smaller image: sigma = 0.1

@@ -1,0 +1,1 @@
+"""The evaluation of pocket: what the model card's numbers come from."""

@@ -1,0 +1,1 @@
+"""The training of pocket's three stages."""
