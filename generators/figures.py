@@ -14,17 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .records.errors import DeclarationError
+from .records.texts import LONGEST_NAME, NAME, SECTION, control_character, wrong_text
+
 Case = Mapping[str, Any]
-LONGEST_NAME = 60  # characters of a figure's name, which becomes part of file names
-LONGEST_TEXT = 300  # characters of a text in a case: T5 reads 77 tokens of a prompt, of about four characters each
-
-# Control characters, line and paragraph separators, surrogates, and the characters that set the direction of text.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _FORMAT_SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?#?0?[0-9]{0,2}[,_]?(?:\.[0-9]{1,2})?[bdeEfFgGosxX%]?")
-
-
-class DeclarationError(ValueError):
-    """A declaration of a figure or a section is invalid. The message names it and says what to change."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,7 @@ class Figure:
     finds: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name) or len(self.name) > LONGEST_NAME:
+        if not re.fullmatch(NAME, self.name) or len(self.name) > LONGEST_NAME:
             raise self._error(f"use lower-case words joined by hyphens, at most {LONGEST_NAME} characters")
         if not self.cases:
             raise DeclarationError(f"figure {self.name!r} has no cases")
@@ -227,7 +221,7 @@ class Section:
     figures: Sequence[Figure]
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", self.id):
+        if not re.fullmatch(SECTION, self.id):
             raise DeclarationError(f"section {self.id!r}: the id must be numbers joined by dots, such as 1.7.2")
         if found := control_character(self.title):
             raise DeclarationError(f"section {self.id}: {found} in the title; remove it")
@@ -235,30 +229,6 @@ class Section:
         for name in names:
             if names.count(name) > 1:
                 raise DeclarationError(f"section {self.id}: two figures are named {name!r}")
-
-
-def section_key(section_id: str) -> tuple[int, ...]:
-    """Returns the sort key of a section id, by number: 1.10 comes after 1.9."""
-    return tuple(int(part) for part in section_id.split("."))
-
-
-def control_character(text: str) -> str | None:
-    """Returns the first forbidden character of a text, as "the control character U+202E"; None if there is none.
-
-    Forbidden are control characters, line and paragraph separators, surrogates, and characters that set the direction
-    of text, which can make one text look like another ("bidirectional text spoofing", Unicode Technical Report 36).
-    """
-    found = _CONTROL.search(text)
-    return f"the control character U+{ord(found[0]):04X}" if found else None
-
-
-def wrong_text(text: str) -> str | None:
-    """Returns what is wrong with a text of a case or a prompt and how to correct it; None if it is valid."""
-    if len(text) > LONGEST_TEXT:
-        limit = f"at most {LONGEST_TEXT} are allowed, about the 77 tokens that DeepFloyd's text encoder reads"
-        return f"the text {text[:20]!r}… has {len(text):,} characters; {limit}; shorten it"
-    found = control_character(text)
-    return f"{found} in {text[:40]!r}; remove it" if found else None
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -16,6 +16,8 @@ import numpy as np
 import resvg_py
 from PIL import Image, ImageCms, ImageOps
 
+from .records.errors import InputError
+
 INPUTS = Path(__file__).resolve().parents[1] / "report" / "writeup" / "inputs"
 RASTERS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"})
 
@@ -28,10 +30,6 @@ _SRGB = ImageCms.createProfile("sRGB")
 # A reference outside the document: anything but "#..." and "data:...", character references included.
 _OUTSIDE = re.compile(r"""\bhref\s*=\s*(["'])\s*(?!#|data:)(.*?)\1""", re.DOTALL | re.IGNORECASE)
 _TEXT = re.compile(r"<(?:[\w.-]+:)?text\b")
-
-
-class InputError(ValueError):
-    """An input image is missing, ambiguous or unreadable. One line: what is wrong, which file, how to fix it."""
 
 
 def find(name: str, folder: Path = INPUTS) -> Path:

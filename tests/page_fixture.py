@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from report.records.record import seal
+from generators.records.record import seal
 
 REPO = Path(__file__).resolve().parent.parent
 TIMESTEPS = list(range(990, -1, -30))

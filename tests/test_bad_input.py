@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 from page_fixture import panel, prose, section
 
 from generators import inputs
-from generators.figures import DeclarationError, Figure, Section, each
+from generators.figures import Figure, Section, each
+from generators.records.errors import BuildError, DeclarationError, TexError
 from generators.running import staleness
 from generators.running.run import load_section
-from report.basics.problems import Problems
 from report.command import cli
 from report.figures import figure_png
-from report.page.builder import BuildError, build
+from report.page.builder import build
+from report.problems import Problems
 from report.prose.excerpt import excerpt
-from report.prose.mathml import LONGEST, TexError, mathml
-from report.records.record import load
+from report.prose.mathml import LONGEST, mathml
+from report.records.drawn import load
 
 PLACED = "/// fig | 1.2-blur\n///\n"
 

@@ -12,10 +12,11 @@ import page_fixture as fixture
 import pytest
 from page_fixture import panel, prose, section
 
+from generators.records.errors import BuildError
 from report.figures import figure_png
 from report.page import budget, builder, links
-from report.page.builder import BuildError, build
-from report.records import values
+from report.page.builder import build
+from report.prose import values
 
 
 @pytest.fixture
@@ -415,8 +416,8 @@ def test_the_grid_to_download_is_a_picture(tmp_path):
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
-    from report.basics.problems import Problems
-    from report.records.record import load
+    from report.problems import Problems
+    from report.records.drawn import load
 
     fixture.folder(tmp_path)
     panels = fixture.blurred()

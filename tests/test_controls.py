@@ -10,8 +10,9 @@ import pytest
 from page_fixture import panel, prose, section
 from PIL import Image, ImageOps
 
+from generators.records.errors import BuildError
 from report.figures.controls import edge
-from report.page.builder import BuildError, build
+from report.page.builder import build
 
 
 @pytest.fixture

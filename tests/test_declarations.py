@@ -10,7 +10,9 @@ import grimp
 import pytest
 
 from generators import inputs
-from generators.figures import DeclarationError, Figure, Panel, Section, each, section_key, strip
+from generators.figures import Figure, Panel, Section, each, strip
+from generators.records.errors import DeclarationError
+from generators.records.texts import section_key
 from generators.running import run, staleness
 
 ROOT = Path(__file__).parents[1]

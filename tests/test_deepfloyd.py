@@ -16,10 +16,11 @@ from safetensors.torch import save_file
 from transformers import T5EncoderModel
 
 from generators import models
-from generators.models import ModelError, Workload
+from generators.models import Workload
 from generators.models.deepfloyd import disk, flops, machine, plan, weights
 from generators.models.deepfloyd.cascade import BY_LAYER, HELD, IN_TURN
 from generators.models.deepfloyd.machine import GB, Machine, placement, text_device, to_read
+from generators.records.errors import ModelError
 from report.command import cli
 
 SMALL = Workload(("", "a dog"), 40, 0, 0)

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from generators import sections
 from generators.diffusion.batching import run
 from generators.figures import Figure, Panel, Section, each
-from generators.inputs import InputError
 from generators.lab import Lab
+from generators.records.errors import DrawingError, InputError
 from generators.running import run as running
 from generators.running import staleness
-from generators.running.drawing import DrawingError, works, write_panel
+from generators.running.drawing import works, write_panel
 from generators.running.dry_run import DryRunModel, dry_run
 from report.command import cli
 from report.records import record as records

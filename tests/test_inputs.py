@@ -13,7 +13,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from generators import inputs
-from generators.inputs import INPUTS, InputError, digest, find, load
+from generators.inputs import INPUTS, digest, find, load
+from generators.records.errors import InputError
 
 SHIPPED = ("building", "campanile", "pagoda", "fox", "sketch-boat", "sketch-house")
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" {}>{}</svg>'

@@ -14,9 +14,10 @@ import pytest
 from page_fixture import panel, prose, section
 from PIL import Image, ImageChops, ImageColor, ImageOps, ImageStat
 
+from generators.records.errors import BuildError
 from report.figures import figure_png
 from report.page import budget, links
-from report.page.builder import BuildError, build
+from report.page.builder import build
 from report.page.logo import PAPER
 from report.page.social_card import LOGO, LOGO_TOP
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import page_fixture as fixture
 import pytest
 
+from generators.records.errors import PublishError
 from generators.running import staleness
-from report.basics.problems import PublishError
 from report.figures import figure_png
 from report.page.builder import build
 from report.publishing import check, publish

@@ -22,8 +22,9 @@ from PIL import Image
 
 from generators import inputs, models
 from generators.figures import Figure, Panel, Section
+from generators.records.errors import DrawingError
 from generators.running import run, staleness
-from generators.running.drawing import DrawingError, write_panel
+from generators.running.drawing import write_panel
 
 ROOT = Path(__file__).parents[1]
 CHEAP = ("1.1", "1.2")  # they ask the network nothing

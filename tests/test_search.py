@@ -11,7 +11,7 @@ from generators.making.evaluation import illusions
 from generators.making.judging import search, train_scorer
 from generators.making.judging.judges import Gradients, Residual
 from generators.making.judging.scorer import Judges
-from generators.models import ModelError
+from generators.records.errors import ModelError
 from generators.running import single_figure
 from report.command import cli, picture_verbs
 from report.figures import figure_png

@@ -14,13 +14,14 @@ import torch
 from PIL import Image
 
 from generators import models
+from generators.records.errors import VerifyError
 from generators.running import run, staleness
-from report.basics.problems import Problems, VerifyError
 from report.figures import figure_png
 from report.page.builder import build
+from report.problems import Problems
 from report.publishing import verify
 from report.records import verification
-from report.records.record import load
+from report.records.drawn import load
 from report.records.verification import CLOSE, DIFFERS, IDENTICAL, PanelResult
 
 SECTIONS = ("1.1", "1.5", "1.7.2")  # noise, samples, and edits of an input with guidance

@@ -8,7 +8,8 @@ import torch
 
 from generators.diffusion import Noise, anagram, viewed
 from generators.diffusion.rearrangements import disc, jigsaw_pieces, patches
-from generators.diffusion.views import FLIP, IDENTITY, VIEWS, View, ViewError, named, permutation
+from generators.diffusion.views import FLIP, IDENTITY, VIEWS, View, named, permutation
+from generators.records.errors import ViewError
 
 NAMES = [*VIEWS, "rotate90", "rotate180", "rotate-90", "rotate45", "rotate-30", "rotate135", "rotate10.5"]
 

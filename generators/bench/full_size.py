@@ -22,11 +22,12 @@ from typing import Any
 import click
 import torch
 
-from ..models import NAMES, ModelError, load, variable
+from ..models import NAMES, load, variable
 from ..models.deepfloyd import weights as places
 from ..models.deepfloyd.machine import CPU, GB, disk
 from ..models.deepfloyd.plan import Layers
 from ..models.deepfloyd.text import Embeddings, encode
+from ..records.errors import ModelError
 from ..running import run, staleness
 from . import machine, random_weights
 from .__main__ import put

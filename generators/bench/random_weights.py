@@ -24,7 +24,7 @@ from sentencepiece import sentencepiece_model_pb2
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedModel, T5Config, T5EncoderModel
 
-from ..models import ModelError
+from ..records.errors import ModelError
 from .configurations import CONFIGURATIONS, network
 
 SHARD = 10**9  # bytes of a file, all in memory while it is written

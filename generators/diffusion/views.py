@@ -15,6 +15,7 @@ from functools import cache, lru_cache, partial
 import torch
 from torch import Tensor
 
+from ..records.errors import ViewError
 from .rearrangements import (
     Rearrangement,
     disc,
@@ -34,10 +35,6 @@ _NOT_ORTHOGONAL = (
     "network was trained on no other (Geng et al. 2024, section 3.3); move each pixel to a distinct position and "
     "change at most the sign"
 )
-
-
-class ViewError(ValueError):
-    """A view does not exist, is not orthogonal, or has a wrong inverse. One line."""
 
 
 def still(x: Tensor) -> Tensor:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from safetensors import SafetensorError
 
-from ..figures import DeclarationError
-from ..inputs import InputError
+from ..records.errors import DeclarationError, InputError, ModelError
 
 if TYPE_CHECKING:
     from .base import Model
@@ -43,10 +42,6 @@ class Workload(NamedTuple):
 
 
 DryRun = Callable[[int, bool], Workload]  # takes the second stage's number of steps and whether it is guided
-
-
-class ModelError(RuntimeError):
-    """A model cannot be loaded or run. One line: what is wrong and how to fix it."""
 
 
 def family(name: str) -> str:

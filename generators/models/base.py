@@ -16,7 +16,7 @@ from ..diffusion.batching import ask, note
 from ..diffusion.estimates import Estimate, Noise, cfg
 from ..diffusion.sampling import iterative_denoise, last
 from ..diffusion.schedule import Schedule
-from . import ModelError
+from ..records.errors import ModelError
 from .forward_cache import ForwardCache
 
 

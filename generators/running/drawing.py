@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..figures import Case, DeclarationError, Figure, Panel, Section, wrong_text
-from ..inputs import InputError
-from ..models import ModelError
+from ..figures import Case, Figure, Panel, Section
+from ..records.errors import DeclarationError, DrawingError, InputError, ModelError
+from ..records.texts import wrong_text
 from .staleness import SECTIONS_PACKAGE
 
 if TYPE_CHECKING:
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 SIDES = (64, 256, 1024)  # pixels, the sizes of the cascade's three stages
 IMAGE = f"a floating-point tensor (3, H, W) with H = W = {SIDES[0]}, {SIDES[1]} or {SIDES[2]}, values in -1 … 1"
 MOST_STATEMENTS = 8  # of the section's code that an error shows
-
-
-class DrawingError(Exception):
-    """A `draw` raised an error, or did not return a valid panel.
-
-    The first line names the figure and the case and says what is wrong. If `draw` raised, the statements of the
-    section's code in the traceback follow, one per line.
-    """
 
 
 def works(section: Section, lab: Lab) -> list[Work]:

@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from .. import models
-from ..figures import DeclarationError, Section
+from ..figures import Section
+from ..records.errors import DeclarationError, SectionError
+from ..records.record import read_drawn, read_json, write
 from . import staleness
 from .drawing import panel_texts, works, write_panel
 
@@ -144,7 +146,7 @@ def _chosen(wanted: Iterable[str]) -> list[str]:
     wanted, known = list(wanted), staleness.sections()
     for section_id in wanted:
         if section_id not in known:
-            raise staleness.SectionError(f"there is no section {section_id}; the sections are {', '.join(known)}")
+            raise SectionError(f"there is no section {section_id}; the sections are {', '.join(known)}")
     return wanted or list(known)
 
 
@@ -256,7 +258,7 @@ def _source(section_id: str) -> str:
 
 def _reword(folder: Path, section_id: str) -> None:
     """Updates the texts and the module path in a section's record if they changed."""
-    record = staleness.read_record(folder)
+    record = read_drawn(folder)
     source, words = _source(section_id), staleness.words_digest(section_id)
     if record is None or (record["source"], record["words"]) == (source, words):
         return
@@ -272,8 +274,8 @@ def _reword(folder: Path, section_id: str) -> None:
 def _expected(root: Path, model: str, section_id: str) -> int:
     """Returns the evaluations of the section's last drawing, here or on the published page; 0 if unknown."""
     for record in (
-        staleness.read_record(state_folder(root, model) / section_id),
-        staleness.read_json(root / "site" / "records" / f"{section_id}.json"),
+        read_drawn(state_folder(root, model) / section_id),
+        read_json(root / "site" / "records" / f"{section_id}.json"),
     ):
         try:
             if record and record["model"]["name"] == model:
@@ -320,10 +322,4 @@ def _in_place_of(folder: Path) -> Iterator[Path]:
 
 def _write_record(path: Path, record: dict[str, Any]) -> None:
     """Seals a record and writes it as sorted JSON, under a temporary name that is then renamed."""
-    record["seal"] = staleness.seal(record)
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write(path, record)

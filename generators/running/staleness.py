@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import copy
 import hashlib
-import json
 import re
 from functools import cache
 from pathlib import Path
@@ -21,17 +20,15 @@ import grimp
 from grimp.exceptions import SourceSyntaxError
 
 from .. import inputs, models
-from ..figures import section_key
+from ..records.errors import SectionError
+from ..records.record import read_drawn, wrong_seal
+from ..records.texts import section_key
 
 PACKAGE = __package__.partition(".")[0]
 HOME = Path(__file__).parents[1]
 SECTIONS = HOME / "sections"
 SECTIONS_PACKAGE = f"{PACKAGE}.sections"
 READER_TEXTS = {"caption", "label", "alt", "row"}  # arguments of a Figure that only readers see
-
-
-class SectionError(ValueError):
-    """A requested section does not exist, or its module is invalid. One line."""
 
 
 def sections() -> dict[str, Path]:
@@ -62,14 +59,12 @@ def words_digest(section_id: str) -> str:
 
 def why_stale(folder: Path, section_id: str, model: str) -> str | None:
     """Returns why the section in this folder must be redrawn, in a few words; None if it is up to date."""
-    record = read_record(folder)
+    record = read_drawn(folder)
     if record is None:
         return "not drawn yet"
     try:
-        if "seal" not in record:
-            return "its record has no seal: it is from an older version or was edited by hand"
-        if record["seal"] != seal(record):
-            return "its record was edited by hand; it must be drawn again"
+        if wrong := wrong_seal(record):
+            return f"its record {wrong}"
         if why := changed_dependency(record, section_id, model):
             return why
         for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
@@ -92,30 +87,6 @@ def changed_dependency(record: dict[str, Any], section_id: str, model: str) -> s
         if inputs.digest(name) != digest:
             return f"the input image {name} changed"
     return None
-
-
-def seal(record: dict[str, Any]) -> str:
-    """Returns the seal of a record, the SHA-256 of its other fields as sorted JSON, which reveals edits.
-
-    Identical to `report.records.record.seal`. Raises ValueError for NaN and infinity.
-    """
-    content = {name: value for name, value in record.items() if name != "seal"}
-    return _sha256(json.dumps(content, sort_keys=True, allow_nan=False))
-
-
-def read_record(folder: Path) -> dict[str, Any] | None:
-    """Reads the record of a drawn section; None if it is missing or unreadable."""
-    return read_json(folder / "record.json")
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Reads a record from its file; None if it is missing or unreadable."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        json.dumps(record, allow_nan=False)  # raises ValueError for NaN and infinity, which are not JSON
-    except (OSError, ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) and record.get("format") == 1 else None
 
 
 @cache

@@ -23,16 +23,13 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from .. import models
+from ..records.errors import WorkerError
 from . import run
 
 if TYPE_CHECKING:
     from ..models.base import Model
 
 _slots: list[FileLock] = []  # the slot of this worker, held until it ends
-
-
-class WorkerError(RuntimeError):
-    """Workers cannot be started, or one ended before its section was done. One line."""
 
 
 def in_workers(count: int) -> run.Backend:

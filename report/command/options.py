@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from generators.records.errors import ReportError
+
 ROOT = Path(__file__).parents[2]
 OS_ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space and run the same command again"),
@@ -49,31 +51,9 @@ def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(verb)
     def guarded(*args: Any, **kwargs: Any) -> None:
-        from generators.figures import DeclarationError
-        from generators.inputs import InputError
-        from generators.models import ModelError
-        from generators.running.drawing import DrawingError
-        from generators.running.staleness import SectionError
-        from generators.running.workers import WorkerError
-
-        from ..basics.problems import BuildError, PublishError, RequestError, VerifyError
-
-        known = (
-            BuildError,
-            DeclarationError,
-            DrawingError,
-            InputError,
-            ModelError,
-            PublishError,
-            RequestError,
-            SectionError,
-            VerifyError,
-            WorkerError,
-        )
-
         try:
             verb(*args, **kwargs)
-        except known as error:
+        except ReportError as error:
             click.echo(f"report: {error}", err=True)
             sys.exit(1)
         except BrokenPipeError:

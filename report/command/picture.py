@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..basics.problems import RequestError
+from generators.records import files
+from generators.records.errors import RequestError
 
 if TYPE_CHECKING:
     from generators.figures import Figure
@@ -42,10 +43,10 @@ def draw(kind: str, figure: Figure, model: str, png: Path, observer: Observer) -
     """Draws the figure and writes its grid and its record. Raises InputError, ModelError or DrawingError."""
     from PIL import Image
 
+    from generators.records.record import parsed
     from generators.running import single_figure
 
     from ..figures import figure_png
-    from ..records.record import parsed
     from ..web import metadata
 
     with tempfile.TemporaryDirectory() as folder:
@@ -66,9 +67,7 @@ def write(png: Path, image: bytes, record: dict[str, Any]) -> None:
     """Writes a PNG and its JSON, each under a temporary name that is then renamed."""
     text = json.dumps({**record, "png": hashlib.sha256(image).hexdigest()}, indent=1, ensure_ascii=False) + "\n"
     for path, content in ((png, image), (png.with_suffix(".json"), text.encode())):
-        part = path.with_name(f".{path.name}.part")
-        part.write_bytes(content)
-        part.replace(path)
+        files.write(path, content)
 
 
 def _ours(png: Path) -> bool:

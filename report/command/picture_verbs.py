@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..basics.problems import RequestError
+from generators.records.errors import RequestError
+
 from .options import ROOT, model_option, one_line_errors
 
 if TYPE_CHECKING:
@@ -159,8 +160,8 @@ def search(
     After Ctrl-C, the same command resumes the search.
     """
     from generators import models
-    from generators.diffusion.views import ViewError
     from generators.making.judging import search as searching
+    from generators.records.errors import ViewError
 
     from . import picture, ranking
     from .progress import Progress
@@ -194,7 +195,7 @@ def _check(*prompts: str) -> None:
 
 def _draw(kind: str, figure: Callable[[], Figure], model: str, out: Path | None, *words: str) -> None:
     from generators import models
-    from generators.diffusion.views import ViewError
+    from generators.records.errors import ViewError
 
     from . import picture
     from .progress import Progress

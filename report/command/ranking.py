@@ -9,9 +9,9 @@ from typing import Any
 from PIL import Image
 
 from generators.making.judging.search import Find, Pairing
+from generators.records.record import parsed
 
 from ..figures import figure_png
-from ..records.record import parsed
 from ..web import metadata
 from . import picture
 

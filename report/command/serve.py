@@ -10,7 +10,9 @@ from pathlib import Path
 import click
 from watchfiles import watch
 
-from ..page.builder import BuildError, sources
+from generators.records.errors import BuildError
+
+from ..page.builder import sources
 
 RELOAD = b'new EventSource("/reload").onmessage = () => location.reload();'
 

@@ -24,8 +24,8 @@ from dataclasses import dataclass, field, replace
 
 from PIL import Image, ImageChops, ImageOps
 
-from report.records.record import Figure, Panel
-from report.records.values import shown
+from generators.records.record import Figure, Panel
+from report.prose.values import shown
 
 Pixels = Callable[[Panel], Image.Image]
 Other = Callable[[str], Figure]

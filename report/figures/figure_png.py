@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from generators.records.record import Figure
 from report.prose.mathml import INLINE
-from report.records.record import Figure
 
 LAYOUT = 2  # increase it when the drawing below changes: grids are cached by digest
 GAP, MARGIN, LINE, POINTS = 12, 28, 18, 100

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
+from generators.records.record import Figure, Panel, Record, Trajectory
 from report.figures import figure_png
 from report.figures.controls import Control
 from report.figures.judgement import Judgement
 from report.prose.mathml import plain, rich
-from report.records.record import Figure, Panel, Record
-from report.records.values import compact, duration, ranges, shown, title, vary, walks
+from report.prose.values import compact, duration, ranges, shown, title, vary
 from report.web.images import Form, forms, pixelated, thumbnail
 
 ORIGINS = {
@@ -232,12 +232,11 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
     add("Seed", lambda panel: ranges(panel.seeds))
     add("Guidance γ", lambda panel: shown("gamma", panel.gamma))
     add("Timesteps", lambda panel: compact(panel.timesteps))
-    add("Enlarging", lambda panel: walks(panel.later_timesteps))
+    add("Enlarging", lambda panel: "; then ".join(map(enlarging, panel.of_stage(2, 3))))
     add("Kind", lambda panel: ORIGINS.get(panel.origin, panel.origin))
     add("Size", lambda panel: f"{panel.width} × {panel.height}")
-    # Panels of one run, such as both views of an anagram, each record the whole run: count it once.
-    runs = {(panel.seeds, panel.prompts, panel.gamma, panel.timesteps, panel.inputs): panel for panel in figure.panels}
-    evaluations = sum(panel.evaluations for panel in runs.values())
+    # A record of an older version does not say which panels share a trajectory.
+    counted = all(walk.number is not None for walk in figure.trajectories)
 
     def fact(term: str, text: str, code: bool = False) -> None:
         facts.append(Fact(term, [("", text)], code))
@@ -246,17 +245,23 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
     for term, text in record.settings.items():
         fact(term[0].upper() + term[1:], text)
     fact("Device", f"{record.device}, {record.dtype}")
+    whole = f"{duration(record.seconds)} for the whole section"
     if record.evaluations:
-        whole = f"{count(record.evaluations, 'evaluation')} in {count(record.network_calls, 'call')}"
-        fact("Network", f"{count(evaluations, 'evaluation')} here; the whole section: {whole}")
-        seconds = sum(panel.seconds for panel in runs.values())
-        fact("Time", f"{duration(seconds)} of network here; {duration(record.seconds)} for the whole section")
-    else:
-        fact("Time", f"{duration(record.seconds)} for the whole section")
+        calls = f"{count(record.evaluations, 'evaluation')} in {count(record.network_calls, 'call')}"
+        here = count(sum(walk.evaluations for walk in figure.trajectories), "evaluation")
+        fact("Network", f"{here} here; the whole section: {calls}" if counted else f"{calls} in the whole section")
+        if counted:
+            whole = f"{duration(sum(walk.seconds for walk in figure.trajectories))} of network here; {whole}"
+    fact("Time", whole)
     fact("Source", record.source + (f", {place(*lines)}" if lines else ""))
     fact("Versions", versions(record))
     facts.append(Fact("Draw it again", [("", redraw(record))], code=True, copy=True))
     return facts
+
+
+def enlarging(walk: Trajectory) -> str:
+    """Formats what a later stage did: 500, 383 … 8 (8 steps), seed 1,000,042."""
+    return f"{compact(walk.timesteps)}, seed {walk.seed:,}"
 
 
 def place(first: int, last: int) -> str:

@@ -13,14 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from report.records.record import Figure, Record
+from generators.records.errors import JudgeError
+from generators.records.record import Figure, Record
 
 ILLUSIONS = "illusions.json"
 SEEN = 64  # pixels a side of the judged pictures
-
-
-class JudgeError(ValueError):
-    """The file is unreadable. One line."""
 
 
 @dataclass(frozen=True)

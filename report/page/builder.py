@@ -14,16 +14,17 @@ from pathlib import Path
 
 from jinja2 import TemplateError, TemplateSyntaxError
 
-from report.basics.atomic import replacing
-from report.basics.problems import BuildError, Problems
+from generators.records.errors import BuildError, PanelError
+from generators.records.files import locked, replacing
+from generators.records.record import Figure, Record
 from report.figures import figure_png
 from report.page import budget, links, structured_data
 from report.page.companions import card_html
 from report.page.report_page import TITLE, ReportPage, prose_files
+from report.problems import Problems
 from report.records import verification
-from report.records.record import Figure, Record
 from report.web import metadata
-from report.web.images import PanelError, Store, open_panel, place_panel, place_reduced, thumbnail
+from report.web.images import Store, open_panel, place_panel, place_reduced, thumbnail
 
 __all__ = ["BuildError", "build", "sources"]
 
@@ -38,7 +39,7 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
     root = root.resolve()
     site = (site or root / "site").resolve()
     problems = Problems(root)
-    with replacing(site) as new:
+    with locked(site), replacing(site) as new:
         page = ReportPage(root, model, site, problems)
         try:
             html = page.render()

@@ -10,9 +10,7 @@ from typing import Any
 
 import yaml
 
-
-class CitationError(ValueError):
-    """CITATION.cff is missing or incomplete. One line."""
+from generators.records.errors import CitationError
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,20 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from report.basics.problems import Problems
+from generators.records.errors import JudgeError, PanelError, TexError
+from generators.records.record import Figure, Panel, Record
 from report.figures import figure_view
 from report.figures.controls import Control, control
-from report.figures.judgement import ILLUSIONS, JudgeError, judgement
+from report.figures.judgement import ILLUSIONS, judgement
 from report.page import links
 from report.page.companions import code_address
 from report.page.templates import render
+from report.problems import Problems
+from report.prose import values
 from report.prose.excerpt import declared, excerpt, highlighted
 from report.prose.markup import FIGURE
-from report.prose.mathml import TexError
-from report.records import values, verification
-from report.records.record import Figure, Panel, Record
-from report.web.images import PanelError, open_panel
+from report.records import verification
+from report.web.images import open_panel
 
 SECTION_VALUES = ("seconds", "evaluations", "network_calls")
 

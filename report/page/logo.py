@@ -13,9 +13,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from generators.records.record import Panel
 from report.figures import figure_view
 from report.page.opening import Exhibit
-from report.records.record import Panel
 from report.web.images import Form, Store, open_panel, pixelated, place_reduced
 
 PAPER = "#fbfbf9"  # the page's background

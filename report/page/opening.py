@@ -19,13 +19,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from generators.records.errors import PanelError, TexError
+from generators.records.record import Figure, Panel, Record
 from report.figures import figure_view
 from report.figures.controls import VIEWS, Control
 from report.page.directives import Directives
 from report.prose.markup import OPENING, Prose
-from report.prose.mathml import TexError
-from report.records.record import Figure, Panel, Record
-from report.web.images import PanelError
 
 LEAD, CONTENTS, LOGO = OPENING
 SINGLE_PICTURE_CONTROLS = (*VIEWS, "distance")  # the controls that work on a single picture

@@ -9,19 +9,23 @@ from typing import Any
 
 from markupsafe import Markup
 
-from report.basics.problems import Problems
+from generators.records.errors import CitationError, TexError
+from generators.records.record import Figure, Record
+from generators.records.texts import section_key
 from report.figures import figure_view
 from report.page import opening, structured_data
-from report.page.citation import CitationError, read_citation
+from report.page.citation import read_citation
 from report.page.companions import CARD, CODE, card_html, listing, model_card
 from report.page.directives import Directives, known_figures
 from report.page.logo import Logo
 from report.page.social_card import Card, card_of
 from report.page.templates import render
+from report.problems import Problems
+from report.prose import values
 from report.prose.markup import OPENING, PLACEHOLDER, Directive, Prose
-from report.prose.mathml import TexError, rich, rich_or_plain
-from report.records import values, verification
-from report.records.record import Figure, Record, load, section_key
+from report.prose.mathml import rich, rich_or_plain
+from report.records import verification
+from report.records.drawn import load
 
 TITLE = "The Power of Diffusion Models"
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from generators.records.record import Record
 from report.figures import figure_png
 from report.page.citation import Citation
 from report.prose.mathml import plain
-from report.records.record import Record
 from report.web.metadata import COMPOSITE, TRAINED, source_type
 
 CRATE = "ro-crate-metadata.json"

@@ -26,13 +26,13 @@ from markdown import Markdown
 from markdown.treeprocessors import Treeprocessor
 from markupsafe import Markup
 
-from report.basics.characters import CONTROL
-from report.basics.problems import Problems
+from generators.records.errors import TexError
+from generators.records.texts import CONTROL, NAME, SECTION
+from report.problems import Problems
 from report.prose.excerpt import highlighted
-from report.prose.mathml import INLINE, TexError, mathml
+from report.prose.mathml import INLINE, mathml
 
-FIGURE = r"\d+(?:\.\d+)*-[a-z0-9]+(?:-[a-z0-9]+)*"
-SECTION = r"\d+(?:\.\d+)*"
+FIGURE = rf"{SECTION}-{NAME}"
 VALUE = rf"(?:{FIGURE}(?:\[[^\]\n]*\])?|{SECTION})\.[A-Za-z_]\w*"
 FOLDED = ["folded"]
 OPENING = ("lead", "contents", "logo")

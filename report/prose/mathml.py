@@ -9,6 +9,8 @@ from functools import cache
 from markupsafe import Markup, escape
 from math_core import LatexError, LatexToMathML
 
+from generators.records.errors import TexError
+
 # An opening dollar sign has no blank after it; a closing one has no blank before it and no digit after it, so that
 # "from $5 to $6" stays prose. A backslash escapes a dollar sign.
 INLINE = re.compile(r"(?<![\\$])\$(?![\s$])((?:[^$\\\n]|\\.|\n(?!\s*\n))+?)(?<!\s)\$(?![\d$])")
@@ -24,10 +26,6 @@ STYLES = {
 }
 
 LONGEST = 2000  # letters; math-core recurses, and deeper nesting would crash the process
-
-
-class TexError(ValueError):
-    """Invalid TeX; the message says why."""
 
 
 @cache

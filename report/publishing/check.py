@@ -9,13 +9,15 @@ from pathlib import Path
 
 from PIL import Image
 
+from generators.records.errors import BuildError, PanelError
+from generators.records.record import Record, read_json
 from generators.running import staleness
 
-from ..basics.problems import BuildError, Problems
 from ..page.builder import build
+from ..problems import Problems
 from ..records import verification
-from ..records.record import Record, load
-from ..web.images import Form, PanelError, forms, open_panel, pixelated
+from ..records.drawn import load
+from ..web.images import Form, forms, open_panel, pixelated
 
 
 def publishing_problems(root: Path, model: str) -> list[str]:
@@ -29,7 +31,7 @@ def publishing_problems(root: Path, model: str) -> list[str]:
     if not records and not problems.lines:
         problems.add(site / "records", None, f"no section was drawn by {model}; run `report all`")
     for record in records:
-        raw = staleness.read_json(record.path)
+        raw = read_json(record.path)
         assert raw, record.path
         if why := staleness.changed_dependency(raw, record.id, model):
             problems.add(record.path, None, f"stale: {why}; run `report section {record.id}`")

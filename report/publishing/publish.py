@@ -13,7 +13,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..basics.problems import PublishError
+from generators.records.errors import PublishError
+
 from . import check
 
 SOURCES = ("site", "generators", "report", "templates", "requirements.lock", "pyproject.toml")  # the sources of a page

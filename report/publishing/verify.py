@@ -20,15 +20,17 @@ import numpy as np
 from PIL import Image
 
 from generators import models
+from generators.records.errors import PanelError, VerifyError
+from generators.records.files import locked
+from generators.records.record import Figure, Panel, Record, read_json
 from generators.running import staleness
 from generators.running.run import Observer, draw_section, load_section, ready, state_folder
 
-from ..basics.atomic import locked
-from ..basics.problems import Problems, VerifyError
+from ..problems import Problems
 from ..records import verification
-from ..records.record import Figure, Panel, Record, load
+from ..records.drawn import load
 from ..records.verification import PanelResult
-from ..web.images import PanelError, encode, forms, open_panel, pixelated
+from ..web.images import encode, forms, open_panel, pixelated
 
 
 def verify(
@@ -155,7 +157,7 @@ def _published(root: Path, model: str, site: Path) -> list[Record]:
 
 
 def _raw(record: Record) -> dict[str, Any]:
-    raw = staleness.read_json(record.path)
+    raw = read_json(record.path)
     if raw is None:
         raise VerifyError(f"{record.path}: the record changed during verification; run the same command again")
     return raw

@@ -1,1 +1,1 @@
-"""The generators' records as plain values, their formatting, and the results of verification."""
+"""The records that the page shows, and the results of verification."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from report.records.record import parse
+from generators.records import files
+from generators.records.record import parse
 
 FOLDER = "verified"
 FORMAT = 1
@@ -87,14 +87,7 @@ def read(site: Path, record: Path) -> dict[str, Any] | None:
 
 def write(site: Path, section_id: str, content: Mapping[str, Any]) -> None:
     """Writes a section's verification as sorted JSON. Raises OSError if the site is not writable."""
-    path = path_of(site, section_id)
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    files.write(path_of(site, section_id), json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def results(verification: Mapping[str, Any], figure: str) -> list[PanelResult]:

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from report.records.record import Figure, Panel, Record
+from generators.records import files
+from generators.records.errors import PanelError
+from generators.records.record import Figure, Panel, Record
 from report.web import metadata
 
 TYPES = {"avif": "image/avif", "jpg": "image/jpeg", "webp": "image/webp"}
@@ -85,15 +87,8 @@ class Store:
             return False
         data = make()
         target.write_bytes(data)
-        self.cache.mkdir(parents=True, exist_ok=True)
-        beside = cached.with_name(f".{cached.name}.part")
-        beside.write_bytes(data)
-        beside.replace(cached)
+        files.write(cached, data)
         return True
-
-
-class PanelError(Exception):
-    """A panel's file is missing or does not match its record."""
 
 
 def open_panel(record: Record, figure: Figure, panel: Panel, site: Path) -> Image.Image:

@@ -11,8 +11,8 @@ from xml.sax.saxutils import escape
 
 from PIL.PngImagePlugin import PngInfo
 
-from report.records.record import Figure, Panel, Record
-from report.records.values import compact
+from generators.records.record import Figure, Panel, Record
+from report.prose.values import compact
 
 CODES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 TRAINED, COMPOSITE = "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ...diffusion.filters import low_pass
-from ...models import ModelError
+from ...records.errors import ModelError
 from ..training import loop
 from ..training.pool import as_images
 from .judges import Gradients, Residual

@@ -24,7 +24,7 @@ from transformers.utils import logging as transformers_logging
 
 from ...diffusion.estimates import Noise
 from ...diffusion.sampling import gaussian
-from .. import ModelError
+from ...records.errors import ModelError
 from ..base import LaterStage, Model, schedule_of
 from . import disk
 from .text_projections import CachedTextUNet, noise_of

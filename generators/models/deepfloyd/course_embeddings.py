@@ -12,7 +12,7 @@ import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import ModelError
+from ...records.errors import ModelError
 
 VARIABLE = "DEEPFLOYD_EMBEDDINGS"
 

@@ -18,7 +18,7 @@ from accelerate.hooks import attach_align_device_hook
 from accelerate.utils import set_module_tensor_to_device
 from torch import Tensor, nn
 
-from .. import ModelError
+from ...records.errors import ModelError
 from . import weights
 
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from huggingface_hub import HfApi, constants, errors, get_token, snapshot_download
 
-from .. import ModelError, variable
+from ...records.errors import ModelError
+from .. import variable
 from .weights import Repository, wanted
 
 

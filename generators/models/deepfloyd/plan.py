@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 from huggingface_hub import constants
 
-from .. import DryRun, ModelError, Workload
+from ...records.errors import ModelError
+from .. import DryRun, Workload
 from . import course_embeddings, flops, hub, weights
 from .cascade import BY_LAYER, HELD, IN_TURN, DeepFloyd, Place, SecondStage, Spot, ThirdStage
 from .course_embeddings import CourseEmbeddings

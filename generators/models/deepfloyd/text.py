@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from ...diffusion.batching import ask, run
-from .. import ModelError
+from ...records.errors import ModelError
 from . import disk
 
 CLEAN_CAPTION = False

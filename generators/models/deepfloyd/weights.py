@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
-from .. import ModelError
+from ...records.errors import ModelError
 from . import course_embeddings
 
 CACHE = Path(__file__).parents[3] / ".cache" / "deepfloyd"  # embeddings, digests and resolved revisions

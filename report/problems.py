@@ -4,25 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-
-class BuildError(Exception):
-    """The page cannot be built. One line per problem: where it is, what is wrong, how to fix it."""
-
-    def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
-class VerifyError(Exception):
-    """A request cannot be verified. One line: what is wrong, how to fix it."""
-
-
-class PublishError(Exception):
-    """The site cannot be published. One line: what is wrong, how to fix it."""
-
-
-class RequestError(Exception):
-    """A picture that is asked for cannot be drawn or written so. One line: what is wrong, what to do."""
+from generators.records.errors import BuildError
 
 
 class Problems:

@@ -1,4 +1,8 @@
-"""Reads the records that the generators write into plain values. The page knows nothing else about drawing."""
+"""The schema of a record: what a section's figures show and how they were made, as JSON on disk and as values here.
+
+A record is one JSON object with a seal over its other fields. The generators write it (`generators.running.session`);
+the page knows nothing else about drawing.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,38 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from report.basics.characters import CONTROL
-from report.basics.problems import Problems
+from . import files
+from .errors import SealError
+from .texts import NAME, control_character, section_key
 
 FORMAT = 1
+FILE = "record.json"  # in a section's folder, beside its panels
 
-_CONTROL = re.compile(CONTROL)
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One walk of the sampling loop, or one estimate outside it.
+
+    number: its place in the section; panels of one picture share it. None in records of older versions. stage: 1, 2 or
+    3, of the cascade. seed: of its noise; None for an estimate outside the loop. gamma: the guidance scales. timesteps:
+    all that it visits, in order; where they rise, the image is noised again. evaluations: of the network, each for one
+    image. seconds: their time.
+    """
+
+    number: int | None
+    stage: int
+    seed: int | None
+    prompts: tuple[str, ...]
+    gamma: tuple[float, ...]
+    timesteps: tuple[int, ...]
+    evaluations: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -25,7 +49,7 @@ class Panel:
     """One image of a figure, and how it was made.
 
     number: counted from 1 in its figure. width, height: in pixels. pixels: the SHA-256 of the decoded RGB bytes. case:
-    the arguments of `draw`; found: the values that it measured. seconds: its share of the networks' time.
+    the arguments of `draw`; found: the values that it measured. seeds: of the samples whose noise it uses.
     """
 
     number: int
@@ -40,18 +64,34 @@ class Panel:
     found: Mapping[str, Any]
     inputs: tuple[str, ...]
     seeds: tuple[int, ...]
-    prompts: tuple[str, ...]
-    gamma: tuple[float, ...]
-    timesteps: tuple[int, ...]
-    later_timesteps: tuple[int, ...]
-    evaluations: int
-    seconds: float
+    trajectories: tuple[Trajectory, ...]
     origin: str
 
     @property
     def name(self) -> str:
         """Row and label, as tables name the panel."""
         return " · ".join(filter(None, (self.row, self.label))) or f"panel {self.number}"
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        return _distinct(prompt for walk in self.trajectories for prompt in walk.prompts)
+
+    @property
+    def gamma(self) -> tuple[float, ...]:
+        """The guidance scales of stage 1."""
+        return _distinct(gamma for walk in self.of_stage(1) for gamma in walk.gamma)
+
+    @property
+    def timesteps(self) -> tuple[int, ...]:
+        """The timesteps of stage 1."""
+        return tuple(t for walk in self.of_stage(1) for t in walk.timesteps)
+
+    @property
+    def evaluations(self) -> int:
+        return sum(walk.evaluations for walk in self.trajectories)
+
+    def of_stage(self, *stages: int) -> list[Trajectory]:
+        return [walk for walk in self.trajectories if walk.stage in stages]
 
 
 @dataclass(frozen=True)
@@ -85,6 +125,11 @@ class Figure:
         labels = [[panel.label for panel in panels] for _, panels in self.rows]
         return len(labels) > 1 and all(row == labels[0] for row in labels)
 
+    @property
+    def trajectories(self) -> tuple[Trajectory, ...]:
+        """Those of all panels; one that several panels share stands here once."""
+        return _distinct(walk for panel in self.panels for walk in panel.trajectories)
+
 
 @dataclass(frozen=True)
 class Record:
@@ -112,22 +157,19 @@ class Record:
     folder: Path | None
 
 
-def section_key(section_id: str) -> tuple[int, ...]:
-    """Returns the sort key of a section id, by number: 1.10 comes after 1.9."""
-    return tuple(int(part) for part in section_id.split("."))
-
-
-class SealError(ValueError):
-    """A record's seal is missing or does not match its content."""
-
-
 def seal(record: Mapping[str, Any]) -> str:
     """Returns the seal of a record, the SHA-256 of its other fields as sorted JSON, which reveals edits.
 
-    Identical to `generators.running.staleness.seal`. Raises ValueError for NaN and infinity.
+    Raises ValueError for NaN and infinity.
     """
     content = {name: value for name, value in record.items() if name != "seal"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def write(path: Path, record: dict[str, Any]) -> None:
+    """Seals a record and writes it as sorted JSON. Raises OSError."""
+    record["seal"] = seal(record)
+    files.write(path, json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def parse(text: str) -> Any:
@@ -142,52 +184,38 @@ def _finite(literal: str) -> float:
     return value
 
 
-def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: bool = True) -> list[Record]:
-    """Reads the records of all sections that `model` has drawn, in page order.
-
-    A record in root/.report takes precedence over the published one in `site`; without `drawn_here`, only published
-    ones are read. An unusable record is skipped and reported to `problems`, in one line.
-    """
-    paths = {path.stem: path for path in site.glob("records/*.json")}
-    if drawn_here:
-        paths |= {path.parent.name: path for path in root.glob(f".report/{model}/[!.]*/record.json")}
-    records = []
-    for section_id, path in paths.items():
-        local = path.name == "record.json"
-        again = f"run `report section {section_id}`"
-        try:
-            record = _read(path, path.parent if local else None)
-        except SealError as error:
-            problems.add(path, None, f"{error}; to draw it again, {again}")
-            continue
-        except KeyError as error:
-            problems.add(path, None, f"the record has no {error}; {again}")
-            continue
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            problems.add(path, None, f"not a record ({error}); {again}")
-            continue
-        if not (root / record.source).is_file():
-            continue  # the section was removed from the report
-        if record.id != section_id:
-            problems.add(path, None, f"the record belongs to section {record.id}; {again}")
-        elif record.model == model:
-            records.append(record)
-        elif local:  # a published record of another model does not concern this page
-            problems.add(path, None, f"drawn by {record.model}, not {model}; {again}")
-    return sorted(records, key=lambda record: section_key(record.id))
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Reads a record as a JSON object, whether its seal holds or not; None if it is missing or unreadable."""
+    try:
+        record = parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) and record.get("format") == FORMAT else None
 
 
-def _read(path: Path, folder: Path | None) -> Record:
+def read_drawn(folder: Path) -> dict[str, Any] | None:
+    """Reads the record in a section's folder; None if it is missing or unreadable."""
+    return read_json(folder / FILE)
+
+
+def wrong_seal(record: Mapping[str, Any]) -> str | None:
+    """Returns what is wrong with a record's seal, as the end of a sentence about the record; None if it holds."""
+    if "seal" not in record:
+        return "has no seal: it is from an older version or was edited by hand"
+    return None if record["seal"] == seal(record) else "was edited by hand: its seal does not match its content"
+
+
+def read(path: Path, folder: Path | None) -> Record:
+    """Reads and checks a section's record. Raises SealError, OSError, KeyError, ValueError, TypeError, AttributeError
+    or RecursionError if it is not one."""
     raw = parse(path.read_text(encoding="utf-8"))
     if raw.get("format") != FORMAT:
         raise ValueError(f"format {raw.get('format')!r}, expected {FORMAT}")
-    if "seal" not in raw:
-        raise SealError("the record has no seal: it is from an older version or was edited by hand")
-    if raw["seal"] != seal(raw):
-        raise SealError("the record was edited by hand: its seal does not match its content")
+    if wrong := wrong_seal(raw):
+        raise SealError(f"the record {wrong}")
     for place, text in _texts(raw):
-        if control := _CONTROL.search(text):
-            raise ValueError(f"the control character U+{ord(control[0]):04X} in {place}")
+        if control := control_character(text):
+            raise ValueError(f"{control} in {place}")
     section_key(raw["id"])
     if not re.fullmatch(r"generators/sections/part_[0-9_]+\.py", raw["source"]):
         raise ValueError(f"source {raw['source']!r} is not a section's module")
@@ -196,6 +224,7 @@ def _read(path: Path, folder: Path | None) -> Record:
 
 def parsed(raw: Mapping[str, Any], path: Path, folder: Path | None = None) -> Record:
     """Returns a record from its parsed JSON. Raises KeyError, ValueError or TypeError if it is invalid."""
+    walks = [_trajectory(number, walk) for number, walk in enumerate(raw.get("trajectories", ()))]
     return Record(
         id=raw["id"],
         title=raw["title"],
@@ -210,7 +239,7 @@ def parsed(raw: Mapping[str, Any], path: Path, folder: Path | None = None) -> Re
         seconds=float(raw["seconds"]),
         network_calls=int(raw["network_calls"]),
         evaluations=int(raw["evaluations"]),
-        figures=tuple(_figure(raw["id"], figure) for figure in raw["figures"]),
+        figures=tuple(_figure(raw["id"], figure, walks) for figure in raw["figures"]),
         path=path,
         folder=folder,
     )
@@ -223,16 +252,16 @@ def _settings(raw: Mapping[str, Any]) -> dict[str, str]:
     return dict(raw)
 
 
-def _figure(section: str, raw: Mapping[str, Any]) -> Figure:
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", raw["name"]):
+def _figure(section: str, raw: Mapping[str, Any], walks: list[Trajectory]) -> Figure:
+    if not re.fullmatch(NAME, raw["name"]):
         raise ValueError(f"figure name {raw['name']!r} is not lower-case words joined by hyphens")
-    panels = tuple(_panel(number, panel) for number, panel in enumerate(raw["panels"], 1))
+    panels = tuple(_panel(number, panel, walks) for number, panel in enumerate(raw["panels"], 1))
     if not panels:
         raise ValueError(f"figure {raw['name']} has no panels")
     return Figure(section=section, name=raw["name"], caption=raw["caption"], panels=panels)
 
 
-def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
+def _panel(number: int, raw: Mapping[str, Any], walks: list[Trajectory]) -> Panel:
     if Path(raw["file"]).name != raw["file"]:
         raise ValueError(f"panel file {raw['file']!r} is not a plain name")
     if not re.fullmatch(r"[0-9a-f]{64}", raw["pixels"]):
@@ -250,19 +279,40 @@ def _panel(number: int, raw: Mapping[str, Any]) -> Panel:
         found=dict(raw["found"]),
         inputs=tuple(raw["inputs"]),
         seeds=tuple(raw["seeds"]),
-        prompts=tuple(raw["prompts"]),
-        gamma=_numbers(raw["gamma"]),
-        timesteps=tuple(raw["timesteps"]),
-        later_timesteps=tuple(raw.get("later_timesteps", ())),
-        evaluations=int(raw["evaluations"]),
-        seconds=float(raw["seconds"]),
+        trajectories=tuple(_walks_of(raw, walks)),
         origin=raw["origin"],
     )
 
 
-def _numbers(value: Any) -> tuple[float, ...]:
-    """Returns what a record says as null, one number or a list of them."""
-    return tuple(value) if isinstance(value, list) else () if value is None else (value,)
+def _trajectory(number: int, raw: Mapping[str, Any]) -> Trajectory:
+    return Trajectory(
+        number=number,
+        stage=int(raw["stage"]),
+        seed=None if raw["seed"] is None else int(raw["seed"]),
+        prompts=tuple(raw["prompts"]),
+        gamma=tuple(map(float, raw["gamma"])),
+        timesteps=tuple(map(int, raw["timesteps"])),
+        evaluations=int(raw["evaluations"]),
+        seconds=float(raw["seconds"]),
+    )
+
+
+def _walks_of(raw: Mapping[str, Any], walks: list[Trajectory]) -> Iterator[Trajectory]:
+    """Yields a panel's trajectories. In a record of an older version they follow from the panel's own fields."""
+    if "trajectories" in raw:
+        yield from (walks[number] for number in raw["trajectories"])
+        return
+    gamma = raw["gamma"] if isinstance(raw["gamma"], list) else [] if raw["gamma"] is None else [raw["gamma"]]
+    seed, later = next(iter(raw["seeds"]), None), tuple(raw.get("later_timesteps", ()))
+    own = (tuple(raw["prompts"]), tuple(map(float, gamma)), tuple(raw["timesteps"]))
+    if own[2]:
+        yield Trajectory(None, 1, seed, *own, int(raw["evaluations"]) - len(later), float(raw["seconds"]))
+    if later:
+        yield Trajectory(None, 2, seed, own[0], (), later, len(later), 0.0)
+
+
+def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))
 
 
 def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
-from report.records.record import Panel
+from generators.records.record import Panel
 
 UNITS = {"psnr": "dB", "seconds": "s"}
 DIGITS = {"psnr": 1, "ssim": 2, "seconds": 1, "lpips": 2}
@@ -40,21 +41,18 @@ def shown(name: str, value: Any, unit: bool = True) -> str:
 
 
 def compact(timesteps: Sequence[int]) -> str:
-    """Formats timesteps in one line: 990, 960 … 0 (34 steps)."""
-    steps = list(timesteps)
-    if len(steps) <= 5:
-        return ", ".join(map(str, steps))
-    return f"{steps[0]}, {steps[1]} … {steps[-1]} ({len(steps)} steps)"
+    """Formats a trajectory's timesteps in one line: 990, 960 … 0 (34 steps).
 
-
-def walks(timesteps: Sequence[int]) -> str:
-    """Formats the timesteps of several stages in sequence; a new stage begins where they rise."""
-    stages: list[list[int]] = []
-    for t in timesteps:
-        if not stages or t >= stages[-1][-1]:
-            stages.append([])
-        stages[-1].append(t)
-    return "; then ".join(map(compact, stages))
+    Where they rise, as in RePaint, the image is noised again, which takes no step of the network: 990, 960 … 0 (244
+    steps; noised again 21 times).
+    """
+    rises = [later > earlier for earlier, later in pairwise(timesteps)]
+    if len(timesteps) <= 5 and not any(rises):
+        return ", ".join(map(str, timesteps))
+    steps = f"{len(timesteps) - sum(rises)} steps"
+    if jumps := sum(rise and not before for before, rise in zip([False, *rises], rises, strict=False)):
+        steps += f"; noised again {jumps} times"
+    return f"{timesteps[0]}, {timesteps[1]} … {timesteps[-1]} ({steps})"
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,88 @@
+"""Files and folders that are replaced as a whole: readers see the old one or the new one, whenever the process is
+killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+
+def write(path: Path, content: bytes | str) -> None:
+    """Writes a file under another name, in UTF-8, and then renames it. Its folder is made if it is missing.
+
+    Raises OSError; the old file is then unchanged.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with aside(path) as new:
+        new.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """Yields a path to write a file to; it then takes the place of `path`. After an error nothing has changed."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        yield new
+        sync(new)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file's content is on disk."""
+    with path.open("r+b") as file:  # Windows syncs only what is open for writing
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock for the duration of the block; waits for another process. Raises OSError if it cannot be
+    created."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        yield
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Yields a new folder to fill, which then replaces `folder`. After an error nothing has changed.
+
+    Only one process at a time may replace a folder; see `locked`. Raises OSError if the parent folder is not writable.
+    """
+    new, old = _beside(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    repair(folder)
+    new.mkdir()
+    try:
+        yield new
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+    finally:
+        repair(folder)
+
+
+def repair(folder: Path) -> None:
+    """Removes what a killed `replacing` left beside the folder, and restores the folder if it had been renamed."""
+    new, old = _beside(folder)
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def repair_all(parent: Path) -> None:
+    """Repairs all folders in `parent`."""
+    for leftover in (*parent.glob(".*.new"), *parent.glob(".*.old")):
+        if leftover.is_dir():
+            repair(parent / leftover.name[1:].rpartition(".")[0])
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    return folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")

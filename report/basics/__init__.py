@@ -1,1 +1,0 @@
-"""Shared helpers: collected problems, and folders that are replaced as a whole."""
