@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -11,22 +12,30 @@ import torch
 from torch import Tensor
 
 from . import inputs
-from .diffusion.batching import SharedWork, note
+from .diffusion.batching import SharedWork, trace
 from .diffusion.estimates import Estimate
 from .diffusion.sampling import gaussian, inpaint, last, sample, sdedit
 from .diffusion.schedule import strided
-from .models.base import Model
+from .models.base import Cascade
 
 SEED = 42  # of sample 0; sample k uses 42 + k
-READING_GAMMA = 7.0  # the course's
+STREAM = 1_000_000  # between the seeds of two stages: the noise of a later stage must not depend on that of an earlier
 
 Result = TypeVar("Result")
+
+
+class Scale(Enum):
+    """Guidance scales with a reason (report/decisions.md). DeepFloyd's are all 7, the course's."""
+
+    OWN = "the model's own"
+    READING = "7, for readings that are averaged, which weaken each other, and for details over another large scale"
+    BALANCED = "half-way between both, for parts of equal weight, and for details over a given image"
 
 
 class Lab:
     """What a section draws with. Everything it returns is noted in the panel's record."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Cascade) -> None:
         self.model = model
         self.schedule = model.schedule
         self._shared = SharedWork()
@@ -38,7 +47,7 @@ class Lab:
         Raises InputError.
         """
         image, digest = self._image(name)
-        note("input", name if isinstance(name, str) else name.name, digest)
+        trace().inputs[name if isinstance(name, str) else name.name] = digest
         return image
 
     def _load(self, name: str | Path) -> tuple[Tensor, str]:
@@ -47,10 +56,12 @@ class Lab:
         pixels = torch.from_numpy(inputs.read(path, 64)).permute(2, 0, 1)
         return (pixels * 2 - 1).to(self.model.device), digest
 
-    def generator(self, k: int = 0) -> torch.Generator:
-        """Returns a new CPU generator for sample k, seeded with 42 + k."""
-        note("seed", SEED + k)
-        return torch.Generator().manual_seed(SEED + k)
+    def generator(self, k: int = 0, stage: int = 1) -> torch.Generator:
+        """Returns a new CPU generator for sample k: seeded with 42 + k, and in later stages with a stream of their own,
+        1,000,042 + k and 2,000,042 + k."""
+        if stage == 1:
+            trace().seeds[SEED + k] = None
+        return torch.Generator().manual_seed(SEED + k + (stage - 1) * STREAM)
 
     def noise(self, k: int = 0) -> Tensor:
         """Returns the first Gaussian noise of sample k, (3, 64, 64)."""
@@ -60,22 +71,12 @@ class Lab:
         """Returns the model's estimate for a prompt, without guidance."""
         return self.model.noise(prompt)
 
-    def guided(self, prompt: str, gamma: float | None = None) -> Estimate:
-        """Returns the estimate with classifier-free guidance against the empty prompt; gamma None: the model's own
-        scale."""
-        note("gamma", self.model.gamma if gamma is None else gamma)
-        return self.model.guided(prompt, gamma=gamma)
-
-    def reading(self, prompt: str) -> Estimate:
-        """Returns the guided estimate for a reading that must prevail over another, with gamma = 7 whatever the model's
-        own scale: for readings whose estimates are averaged, and so weaken each other where they disagree; and for the
-        details of an image whose large scale shows something else."""
-        return self.guided(prompt, READING_GAMMA)
-
-    def part(self, prompt: str) -> Estimate:
-        """Returns the guided estimate for one of several parts of equal weight, such as three bands, or grey and
-        colour, and for the details over a given image, with gamma half-way between the model's own scale and 7."""
-        return self.guided(prompt, (self.model.gamma + READING_GAMMA) / 2)
+    def guided(self, prompt: str, gamma: float | Scale = Scale.OWN) -> Estimate:
+        """Returns the estimate for a prompt, guided against the empty prompt. In `enlarge`, the later stage's own scale
+        takes the place of gamma."""
+        own = self.model.first.gamma
+        scales = {Scale.OWN: own, Scale.READING: 7.0, Scale.BALANCED: (own + 7) / 2}
+        return self.model.guided(prompt, scales[gamma] if isinstance(gamma, Scale) else gamma)
 
     def sample(self, estimate: Estimate, k: int = 0, stride: int = 30) -> Tensor:
         """Draws sample k, (3, 64, 64), from pure noise along the strided timesteps."""
@@ -93,22 +94,12 @@ class Lab:
         timesteps = strided() if timesteps is None else timesteps
         return last(inpaint(self.schedule, estimate, timesteps, self.generator(), x0, mask))
 
-    def enlarge(self, x: Tensor, prompt: str, k: int = 0) -> Tensor:
-        """Enlarges x, (3, H, W), to (3, 4 H, 4 W) with the next stage of the cascade."""
-        note("enlarged", prompt)
-        return self.model.enlarge(x, prompt, self.generator(k))
+    def enlarge(self, x: Tensor, guide: str | Estimate, k: int = 0) -> Tensor:
+        """Enlarges sample k, x of (3, H, W), to (3, 4 H, 4 W) with the next stage of the cascade.
 
-    def enlarging(self, prompt: str, given: Tensor) -> Estimate:
-        """Returns the second stage's estimate for a prompt, with that stage's guidance; for use in `enlarge_by`."""
-        return self.model.second.guided(prompt, given)
-
-    def enlarge_by(self, x: Tensor, estimate: Callable[[Tensor], Estimate], k: int = 0) -> Tensor:
-        """Enlarges x from 64 to 256 pixels along the section's own estimate.
-
-        estimate: takes the second stage's conditioning, which is an image; an estimate that views x must apply the same
-        view to it.
+        guide: a prompt, or an estimate such as that from which x was sampled.
         """
-        return self.model.second.sample(x, self.generator(k), estimate)
+        return self.model.enlarge(x, guide, self.generator(k, stage=2 if x.shape[-1] == 64 else 3))
 
     def shared(self, key: Hashable, work: Callable[[], Result]) -> Result:
         """Returns work shared by several panels, such as a trajectory: computed once for each key."""

@@ -30,7 +30,7 @@ from diffusers.image_processor import VaeImageProcessor
 
 from generators.diffusion import batching
 from generators.diffusion.schedule import strided
-from generators.lab import SEED, Lab
+from generators.lab import SEED, Lab, Scale
 from generators.models.pocket.cascade import Pocket
 
 PIXELS = (64, 256, 1024)  # sizes of the cascade's stages
@@ -77,7 +77,7 @@ class PocketPipeline(DiffusionPipeline):
         lab = Lab(self.model)
 
         def draw(prompt: str, k: int) -> torch.Tensor:
-            x = lab.sample(lab.guided(prompt, guidance_scale), k, stride)
+            x = lab.sample(lab.guided(prompt, Scale.OWN if guidance_scale is None else guidance_scale), k, stride)
             for _ in range(PIXELS.index(pixels)):
                 x = lab.enlarge(x, prompt, k)
             return x
@@ -85,10 +85,7 @@ class PocketPipeline(DiffusionPipeline):
         first = seed - SEED  # the number of the sample with this seed
         works = [partial(draw, prompt, first + n) for prompt in prompts for n in range(num_images_per_prompt)]
         with self.progress_bar(total=2 * len(strided(stride)) * len(works)) as progress:
-            self.model.on_evaluated = progress.update
-            try:
-                drawn = batching.run(works)
-            finally:
-                del self.model.on_evaluated
+            self.model.meter.on_evaluated = progress.update
+            drawn = batching.run(works)
         images = torch.stack([task.result for task in drawn]).clamp(-1, 1)
         return ImagePipelineOutput(images=self.image_processor.postprocess(images, output_type))

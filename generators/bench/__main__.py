@@ -89,13 +89,13 @@ def visit(row: Row, configuration: Configuration, device: torch.device, steps: i
     with torch.inference_mode():
         for images in (1, 4):
             x, t = torch.zeros(images, 3, 64, 64, device=device), torch.zeros(images, dtype=torch.int64, device=device)
-            model.predict(x, t, [""] * images)
+            model.first.predict(x, t, [""] * images)
     row.first = max(row.first, machine.finished(device) - began)
     machine.forget_peak(device)
     began = machine.finished(device)
     panels = row.variant(model, steps)
     row.seconds = min(row.seconds, machine.finished(device) - began)
-    row.peak, row.evaluations, row.calls = machine.peak_memory(device), model.evaluations, model.calls
+    row.peak, row.evaluations, row.calls = machine.peak_memory(device), model.meter.evaluations, model.meter.calls
     return [panel.float().cpu() for panel in panels]
 
 

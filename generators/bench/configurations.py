@@ -16,7 +16,7 @@ from diffusers import DDPMScheduler, IFImg2ImgPipeline, IFPipeline, UNet2DCondit
 from torch import Tensor
 
 from ..diffusion.estimates import Noise
-from ..models.base import Model, schedule_of
+from ..models.base import Cascade, Meter, Stage, schedule_of
 from ..models.deepfloyd import flops
 from ..models.deepfloyd.text_projections import CachedTextUNet, noise_of
 
@@ -98,19 +98,17 @@ def size(configuration: Configuration) -> Size:
     return Size(*flops.of_unet(dict(network(configuration, "meta").config)))
 
 
-class RandomIF(Model):
+class RandomStage(Stage):
     """Stage 1 with random weights and a random text embedding for each prompt.
 
     cached: called as this report calls DeepFloyd; otherwise the text is projected again in each call.
     """
 
-    name = "random-if"
-
     def __init__(
-        self, configuration: Configuration, device: str, dtype: torch.dtype, cached: bool = True, compiled: bool = False
+        self, configuration: Configuration, device: str, dtype: torch.dtype, cached: bool, compiled: bool
     ) -> None:
+        super().__init__(Meter())
         self.device, self.dtype, self.text = torch.device(device), dtype, configuration.text
-        self.description, self.digest = f"{configuration.name} with random weights", ""
         self.unet = network(configuration, device, dtype)
         self.scheduler = DDPMScheduler(
             beta_schedule="squaredcos_cap_v2",
@@ -136,13 +134,29 @@ class RandomIF(Model):
         six = self.unet(x.to(self.dtype), t, encoder_hidden_states=states, return_dict=False)[0]
         return noise_of(six.to(x.dtype))
 
-    def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        raise NotImplementedError("only the first stage is measured")
+
+class RandomIF(Cascade):
+    """A cascade whose first stage alone is measured."""
+
+    name, digest = "random-if", ""
+    first: RandomStage
+
+    def __init__(
+        self, configuration: Configuration, device: str, dtype: torch.dtype, cached: bool = True, compiled: bool = False
+    ) -> None:
+        self.dtype, self.description = dtype, f"{configuration.name} with random weights"
+        self.first = RandomStage(configuration, device, dtype, cached, compiled)
+        self.meter = self.first.meter
 
     def pipelines(self) -> tuple[IFPipeline, IFImg2ImgPipeline]:
         """Returns diffusers' text-to-image and image-to-image pipelines over the same network."""
         absent = {"tokenizer": None, "text_encoder": None, "safety_checker": None, "feature_extractor": None}
-        parts = {"unet": self.unet, "scheduler": self.scheduler, "watermarker": None, "requires_safety_checker": False}
+        parts = {
+            "unet": self.first.unet,
+            "scheduler": self.first.scheduler,
+            "watermarker": None,
+            "requires_safety_checker": False,
+        }
         both = IFPipeline(**absent, **parts), IFImg2ImgPipeline(**absent, **parts)
         for pipeline in both:
             pipeline.set_progress_bar_config(disable=True)

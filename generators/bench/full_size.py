@@ -29,6 +29,7 @@ from ..models.deepfloyd.plan import Layers
 from ..models.deepfloyd.text import Embeddings, encode
 from ..records.errors import ModelError
 from ..running import run, staleness
+from ..running.session import Observer, Session, workload
 from . import machine, random_weights
 from .__main__ import put
 
@@ -37,7 +38,7 @@ LIMITS = {"text": 3.0, "stage 1": 6.0, "stage 2": 6.0, "stage 3": 8.0}  # GB for
 SPARE = 1.05  # factor on the disk space needed
 
 
-class Meter:
+class Usage:
     """Measures this process from its creation: peak memory without mapped files, and time."""
 
     def __init__(self) -> None:
@@ -56,7 +57,7 @@ class Meter:
         return {"wall": seconds, "cores": cores, "peak": self.peak}
 
 
-class Progress(run.Observer):
+class Progress(Observer):
     """Prints the progress of a section and the time left."""
 
     def __init__(self, expected: int) -> None:
@@ -70,10 +71,10 @@ class Progress(run.Observer):
 
 def text(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     """Encodes all prompts of the report with T5-XXL."""
-    prompts = run.asked_of(staleness.sections()).prompts
+    prompts = workload(map(run.load_section, staleness.sections())).prompts
     kept = Embeddings(places.CACHE / "embeddings", places.encoder(name, folder))
     layers = Layers(name, lambda line: click.echo(line, err=True))
-    watch = Meter()
+    watch = Usage()
     encode(prompts, kept, folder / "stage_1", "fp16", CPU, layers.passed)
     return {**watch.stop(), "did": f"{len(prompts)} prompts"}
 
@@ -81,26 +82,26 @@ def text(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
 def stage_1(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     """Draws sections as `report section` does."""
     rate = machine.core_rate()
-    loading = Meter()
-    model = load(name)
+    declared = list(map(run.load_section, sections))
+    progress, loading = Progress(workload(declared).first), Usage()
+    session = Session(name, progress)
     loaded = loading.stop()["wall"]
-    watch, expected = Meter(), run.asked_of(sections).first
-    model.on_evaluated = Progress(expected).evaluated
-    records = [run.draw_section(run.load_section(key), model, folder / "drawn" / key) for key in sections]
+    watch = Usage()
+    records = [run.draw_section(session, each, folder / "drawn" / each.id, progress) for each in declared]
     found = watch.stop()
     rate = max(rate, machine.core_rate())
     evaluations = sum(record["evaluations"] for record in records)
-    did = f"sections {' and '.join(sections)}: {evaluations} evaluations in {model.calls} forwards"
+    did = f"sections {' and '.join(sections)}: {evaluations} evaluations in {session.model.meter.calls} forwards"
     return {**found, "load": loaded, "evaluations": evaluations, "rate": rate, "did": did}
 
 
 def stage_2(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     """Runs one forward of stage 2 on both halves of a guided step."""
     model = load(name)
-    watch, generator = Meter(), torch.Generator().manual_seed(0)
+    watch, generator = Usage(), torch.Generator().manual_seed(0)
     with torch.inference_mode():
         x, given = model.second.begin(model.blank(), generator)
-        model.second.predict(torch.stack([x, x]), torch.tensor([500, 500]), ["", ""], torch.stack([given, given]))
+        model.second.predict(torch.cat([x, given]).expand(2, -1, -1, -1), torch.tensor([500, 500]), ["", ""])
     return {**watch.stop(), "evaluations": 2, "did": "one forward of two images"}
 
 
@@ -110,7 +111,7 @@ def stage_3(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
 
     model = load(name)
     ThirdStage.steps = 1
-    watch = Meter()
+    watch = Usage()
     model.enlarge(torch.zeros(3, 256, 256), "", torch.Generator().manual_seed(0))
     return {**watch.stop(), "evaluations": 2, "did": "one step of two images, and 1024 × 1024 pixels decoded"}
 
@@ -145,7 +146,7 @@ def run_part(part: str, name: str, folder: Path, sections: Sequence[str]) -> Non
     try:
         found = PARTS[part](name, folder, sections)
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, ModelError) or "memory" not in str(error).lower():
+        if "memory" not in str(error).lower():
             raise
         click.echo(f"{part}: does not fit in {LIMITS[part]:g} GB ({error})", err=True)
         sys.exit(3)

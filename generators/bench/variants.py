@@ -16,7 +16,7 @@ from torch import Tensor
 from ..diffusion import last, sample, sdedit, strided
 from ..diffusion.batching import run
 from ..diffusion.estimates import Estimate, Noise
-from ..lab import Lab, Result
+from ..lab import Lab, Result, Scale
 from ..running.run import load_section
 from .configurations import RandomIF
 
@@ -86,8 +86,9 @@ class ByPipelines(OneByOne):
     def estimate(self, prompt: str) -> Prompted:
         return Prompted(super().estimate(prompt), prompt, 1.0)
 
-    def guided(self, prompt: str, gamma: float | None = None) -> Prompted:
-        return Prompted(super().guided(prompt, gamma), prompt, self.model.gamma if gamma is None else gamma)
+    def guided(self, prompt: str, gamma: float | Scale = Scale.OWN) -> Prompted:
+        scale = 7.0 if isinstance(gamma, Scale) else gamma  # IF's own is 7, and so are the others
+        return Prompted(super().guided(prompt, gamma), prompt, scale)
 
     def sample(self, estimate: Estimate, k: int = 0, stride: int = 30) -> Tensor:
         if not isinstance(estimate, Prompted):
@@ -103,8 +104,9 @@ class ByPipelines(OneByOne):
 
     def _arguments(self, estimate: Prompted, timesteps: list[int]) -> dict[str, object]:
         calls, halves = len(timesteps), 2 if estimate.gamma > 1 else 1
-        self.model.calls, self.model.evaluations = self.model.calls + calls, self.model.evaluations + calls * halves
-        embeds, negative = (self.random_if.encode(text) for text in (estimate.prompt, ""))
+        self.model.meter.calls += calls
+        self.model.meter.evaluations += calls * halves
+        embeds, negative = (self.random_if.first.encode(text) for text in (estimate.prompt, ""))
         return {
             "prompt_embeds": embeds,
             "negative_prompt_embeds": negative if halves == 2 else None,

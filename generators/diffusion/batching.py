@@ -15,16 +15,28 @@ from typing import Any
 
 import greenlet
 
+from .trace import Trace, Trajectory
+
 Work = Callable[[], Any]
 Answer = Callable[[list[Any]], list[Any]]
 
 
 class Task(greenlet.greenlet):
-    """A suspendable task. `log` holds its noted events; `result` holds the return value once it is `dead`."""
+    """A suspendable task. `trace`: what it was made of. `result`: the return value once it is `dead`.
 
-    def __init__(self, work: Work, hub: greenlet.greenlet, log: list[tuple] | None = None) -> None:
+    trajectory: the one that it walks at the moment, if any.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        hub: greenlet.greenlet,
+        trace: Trace | None = None,
+        trajectory: Trajectory | None = None,
+    ) -> None:
         super().__init__(lambda _: work(), hub)
-        self.log: list[tuple] = [] if log is None else log
+        self.trace = Trace() if trace is None else trace
+        self.trajectory = trajectory
         self.queued = False
         self.result: Any = None
         self.done = False  # dead without an error
@@ -53,10 +65,38 @@ def ask(question: Any, answer: Answer) -> Any:
     return answer([question])[0] if task is None else task.parent.switch(_Question(question, answer))
 
 
-def note(*event: Any) -> None:
-    """Appends an event, such as ("seed", 42), to the running task's log. Outside `run` it is dropped."""
-    if task := _here():
-        task.log.append(event)
+def trace() -> Trace:
+    """Returns the running task's trace. Outside `run` it is a new one, which nobody reads."""
+    task = _here()
+    return Trace() if task is None else task.trace
+
+
+def trajectory(t: int) -> Trajectory:
+    """Returns the trajectory of an estimate at t: the one that the task walks, or outside the loop one of its own."""
+    task = _here()
+    return (task and task.trajectory) or _begun(Trajectory((t,)))
+
+
+def along(timesteps: Sequence[int], seed: int, estimate: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns the estimate, with all its evaluations in one new trajectory. seed: of the trajectory's noise."""
+    walk = _begun(Trajectory(tuple(timesteps), seed))
+
+    def walked(x: Any, t: int) -> Any:
+        task = _here()
+        if task is None:
+            return estimate(x, t)
+        before, task.trajectory = task.trajectory, walk
+        try:
+            return estimate(x, t)
+        finally:
+            task.trajectory = before
+
+    return walked
+
+
+def _begun(walk: Trajectory) -> Trajectory:
+    trace().trajectories[walk] = None
+    return walk
 
 
 def gather(works: Sequence[Work]) -> list[Any]:
@@ -64,13 +104,13 @@ def gather(works: Sequence[Work]) -> list[Any]:
     task = _here()
     if task is None:
         return [work() for work in works]
-    return task.parent.switch(_Join([Task(work, task.parent, task.log) for work in works]))
+    return task.parent.switch(_Join([Task(work, task.parent, task.trace, task.trajectory) for work in works]))
 
 
 class SharedWork:
     """Work that several tasks need and that is done once: the first to ask starts it, the others wait for it.
 
-    Its noted events are copied to the log of every task that asks.
+    Its trace is added to that of every task that asks.
     """
 
     def __init__(self) -> None:
@@ -86,8 +126,7 @@ class SharedWork:
         if shared is None or (shared.dead and not shared.done):  # not started, or ended by an error
             shared = self._tasks[key] = Task(work, task.parent)
         task.parent.switch(_Join([shared]))
-        if ("shared", key) not in task.log:
-            task.log += [("shared", key), *shared.log]
+        task.trace.add(shared.trace)
         return shared.result
 
 

@@ -2,6 +2,9 @@
 
 An estimate is a callable (x, t) -> Noise that predicts the noise in x = x_t, (3, H, W). A model's `noise(prompt)` is
 one. Every function here takes estimates and returns an estimate, so they can be nested.
+
+In a later stage of a cascade, x has more channels: x_t, then the conditioning image of the same size. A view acts on
+all of them, and the noise has three, so the same nested estimate samples at 64 pixels and enlarges to 256.
 """
 
 from __future__ import annotations
@@ -19,7 +22,10 @@ from .views import View
 
 class Noise(NamedTuple):
     """eps: the noise, of the image's shape. frac: the learned variance, in 0 … 1 per pixel, of the same shape, as the
-    position between its bounds (see `Schedule.sigma`); None if the network does not predict it."""
+    position between its bounds (see `Schedule.sigma`); None if the network does not predict it.
+
+    diffusers calls them model_output and predicted_variance, the latter in -1 … 1.
+    """
 
     eps: Tensor
     frac: Tensor | None = None
@@ -30,7 +36,7 @@ class Noise(NamedTuple):
 
 
 Estimate = Callable[[Tensor, int], Noise]
-Part = Callable[[Tensor], Tensor]  # a linear filter of images
+Part = Callable[[Tensor], Tensor]  # a linear filter of images; the parts of an image add up to it
 
 
 def _evaluate(estimates: tuple[Estimate, ...], x: Tensor, t: int) -> list[Noise]:

@@ -29,14 +29,28 @@ def gaussian_blur(x: Tensor, kernel: int, sigma: float) -> Tensor:
     return F.conv2d(across, weights.transpose(-1, -2), groups=x.shape[0])[0]
 
 
+def scale_of(x: Tensor) -> int:
+    """Returns how many times as wide as 64 pixels an image is; the filters below are given for 64 pixels."""
+    return max(1, x.shape[-1] // 64)
+
+
+def _odd(size: int, scale: int) -> int:
+    """Returns a kernel's size at this scale; an odd one stays odd, to have a middle."""
+    return size * scale | size % 2
+
+
 def low_pass(x: Tensor, kernel: int = 33, sigma: float = 2.0) -> Tensor:
-    """Keeps the low frequencies, visible from afar; by default the course's kernel of 33 and sigma of 2 pixels."""
-    return gaussian_blur(x, kernel, sigma)
+    """Keeps the low frequencies, visible from afar; by default the course's kernel of 33 and sigma of 2 pixels.
+
+    Both are those of an image of 64 pixels; in one of 256 they are four times as large (133 and 8).
+    """
+    scale = scale_of(x)
+    return gaussian_blur(x, _odd(kernel, scale), sigma * scale)
 
 
 def high_pass(x: Tensor, kernel: int = 33, sigma: float = 2.0) -> Tensor:
     """Keeps the high frequencies: x - low_pass(x)."""
-    return x - gaussian_blur(x, kernel, sigma)
+    return x - low_pass(x, kernel, sigma)
 
 
 def three_bands(fine: float = 1.0, coarse: float = 2.0, kernel: int = 25) -> tuple[Callable[[Tensor], Tensor], ...]:
@@ -45,7 +59,7 @@ def three_bands(fine: float = 1.0, coarse: float = 2.0, kernel: int = 25) -> tup
     low = G_coarse G_fine x, middle = G_fine x - low, high = x - G_fine x (Geng et al. 2024, "Factorized Diffusion"; the
     sigmas are those of its code for 64 pixels).
     """
-    smooth, smoother = partial(gaussian_blur, kernel=kernel, sigma=fine), partial(low_pass, kernel=kernel, sigma=coarse)
+    smooth, smoother = partial(low_pass, kernel=kernel, sigma=fine), partial(low_pass, kernel=kernel, sigma=coarse)
     return (
         lambda x: smoother(smooth(x)),
         lambda x: smooth(x) - smoother(smooth(x)),
@@ -66,8 +80,10 @@ def colour(x: Tensor) -> Tensor:
 def motion_blur(x: Tensor, length: int = 7) -> Tensor:
     """Blurs (3, H, W) along the main diagonal over `length` pixels (odd), with reflected borders.
 
-    Raises ValueError if the length is even, or too large to reflect the border.
+    The length is that in an image of 64 pixels; it grows with the image. Raises ValueError if it is even, or too large
+    to reflect the border.
     """
+    length = _odd(length, scale_of(x))
     reach = length // 2
     if length % 2 == 0 or reach >= min(x.shape[-2:]):
         raise ValueError(f"length {length}: must be odd and less than twice the image's {min(x.shape[-2:])} pixels")

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from .batching import along
 from .estimates import Estimate, Part
 from .schedule import Schedule
 
 Project = Callable[[Tensor, int | None], Tensor]
-Trajectory = Iterator[tuple[int | None, Tensor]]
+Steps = Iterator[tuple[int | None, Tensor]]  # (t, x_t); t is None at the clean end
 
 
 def gaussian(generator: torch.Generator, like: Tensor) -> Tensor:
@@ -31,13 +32,14 @@ def iterative_denoise(
     timesteps: Sequence[int],
     generator: torch.Generator,
     project: Project = lambda x, t: x,
-) -> Trajectory:
+) -> Steps:
     """Denoises x = x_t, at the first timestep, to the clean image. Yields (t, x_t), the start included.
 
     The last pair is (None, x_0): the step after the last timestep adds no noise, as in diffusers' pipelines. Each other
     step draws its z from the generator. `project(x, t)` modifies the image after every reverse step. Where the
     timesteps rise (see `resampled`), the image is noised again.
     """
+    estimate = along(timesteps, generator.initial_seed(), estimate)  # one trajectory of the panel's record
     yield timesteps[0], x
     for t, t_next in zip(timesteps, [*timesteps[1:], None], strict=True):
         if t_next is not None and t_next > t:
@@ -52,14 +54,14 @@ def iterative_denoise(
 
 def sample(
     schedule: Schedule, estimate: Estimate, timesteps: Sequence[int], generator: torch.Generator, like: Tensor
-) -> Trajectory:
+) -> Steps:
     """Generates an image of `like`'s shape from pure noise, the generator's first draw."""
     return iterative_denoise(schedule, estimate, gaussian(generator, like), timesteps, generator)
 
 
 def sdedit(
     schedule: Schedule, estimate: Estimate, timesteps: Sequence[int], generator: torch.Generator, x0: Tensor
-) -> Trajectory:
+) -> Steps:
     """SDEdit (Meng et al. 2022): noises x0 to the first timestep, then denoises. A lower first t stays closer to x0."""
     x = schedule.forward(x0, timesteps[0], gaussian(generator, x0))
     return iterative_denoise(schedule, estimate, x, timesteps, generator)
@@ -72,7 +74,7 @@ def inpaint(
     generator: torch.Generator,
     x0: Tensor,
     mask: Tensor,
-) -> Trajectory:
+) -> Steps:
     """Inpaints x0, (3, H, W), where the mask, (1, H, W), is 1, from pure noise. For RePaint, see `resampled`."""
     x = gaussian(generator, x0)
     project = keep_known(schedule, x0, mask, generator)
@@ -128,7 +130,7 @@ def resampled(timesteps: Sequence[int], length: int, times: int) -> list[int]:
     return [timesteps[-1 - level] for level in order]
 
 
-def last(trajectory: Trajectory) -> Tensor:
+def last(steps: Steps) -> Tensor:
     """Returns x_0, the end of a trajectory."""
-    *_, (_, x) = trajectory
+    *_, (_, x) = steps
     return x

@@ -54,7 +54,7 @@ class Schedule:
         return torch.ones((), dtype=self.abar.dtype) if t is None else self.abar[t]
 
     def forward(self, x0: Tensor, t: int | None, eps: Tensor) -> Tensor:
-        """Returns x_t: x_0 noised to level t with standard normal eps, of the same shape (eq. 4)."""
+        """Returns x_t: x_0 noised to level t with standard normal eps of its shape (eq. 4; diffusers' add_noise)."""
         abar_t = self.at(t)
         return abar_t**0.5 * x0 + (1 - abar_t) ** 0.5 * eps
 
@@ -67,7 +67,8 @@ class Schedule:
         return alpha**0.5 * x + (1 - alpha) ** 0.5 * eps
 
     def one_step(self, x: Tensor, t: int, noise: Noise) -> Tensor:
-        """Returns the estimate of x_0 from x = x_t and its estimated noise, neither clipped nor thresholded."""
+        """Returns the estimate of x_0 from x = x_t and its estimated noise, neither clipped nor thresholded (diffusers'
+        pred_original_sample)."""
         abar_t = self.at(t)
         return (x - (1 - abar_t) ** 0.5 * noise.eps) / abar_t**0.5
 

@@ -113,6 +113,8 @@ def rotation(degrees: float) -> View:
 IDENTITY = View(still, still)
 FLIP = View(flip, flip)
 NEGATIVE = View(still, still, sign=-1)
+TURNED = rotation(180)
+JIGSAW = permutation(jigsaw)
 
 VIEWS: dict[str, Callable[[], View]] = {  # by name, created on first use
     "identity": lambda: IDENTITY,
@@ -120,7 +122,7 @@ VIEWS: dict[str, Callable[[], View]] = {  # by name, created on first use
     "negative": lambda: NEGATIVE,
     "hinge": lambda: permutation(square_hinge),
     "skew": lambda: permutation(skew),
-    "jigsaw": lambda: permutation(jigsaw),
+    "jigsaw": lambda: JIGSAW,
     "circle": lambda: permutation(inner_circle),
     "patches": lambda: permutation(partial(patches, per_side=8)),
     "pixels": lambda: permutation(partial(patches, per_side=64)),

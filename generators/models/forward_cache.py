@@ -8,15 +8,16 @@ that the output depends on.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
+
+from ..records import files
 
 
 class ForwardCache:
@@ -28,33 +29,30 @@ class ForwardCache:
     def __init__(self, folder: Path, about: str) -> None:
         self.folder, self.about, self.seconds = folder, about, 0.0
 
-    def find(self, *question: Any) -> tuple[dict[str, Tensor], float] | None:
+    def find(self, *inputs: Any) -> tuple[dict[str, Tensor], float] | None:
         """Returns the output for this input (texts, numbers, tensors, None) and its original duration in seconds; None
         if absent."""
         try:
-            with safe_open(self._path(question), framework="pt") as file:
+            with safe_open(self._path(inputs), framework="pt") as file:
                 # Cloned: a lazily read tensor would not outlive its file.
-                answer = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+                output = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
                 seconds = float((file.metadata() or {})["seconds"])
         except (FileNotFoundError, SafetensorError, KeyError, ValueError):  # absent or damaged
             return None
-        return answer, seconds
+        return output, seconds
 
-    def keep(self, answer: Mapping[str, Tensor], seconds: float, *question: Any) -> None:
+    def keep(self, output: Mapping[str, Tensor], seconds: float, *inputs: Any) -> None:
         """Stores an output atomically."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(question)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        save_file({name: tensor.cpu().contiguous() for name, tensor in answer.items()}, part, {"seconds": str(seconds)})
-        part.replace(path)
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in output.items()}
+        files.write(self._path(inputs), save(tensors, {"seconds": str(seconds)}), synced=False)
 
     def forget(self) -> None:
         """Deletes the cache when the section is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _path(self, question: tuple[Any, ...]) -> Path:
+    def _path(self, inputs: tuple[Any, ...]) -> Path:
         key = hashlib.sha256(self.about.encode())
-        for part in question:
+        for part in inputs:
             if isinstance(part, Tensor):
                 key.update(f"\0{part.dtype} {tuple(part.shape)} ".encode())
                 key.update(part.cpu().contiguous().numpy().tobytes())

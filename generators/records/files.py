@@ -12,32 +12,23 @@ from pathlib import Path
 from filelock import FileLock
 
 
-def write(path: Path, content: bytes | str) -> None:
+def write(path: Path, content: bytes | str, synced: bool = True) -> None:
     """Writes a file under another name, in UTF-8, and then renames it. Its folder is made if it is missing.
 
+    synced: whether its content is on disk before it is renamed; not needed where the reader notices a damaged file.
     Raises OSError; the old file is then unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with aside(path) as new:
-        new.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-@contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """Yields a path to write a file to; it then takes the place of `path`. After an error nothing has changed."""
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        yield new
-        sync(new)
+        with new.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Waits until a file's content is on disk."""
-    with path.open("r+b") as file:  # Windows syncs only what is open for writing
-        os.fsync(file.fileno())
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import itertools
 import math
 import traceback
 from collections.abc import Mapping
@@ -13,12 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..figures import Case, Figure, Panel, Section
-from ..records.errors import DeclarationError, DrawingError, InputError, ModelError
+from ..records.errors import DrawingError, ReportError
+from ..records.files import write
 from ..records.texts import wrong_text
 from .staleness import SECTIONS_PACKAGE
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..diffusion.batching import Task, Work
+    from ..diffusion.trace import Trace, Trajectory
     from ..lab import Lab
 
 SIDES = (64, 256, 1024)  # pixels, the sizes of the cascade's three stages
@@ -29,8 +32,8 @@ MOST_STATEMENTS = 8  # of the section's code that an error shows
 def works(section: Section, lab: Lab) -> list[Work]:
     """Returns a function for each case of each figure, in order, for `batching.run`; it draws and returns a `Panel`.
 
-    The functions raise DrawingError if `draw` fails or does not return a valid panel. They pass on InputError,
-    ModelError and DeclarationError, which already say in one line what is wrong.
+    The functions raise DrawingError if `draw` fails or does not return a valid panel. They pass on other errors of the
+    report, which already say in one line what is wrong.
     """
     return [partial(_draw, section, figure, case, lab) for figure in section.figures for case in figure.cases]
 
@@ -38,7 +41,7 @@ def works(section: Section, lab: Lab) -> list[Work]:
 def _draw(section: Section, figure: Figure, case: Case, lab: Lab) -> Panel:
     try:
         result = figure.draw(lab, **case)
-    except (DeclarationError, InputError, ModelError):
+    except ReportError:
         raise
     except Exception as error:
         what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
@@ -124,31 +127,36 @@ def panel_texts(section: Section, figure: Figure, case: Case, found: Mapping[str
         raise _error(section, figure, case, f"label or alt text cannot be filled: {error}") from None
 
 
-def write_panel(folder: Path, file: str, section: Section, figure: Figure, case: Case, task: Task) -> dict[str, Any]:
-    """Writes the panel of a finished task as lossless WebP and returns its record.
+def pixels_of(image: Tensor) -> Tensor:
+    """Returns an image, (3, H, W) in -1 … 1, as 8-bit RGB, (H, W, 3); values outside are clipped."""
+    return ((image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu()
+
+
+def write_panel(
+    folder: Path,
+    file: str,
+    section: Section,
+    figure: Figure,
+    case: Case,
+    task: Task,
+    numbers: Mapping[Trajectory, int],
+) -> dict[str, Any]:
+    """Writes the panel of a finished task as lossless WebP and returns its record. numbers: of the trajectories.
 
     Raises DrawingError if the image has NaN or infinite values, or if a found value or a prompt cannot be recorded.
     """
     from PIL import Image
 
-    def noted(kind: str) -> list[Any]:
-        """Returns the distinct values of one kind of event, in order of first appearance."""
-        return list(dict.fromkeys(event[1] for event in task.log if event[0] == kind))
-
     panel: Panel = task.result
-    distinct = list(dict.fromkeys(task.log))  # several estimates may share an evaluation
-    evaluations = [event for event in distinct if event[0] == "evaluation"]
-    later = [event for event in distinct if event[0] == "later evaluation"]
-    prompts = list(dict.fromkeys(event[1] for event in (*evaluations, *later)))
-    if wrong := _wrong_values(panel, prompts):
+    walks = [walk for walk in task.trace.trajectories if walk in numbers]
+    if wrong := _wrong_values(panel, [prompt for walk in walks for prompt in walk.prompts]):
         raise _error(section, figure, case, wrong)
     found = {name: value if isinstance(value, str) else round(value, 4) for name, value in panel.found.items()}
     texts = panel_texts(section, figure, case, found)
-    rgb = ((panel.image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+    rgb = pixels_of(panel.image).numpy()
     encoded = io.BytesIO()
     Image.fromarray(rgb).save(encoded, "WEBP", lossless=True, quality=50, exact=True)
-    (folder / file).write_bytes(encoded.getvalue())
-    gammas = noted("gamma")  # several where readings are guided differently
+    write(folder / file, encoded.getvalue())
     return {
         "file": file,
         "bytes": hashlib.sha256(encoded.getvalue()).hexdigest(),
@@ -158,21 +166,28 @@ def write_panel(folder: Path, file: str, section: Section, figure: Figure, case:
         **texts,
         "case": dict(case),
         "found": found,
-        "origin": _origin(noted("input"), noted("seed"), bool(evaluations)),
-        "inputs": noted("input"),
-        "seeds": noted("seed"),
-        "prompts": prompts,
-        "gamma": gammas if len(gammas) > 1 else next(iter(gammas), None),
-        "timesteps": list(dict.fromkeys(t for _, _, t, _ in evaluations)),
-        # Concatenated over the later stages, because two stages may visit the same timestep.
-        "later_timesteps": [t for t, _ in itertools.groupby(t for _, _, t, _ in later)],
-        "evaluations": len(evaluations) + len(later),
-        "seconds": round(sum(float(evaluation) for *_, evaluation in (*evaluations, *later)), 3),
+        "origin": _origin(task.trace, bool(walks)),
+        "inputs": list(task.trace.inputs),
+        "seeds": list(task.trace.seeds),
+        "trajectories": [numbers[walk] for walk in walks],
     }
 
 
-def _origin(inputs_used: list[str], seeds: list[int], evaluated: bool) -> str:
+def trajectory_record(walk: Trajectory) -> dict[str, Any]:
+    """Returns the record of a trajectory, as `records.record.Trajectory` describes it."""
+    return {
+        "stage": walk.stage,
+        "seed": walk.seed,
+        "prompts": list(walk.prompts),
+        "gamma": list(walk.gammas),
+        "timesteps": list(walk.timesteps),
+        "evaluations": len(walk.evaluations),
+        "seconds": round(sum(map(float, walk.evaluations)), 3),
+    }
+
+
+def _origin(trace: Trace, evaluated: bool) -> str:
     """Returns whether a panel was sampled, edited from an input, only noised, or is the unchanged input."""
     if evaluated:
-        return "edit" if inputs_used else "sample"
-    return "noised" if seeds else "photograph"
+        return "edit" if trace.inputs else "sample"
+    return "noised" if trace.seeds else "photograph"

@@ -17,58 +17,66 @@ from ..diffusion.schedule import Schedule, T
 from ..figures import Section
 from ..lab import Lab
 from ..models import Workload
-from ..models.base import LaterStage, Model
+from ..models.base import Cascade, LaterStage, Meter, Stage
 from .drawing import works
 
 SCHEDULE = Schedule(torch.linspace(0.999, 0.001, T))
+UNLIMITED = 10**6  # images in a forward: one call takes all queries
 
 
-class DryRunModel(Model):
-    """Predicts zero noise and records its calls."""
+class Silent(Stage):
+    """A first stage that predicts zero noise and records its calls."""
 
-    name = description = "a stand-in"
     schedule = SCHEDULE
-    chunk = 10**6  # no limit: one call takes all queries
+    chunk = UNLIMITED
 
-    def __init__(self, steps: int, guided: bool) -> None:
-        self.second: LaterStage = DryRunSecondStage(self, steps, guided)
-        self.prompts: dict[str, None] = {}
-        self.asked: list[tuple[int, int]] = []  # (stage, images)
+    def __init__(self, model: DryRunModel) -> None:
+        super().__init__(Meter())
+        self.model = model
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        self.prompts |= dict.fromkeys(prompts)
-        self.asked.append((1, len(x)))
-        return Noise(torch.zeros_like(x))
-
-    def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        if x.shape[-1] == 64:
-            return self.second.enlarge(x, prompt, generator)
-        self.asked.append((3, 1))
-        return x.new_zeros(3, 4 * x.shape[-2], 4 * x.shape[-1])
+        self.model.prompts |= dict.fromkeys(prompts)
+        self.model.asked.append((self.number, len(x)))
+        return Noise(torch.zeros_like(x[:, :3]))
 
 
-class DryRunSecondStage(LaterStage):
+class SilentLater(Silent, LaterStage):
     """A second stage with the given number of steps, guided or not, that predicts zero noise."""
 
-    schedule = SCHEDULE
-    gamma, chunk = 1.0, DryRunModel.chunk
+    number, side = 2, 256
 
     def __init__(self, model: DryRunModel, steps: int, guided: bool) -> None:
         super().__init__(model)
-        self.stand_in, self.is_guided = model, guided
-        self.timesteps = list(range(steps))[::-1]
+        self.is_guided, self.timesteps = guided, list(range(steps))[::-1]
 
     def begin(self, low: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         x = low.new_zeros(3, 256, 256)
         return x, x
 
-    def guided(self, prompt: str, given: Tensor | None = None, gamma: float | None = None) -> Estimate:
-        return super().guided(prompt, given, gamma) if self.is_guided else self.noise(prompt, given)
+    def guided(self, prompt: str, gamma: float | None = None) -> Estimate:
+        return super().guided(prompt) if self.is_guided else self.noise(prompt)
 
-    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str], given: Tensor) -> Noise:
-        self.stand_in.prompts |= dict.fromkeys(prompts)
-        self.stand_in.asked.append((2, len(x)))
-        return Noise(torch.zeros_like(x))
+
+class SilentThird:
+    """A third stage that returns black images and records its calls."""
+
+    def __init__(self, model: DryRunModel) -> None:
+        self.model = model
+
+    def enlarge(self, low: Tensor, guide: str | Estimate, generator: torch.Generator) -> Tensor:
+        self.model.asked.append((3, 1))
+        return low.new_zeros(3, 4 * low.shape[-2], 4 * low.shape[-1])
+
+
+class DryRunModel(Cascade):
+    """A cascade that computes nothing. asked: (stage, images) of each call."""
+
+    name = description = "a stand-in"
+
+    def __init__(self, steps: int, guided: bool) -> None:
+        self.prompts: dict[str, None] = {}
+        self.asked: list[tuple[int, int]] = []
+        self.first, self.second, self.third = Silent(self), SilentLater(self, steps, guided), SilentThird(self)
 
 
 def dry_run(sections: Iterable[Section], steps: int, guided: bool) -> Workload:

@@ -47,7 +47,11 @@ def module_of(section_id: str) -> str:
 
 def source_digest(section_id: str, model: str) -> str:
     """Returns the sha256 over the syntax of all modules that the section reaches, without texts for readers."""
-    names = [module_of(section_id), f"{PACKAGE}.lab", models.module_of(model)]
+    names = [
+        module_of(section_id),
+        f"{PACKAGE}.lab",
+        *{root.partition(":")[0] for root in models.provider(model).definitions},
+    ]
     reached = {module for name in names for module in (name, *_graph().find_upstream_modules(name))}
     return _sha256("\n".join(sorted(map(_syntax, reached))))
 

@@ -18,16 +18,13 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from .. import models
 from ..records.errors import WorkerError
 from . import run
-
-if TYPE_CHECKING:
-    from ..models.base import Model
+from .session import Observer, Session
 
 _slots: list[FileLock] = []  # the slot of this worker, held until it ends
 
@@ -97,7 +94,7 @@ def in_parsl(file: Path) -> run.Backend:
 def _backend(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Backend:
     """Returns a backend that submits each section to the workers and reports it once it is on disk."""
 
-    def draw(expected: dict[str, int], model: str, state: Path, observer: run.Observer) -> None:
+    def draw(expected: dict[str, int], model: str, state: Path, observer: Observer) -> None:
         # Longest first: a long section at the end would leave the other workers idle.
         in_order = sorted(expected, key=lambda section_id: -expected[section_id])
         try:
@@ -162,10 +159,10 @@ def _gpus() -> list[str]:
 
 
 @cache
-def _model(name: str) -> Model:
-    return models.load(name)
+def _session(model: str) -> Session:
+    return Session(model, Observer())
 
 
 def _draw(section_id: str, model: str, state: str) -> dict[str, Any]:
     """Draws one section; the task of a worker."""
-    return run.draw_section(run.load_section(section_id), _model(model), Path(state) / section_id)
+    return run.draw_section(_session(model), run.load_section(section_id), Path(state) / section_id, Observer())

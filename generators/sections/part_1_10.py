@@ -1,12 +1,13 @@
 """1.10: beyond the assignment. Other views, and other parts of an image."""
 
-from ..diffusion import filters
-from ..diffusion.estimates import anagram, factorised
+from ..diffusion.filters import low_pass
 from ..diffusion.sampling import gaussian, iterative_denoise, keep_part, last
 from ..diffusion.schedule import strided
-from ..diffusion.views import IDENTITY, named
+from ..diffusion.views import IDENTITY, JIGSAW, NEGATIVE, TURNED
 from ..figures import Figure, Section, each
+from ..lab import Scale
 from ..prompts import DOG, LION, SKULL, TIGER, WATERFALLS
+from ..readings import BANDS, COLOUR, MOTION, anagram, hybrid
 
 PENGUIN, TULIP = "a penguin", "a tulip"
 COAST, ROSE = "a photo of the amalfi coast", "an oil painting of a rose"
@@ -14,16 +15,13 @@ KOALA = "a photo of a koala"
 STRAWBERRY, BEAR = "a strawberry", "a photo of a bear"
 
 
-def seen(lab, view, upright, k, show, **through):
-    (other,) = through.values()
-    est = anagram((lab.reading(upright), IDENTITY), (lab.reading(other), named(view)))
-    x = lab.shared((view, upright, other, k), lambda: lab.sample(est, k))
-    return x if show == "upright" else named(view)(x)
-
-
-def anagrams(name, view, k, upright, **through):
+def anagrams(name, view, upright, **through):
     """The figure of an anagram. through: how the second row is called, with its prompt."""
     ((word, _),) = through.items()
+
+    def seen(lab, k, show, **prompts):
+        return anagram(upright=(prompts["upright"], IDENTITY), **{word: (prompts[word], view)}).draw(lab, show, k)
+
     return Figure(
         name,
         caption=f"“{{upright}}”; {word}, “{{{word}}}”.",
@@ -33,53 +31,46 @@ def anagrams(name, view, k, upright, **through):
             "upright": "Sample {k}, as drawn: the prompt is “{upright}”",
             word: f"Sample {{k}}, {word}: the prompt is “{{{word}}}”",
         },
-        cases=each(view=view, upright=upright, **through, show=("upright", word), k=k),
+        cases=each(upright=upright, **through, show=("upright", word), k=(0, 1, 2)),
         draw=seen,
     )
 
 
-def three(lab, far, middle, near, k, show):
-    bands = filters.three_bands()
-    est = factorised([lab.part(prompt) for prompt in (far, middle, near)], bands)
-    x = lab.shared(("three", far, middle, near, k), lambda: lab.sample(est, k))
-    low, mid, _ = (band(x) for band in bands)
-    return {"near": x, "middle": low + mid, "far": low}[show]
+def three(lab, far, middle, near, **case):
+    return hybrid(BANDS, far, middle, near).draw(lab, **case)
 
 
-def coloured(lab, colour, grey, k, show):
-    est = factorised([lab.part(grey), lab.part(colour)], [filters.grey, filters.colour])
-    x = lab.shared(("colour", colour, grey, k), lambda: lab.sample(est, k))
-    return x if show == "colour" else filters.grey(x)
+def coloured(lab, colour, grey, **case):
+    return hybrid(COLOUR, grey, colour).draw(lab, **case)
 
 
-def moved(lab, still, moving, k, show):
-    est = factorised([lab.guided(moving), lab.reading(still)], [filters.motion_blur, filters.motion_rest])
-    x = lab.shared(("motion", still, moving, k), lambda: lab.sample(est, k))
-    return x if show == "still" else filters.motion_blur(x)
+def moved(lab, still, moving, **case):
+    return hybrid(MOTION, moving, still).draw(lab, **case)
 
 
-def over(lab, image, near, k):
+def detailed(lab, image, near, k):
     """An inverse hybrid: the low frequencies remain the image's, all others follow the prompt."""
     x0, generator = lab.image(image), lab.generator(k)
     x = gaussian(generator, x0)
-    project = keep_part(lab.schedule, x0, filters.low_pass, generator)
-    return last(iterative_denoise(lab.schedule, lab.part(near), x, strided(), generator, project))
+    project = keep_part(lab.schedule, x0, low_pass, generator)
+    guided = lab.guided(near, Scale.BALANCED)
+    return last(iterative_denoise(lab.schedule, guided, x, strided(), generator, project))
 
 
 def inverse(lab, image, near, k, show):
     if show == "original":
         return lab.image(image)
-    x = lab.shared((image, near, k), lambda: over(lab, image, near, k))
-    return x if show == "near" else filters.low_pass(x)
+    x = lab.shared((image, near, k), lambda: detailed(lab, image, near, k))
+    return x if show == "near" else low_pass(x)
 
 
 SECTION = Section(
     "1.10",
     "Beyond the assignment",
     [
-        anagrams("rotation", "rotate180", (0, 1, 2), PENGUIN, turned=TULIP),
-        anagrams("jigsaw", "jigsaw", (0, 1, 2), COAST, rearranged=ROSE),
-        anagrams("negative", "negative", (0, 1, 2), DOG, inverted=KOALA),
+        anagrams("rotation", TURNED, PENGUIN, turned=TULIP),
+        anagrams("jigsaw", JIGSAW, COAST, rearranged=ROSE),
+        anagrams("negative", NEGATIVE, DOG, inverted=KOALA),
         Figure(
             "three",
             caption="From afar “{far}”, from half way “{middle}”, from near “{near}”.",

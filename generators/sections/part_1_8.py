@@ -1,28 +1,14 @@
 """1.8: visual anagrams. One image, two readings: upright and upside down."""
 
-from ..diffusion.estimates import anagram
 from ..diffusion.views import FLIP, IDENTITY
 from ..figures import Figure, Section, each
 from ..prompts import BARISTA, CAMPFIRE, DOG, LION, OLD_MAN
+from ..readings import anagram
 
 
-def turning(lab, upright, flipped, k, show):
-    est = anagram((lab.reading(upright), IDENTITY), (lab.reading(flipped), FLIP))
-    x = lab.shared((upright, flipped, k), lambda: lab.sample(est, k))
-    return x if show == "upright" else FLIP(x)
-
-
-def enlarged(lab, upright, flipped, k, show, pixels):
-    """At 256 pixels, by the second stage; its conditioning image is flipped together with the noisy image."""
-    if pixels == 64:
-        return turning(lab, upright, flipped, k, show)
-
-    def estimate(given):
-        return anagram((lab.enlarging(upright, given), IDENTITY), (lab.enlarging(flipped, FLIP(given)), FLIP))
-
-    small = turning(lab, upright, flipped, k, "upright")
-    x = lab.shared((upright, flipped, k, 256), lambda: lab.enlarge_by(small, estimate, k))
-    return x if show == "upright" else FLIP(x)
+def turning(lab, upright, flipped, **case):
+    """One panel. At 256 pixels, the second stage's conditioning image is flipped together with the noisy image."""
+    return anagram(upright=(upright, IDENTITY), flipped=(flipped, FLIP)).draw(lab, **case)
 
 
 def pair(name, upright, flipped):
@@ -57,7 +43,7 @@ SECTION = Section(
                 "flipped": "At {pixels} by {pixels} pixels, turned over: the prompt is “{flipped}”",
             },
             cases=each(upright=DOG, flipped=LION, k=0, show=("upright", "flipped"), pixels=(64, 256)),
-            draw=enlarged,
+            draw=turning,
         ),
     ],
 )

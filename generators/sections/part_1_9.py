@@ -1,33 +1,13 @@
 """1.9: hybrid images. One image, two readings: from far away and from close up."""
 
-from functools import partial
-
-from ..diffusion.estimates import hybrid
-from ..diffusion.filters import high_pass, low_pass
 from ..figures import Figure, Section, each
 from ..prompts import CAMPFIRE, LION, SKULL, TIGER, WATERFALLS
+from ..readings import DISTANCE, hybrid
 
 
-def distant(lab, far, near, k, show):
-    est = hybrid(lab.guided(far), lab.reading(near), low_pass, high_pass)
-    x = lab.shared((far, near, k), lambda: lab.sample(est, k))
-    return x if show == "near" else low_pass(x)
-
-
-def enlarged(lab, far, near, k, show, pixels):
-    """At 256 pixels, by the second stage, with the filter four times as wide."""
-    if pixels == 64:
-        return distant(lab, far, near, k, show)
-    wide = {"kernel": 133, "sigma": 8.0}
-
-    def estimate(given):
-        return hybrid(
-            lab.enlarging(far, given), lab.enlarging(near, given), partial(low_pass, **wide), partial(high_pass, **wide)
-        )
-
-    small = distant(lab, far, near, k, "near")
-    x = lab.shared((far, near, k, 256), lambda: lab.enlarge_by(small, estimate, k))
-    return x if show == "near" else low_pass(x, **wide)
+def distant(lab, far, near, **case):
+    """One panel. At 256 pixels the filters are four times as wide."""
+    return hybrid(DISTANCE, far, near).draw(lab, **case)
 
 
 def pair(name, far, near):
@@ -62,7 +42,7 @@ SECTION = Section(
                 "far": "At {pixels} by {pixels} pixels, blurred, as from afar: the prompt is “{far}”",
             },
             cases=each(far=SKULL, near=WATERFALLS, k=1, show=("near", "far"), pixels=(64, 256)),
-            draw=enlarged,
+            draw=distant,
         ),
     ],
 )

@@ -13,8 +13,8 @@ from generators.records import files
 from generators.records.errors import RequestError
 
 if TYPE_CHECKING:
-    from generators.figures import Figure
-    from generators.running.run import Observer
+    from generators.figures import Section
+    from generators.running.session import Observer
 
 LONGEST = 80  # characters of a file name made of prompts
 
@@ -39,27 +39,34 @@ def place(out: Path | None, *words: str) -> Path:
     return png
 
 
-def draw(kind: str, figure: Figure, model: str, png: Path, observer: Observer) -> None:
-    """Draws the figure and writes its grid and its record. Raises InputError, ModelError or DrawingError."""
+def draw(kind: str, declared: Section, model: str, png: Path, observer: Observer) -> None:
+    """Draws a section of one figure and writes its grid and its record. kind: such as "anagram".
+
+    Raises InputError, ModelError or DrawingError.
+    """
     from PIL import Image
 
     from generators.records.record import parsed
-    from generators.running import single_figure
+    from generators.running.session import Session, prepare, workload
 
     from ..figures import figure_png
     from ..web import metadata
 
-    with tempfile.TemporaryDirectory() as folder:
-        loaded = single_figure.ready(
-            kind, figure.caption_text(), single_figure.evaluations(figure), [figure], model, observer
-        )
-        raw = single_figure.draw(kind, figure, loaded, Path(folder))
+    title = declared.figures[0].caption_text()
+    observer.begin({kind: ("requested", workload([declared]).first)})
+    prepare(model, [declared], observer)
+    session = Session(model, observer)
+    observer.section(kind, title)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / kind
+        raw = session.draw(declared, folder, {"id": kind, "title": title, "source": f"report {kind}"})
         observer.done(kind, raw)
         record = parsed(raw, png)
         drawn = record.figures[0]
-        images = [Image.open(Path(folder) / panel.file).convert("RGB") for panel in drawn.panels]
+        images = [Image.open(folder / panel.file).convert("RGB") for panel in drawn.panels]
     for panel in raw["figures"][0]["panels"]:
         del panel["file"], panel["bytes"]  # of temporary files
+    del raw["seal"]
     write(png, figure_png.compose(drawn, images, metadata.png(record, drawn)), raw)
 
 

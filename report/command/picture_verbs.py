@@ -13,7 +13,7 @@ from generators.records.errors import RequestError
 from .options import ROOT, model_option, one_line_errors
 
 if TYPE_CHECKING:
-    from generators.figures import Figure
+    from generators.figures import Section
 
 SEVERAL = click.IntRange(1, 16)
 HYBRIDS = click.Choice(["distance", "colour", "motion"])
@@ -67,10 +67,10 @@ pixels_option = click.option(
 @one_line_errors
 def sample(prompt: str, count: int, stride: int, pixels: int, model: str, out: Path | None) -> None:
     """Draw samples of PROMPT."""
-    from generators.running import single_figure
+    from generators import pictures
 
     _check(prompt)
-    _draw("sample", lambda: single_figure.samples(prompt, count, stride, pixels), model, out, prompt)
+    _draw("sample", lambda: pictures.samples(prompt, count, stride, pixels), model, out, prompt)
 
 
 @click.command()
@@ -83,7 +83,7 @@ def anagram(
     prompts: tuple[str, ...], views: tuple[str, ...], count: int, stride: int, pixels: int, model: str, out: Path | None
 ) -> None:
     """Draw pictures that show the first of PROMPTS upright, and each other prompt through its own view."""
-    from generators.running import single_figure
+    from generators import pictures
 
     _check(*prompts)
     views = views or ("flip",)
@@ -91,9 +91,7 @@ def anagram(
         raise RequestError(
             f"{len(prompts)} prompts and {len(views)} views: give one --view for each prompt after the first, in order"
         )
-    _draw(
-        "anagram", lambda: single_figure.anagrams(prompts, views, count, stride, pixels), model, out, *prompts, *views
-    )
+    _draw("anagram", lambda: pictures.anagrams(prompts, views, count, stride, pixels), model, out, *prompts, *views)
 
 
 @click.command()
@@ -110,12 +108,12 @@ def hybrid(
 
     Or FIRST without colour and SECOND with it, or FIRST in motion and SECOND at rest: see --by.
     """
-    from generators.running import single_figure
+    from generators import pictures
 
     _check(first, second)
     _draw(
         "hybrid",
-        lambda: single_figure.hybrids(by, first, second, count, stride, pixels),
+        lambda: pictures.hybrids(by, first, second, count, stride, pixels),
         model,
         out,
         *(() if by == "distance" else (by,)),
@@ -132,12 +130,11 @@ def hybrid(
 @one_line_errors
 def edit(image: Path, prompt: str, model: str, out: Path | None) -> None:
     """Edit the file IMAGE with SDEdit: noise it to the six levels of section 1.7 and denoise it with PROMPT."""
-    from generators import inputs
-    from generators.running import single_figure
+    from generators import inputs, pictures
 
     _check(prompt)
     inputs.read(image)  # rejects an unreadable image before a model is loaded
-    _draw("edit", lambda: single_figure.edits(image, prompt), model, out, image.stem, prompt)
+    _draw("edit", lambda: pictures.edits(image, prompt), model, out, image.stem, prompt)
 
 
 @click.command()
@@ -161,7 +158,6 @@ def search(
     """
     from generators import models
     from generators.making.judging import search as searching
-    from generators.records.errors import ViewError
 
     from . import picture, ranking
     from .progress import Progress
@@ -173,8 +169,6 @@ def search(
     try:
         searching.check(prompts)
         pairing = searching.pairing(name)
-    except ViewError as error:
-        raise RequestError(str(error)) from None
     except ValueError as error:
         raise RequestError(
             f"{error}; the judges know only pocket's names, see generators/models/pocket/MODEL_CARD.md"
@@ -193,19 +187,15 @@ def _check(*prompts: str) -> None:
             raise RequestError("a prompt is empty; describe the picture, as in “a photo of a dog”")
 
 
-def _draw(kind: str, figure: Callable[[], Figure], model: str, out: Path | None, *words: str) -> None:
+def _draw(kind: str, declare: Callable[[], Section], model: str, out: Path | None, *words: str) -> None:
     from generators import models
-    from generators.records.errors import ViewError
 
     from . import picture
     from .progress import Progress
 
     models.folder(model)  # rejects an unknown model
     png = picture.place(out, kind, *words)
-    try:
-        declared = figure()
-    except ViewError as error:
-        raise RequestError(str(error)) from None
+    declared = declare()
     with Progress() as progress:
         picture.draw(kind, declared, model, png, progress)
     click.echo(f"{png} (record: {png.with_suffix('.json')})")

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from generators import models
 from generators.records.errors import PanelError, VerifyError
 from generators.records.files import locked
 from generators.records.record import Figure, Panel, Record, read_json
 from generators.running import staleness
-from generators.running.run import Observer, draw_section, load_section, ready, state_folder
+from generators.running.run import draw_section, load_section, state_folder
+from generators.running.session import Observer, Session, prepare
 
 from ..problems import Problems
 from ..records import verification
@@ -54,15 +54,12 @@ def verify(
         drawn = random.sample(chosen, min(sample, len(chosen)))
         chosen = [section_id for section_id in chosen if section_id in drawn]
     observer.begin({section_id: ("to be redrawn", published[section_id].evaluations) for section_id in chosen})
-    ready(model, chosen, observer)
-    loaded = models.load(model)
-    loaded.on_evaluated = observer.evaluated
-    found = {}
+    prepare(model, map(load_section, chosen), observer)
+    session, found = Session(model, observer), {}
     with tempfile.TemporaryDirectory(prefix="report-verify-") as scratch:
         for section_id in chosen:
-            section, record = load_section(section_id), published[section_id]
-            observer.section(section_id, section.title)
-            again = draw_section(section, loaded, Path(scratch) / section_id)
+            record = published[section_id]
+            again = draw_section(session, load_section(section_id), Path(scratch) / section_id, observer)
             of_figures = {
                 figure.name: compare(record, figure, again, Path(scratch) / section_id, root, model)
                 for figure in record.figures
@@ -70,7 +67,6 @@ def verify(
             with locked(site):
                 verification.write(site, section_id, _result(record, again, of_figures))
             found[section_id] = [result for panels in of_figures.values() for result in panels]
-            observer.done(section_id, again)
     return found
 
 

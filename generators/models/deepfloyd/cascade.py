@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,10 +22,10 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
-from ...diffusion.estimates import Noise
+from ...diffusion.estimates import Estimate, Noise
 from ...diffusion.sampling import gaussian
 from ...records.errors import ModelError
-from ..base import LaterStage, Model, schedule_of
+from ..base import Cascade, LaterStage, Meter, Stage, schedule_of
 from . import disk
 from .text_projections import CachedTextUNet, noise_of
 
@@ -85,19 +85,39 @@ class Place:
         self._here = stage
 
 
+class FirstStage(Stage):
+    """IF-I: samples images of 64 pixels."""
+
+    def __init__(self, model: DeepFloyd, folder: Path, variant: str | None) -> None:
+        super().__init__(model.meter)
+        self.place = model.place
+        self.device, _, self.chunk = model.place.spots["stage_1"]
+        unet = model.place.unet("stage_1", folder, variant)
+        self.unet = CachedTextUNet(unet, model.encode)
+        self.parameters = sum(parameter.numel() for parameter in unet.parameters())
+        self.side = unet.config.sample_size
+        self.schedule = schedule_of(DDPMScheduler.from_pretrained(folder / "scheduler"))
+
+    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
+        self.place.enter("stage_1")
+        return self.unet(x, t, prompts)
+
+
 class SecondStage(LaterStage):
     """IF-II: 64 to 256 pixels. Each step sees x and the bilinear enlargement, noised at level 250."""
 
+    number = 2
     gamma = 4.0  # this and the next two: the defaults of diffusers' pipeline
     steps = 50
     level = 250
 
     def __init__(self, model: DeepFloyd, folder: Path, variant: str | None) -> None:
-        super().__init__(model)
+        super().__init__(model.meter)
         self.place, self.encode = model.place, model.encode
         self.device, _, self.chunk = spot = model.place.spots["stage_2"]
         self.dtype = spot.dtype
         self.unet = model.place.unet("stage_2", folder, variant)
+        self.side: int = self.unet.config.sample_size
         scheduler = DDPMScheduler.from_pretrained(folder / "scheduler")
         scheduler.set_timesteps(self.steps)
         self.schedule, self.timesteps = schedule_of(scheduler), scheduler.timesteps.tolist()
@@ -105,15 +125,14 @@ class SecondStage(LaterStage):
 
     def begin(self, low: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The generator draws first x, the start of sampling, then the noise on the enlargement."""
-        side = self.unet.config.sample_size
-        x = gaussian(generator, low.new_empty(3, side, side))
-        enlarged = F.interpolate(low[None], (side, side), mode="bilinear", align_corners=True)[0]
+        x = gaussian(generator, low.new_empty(3, self.side, self.side))
+        enlarged = F.interpolate(low[None], (self.side, self.side), mode="bilinear", align_corners=True)[0]
         return x, self.noising.forward(enlarged, self.level, gaussian(generator, enlarged))
 
-    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str], given: Tensor) -> Noise:
+    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         self.place.enter("stage_2")
         answer = self.unet(
-            torch.cat([x, given], dim=1).to(self.dtype),
+            x.to(self.dtype),
             t,
             encoder_hidden_states=torch.cat([self.encode(prompt) for prompt in prompts]),
             class_labels=torch.full_like(t, self.level),
@@ -154,12 +173,25 @@ class ThirdStage:
         self.pipeline.set_progress_bar_config(disable=True)
         self.texts = cache(self._texts)
 
-    def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        """Samples an enlargement of x, (3, H, W) in -1 … 1, as (3, 4 H, 4 W). The pipeline draws from the generator."""
-        texts, negative = self.texts(prompt)
+    def enlarge(self, low: Tensor, guide: str | Estimate, generator: torch.Generator) -> Tensor:
+        """Samples an enlargement of `low`, (3, H, W) in -1 … 1, as (3, 4 H, 4 W), under a prompt. The pipeline draws
+        from the generator.
+
+        Raises ModelError for an estimate, which the pipeline cannot follow, or if a GPU runs out of memory.
+        """
+        if not isinstance(guide, str):
+            raise ModelError(f"{self.model.name}: stage 3 enlarges under a prompt only; give `enlarge` a prompt")
+        texts, negative = self.texts(guide)
         self.model.place.enter("stage_3")
+        try:
+            return self._sampled(low, texts, negative, generator)
+        except torch.cuda.OutOfMemoryError:
+            name = self.model.name
+            raise ModelError(f"{name}: an image of 1024 pixels does not fit in this GPU's memory") from None
+
+    def _sampled(self, low: Tensor, texts: Tensor, negative: Tensor, generator: torch.Generator) -> Tensor:
         (image,) = self.pipeline(
-            image=(x[None].clamp(-1, 1).to(self.spot.device, self.spot.dtype) + 1) / 2,
+            image=(low[None].clamp(-1, 1).to(self.spot.device, self.spot.dtype) + 1) / 2,
             prompt_embeds=texts,
             negative_prompt_embeds=negative,
             num_inference_steps=self.steps,
@@ -168,7 +200,7 @@ class ThirdStage:
             generator=generator,
             output_type="pt",
         ).images
-        return image.to(x.device, x.dtype) * 2 - 1
+        return image.to(low.device, low.dtype) * 2 - 1
 
     def _texts(self, prompt: str) -> tuple[Tensor, Tensor]:
         """Returns the embeddings of a prompt and of the empty one; the text encoder is freed afterwards."""
@@ -181,18 +213,18 @@ class ThirdStage:
     def _cached(self, forward: Callable[..., tuple[Tensor]]) -> Callable[..., tuple[Tensor]]:
         """Wraps the UNet's forward with the cache of an interrupted run."""
 
-        def asked(x: Tensor, t: Tensor, **arguments: Any) -> tuple[Tensor]:
-            answers, question = self.model.forward_cache, ("stage 3", x, t, arguments["encoder_hidden_states"])
-            if answers and (kept := answers.find(*question)):
-                answers.seconds += kept[1]
+        def cached(x: Tensor, t: Tensor, **arguments: Any) -> tuple[Tensor]:
+            cache, inputs = self.model.meter.cache, (3, x, t, arguments["encoder_hidden_states"])
+            if cache and (kept := cache.find(*inputs)):
+                cache.seconds += kept[1]
                 return (kept[0]["noise"].to(x.device),)
             began = time.perf_counter()
             (noise,) = forward(x, t, **arguments)
-            if answers:
-                answers.keep({"noise": noise}, time.perf_counter() - began, *question)
+            if cache:
+                cache.keep({"noise": noise}, time.perf_counter() - began, *inputs)
             return (noise,)
 
-        return asked
+        return cached
 
     def _part(self, kind: Any, name: str) -> Any:
         part = kind.from_pretrained(
@@ -201,7 +233,7 @@ class ThirdStage:
         return part.to(self.spot.device)
 
 
-class DeepFloyd(Model):
+class DeepFloyd(Cascade):
     """The cascade. stages: the present ones of stage_1, stage_2 and stage_3, with the variant of their files.
 
     place: where they run; stages 1 and 2 share a device. read: returns the embedding of each prompt, (1, 77, width).
@@ -221,42 +253,25 @@ class DeepFloyd(Model):
         for library in (logging, transformers_logging):
             library.disable_progress_bar()
         self.name, self.stages, self.place, self.digest = name, stages, place, digest
-        self.device, _, self.chunk = spot = place.spots["stage_1"]
+        self.meter = Meter()
+        spot = place.spots["stage_1"]
         self.dtype = spot.dtype
-        self.encode = cache(lambda prompt: read(prompt).to(self.device, self.dtype))
-        folder, variant = stages["stage_1"]
-        unet = place.unet("stage_1", folder, variant)
-        self._stage_1 = CachedTextUNet(unet, self.encode)
-        self.schedule = schedule_of(DDPMScheduler.from_pretrained(folder / "scheduler"))
+        self.encode = cache(lambda prompt: read(prompt).to(spot.device, spot.dtype))
+        self.first = FirstStage(self, *stages["stage_1"])
         self.settings = {**(settings or {}), **UNCHECKED}
-        size = sum(parameter.numel() for parameter in unet.parameters())
-        self.description = f"DeepFloyd IF, the cascade of the assignment, with {_count(size)} parameters in stage 1"
+        self.description = (
+            f"DeepFloyd IF, the cascade of the assignment, with {_count(self.first.parameters)} parameters in stage 1"
+        )
 
-    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        self.place.enter("stage_1")
-        return self._stage_1(x, t, prompts)
+    # The later stages are loaded on first use. They raise ModelError if a stage is missing.
 
-    @property
-    def second(self) -> SecondStage:  # type: ignore[override]  # loaded on first use
-        if "_second" not in self.__dict__:
-            self._second = SecondStage(self, *self._stage("stage_2"))
-        return self._second
+    @cached_property
+    def second(self) -> SecondStage:  # type: ignore[override]
+        return SecondStage(self, *self._stage("stage_2"))
 
-    @torch.inference_mode()
-    def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        """Enlarges 64 to 256 pixels with IF-II (noise level 250, gamma 4, 50 steps), 256 to 1024 with the x4 upscaler.
-
-        The upscaler takes 75 steps at gamma 9 and noise level 100, as in IF's README. Raises ModelError if the stage is
-        missing or a GPU runs out of memory.
-        """
-        if x.shape[-1] == 64:
-            return self.second.enlarge(x, prompt, generator)
-        if "_third" not in self.__dict__:
-            self._third = ThirdStage(self, *self._stage("stage_3"))
-        try:
-            return self._third.enlarge(x, prompt, generator)
-        except torch.cuda.OutOfMemoryError:
-            raise ModelError(f"{self.name}: an image of 1024 pixels does not fit in this GPU's memory") from None
+    @cached_property
+    def third(self) -> ThirdStage:  # type: ignore[override]
+        return ThirdStage(self, *self._stage("stage_3"))
 
     def _stage(self, name: str) -> tuple[Path, str | None]:
         if name not in self.stages:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from huggingface_hub import HfApi, constants, errors, get_token, snapshot_download
 
 from ...records.errors import ModelError
-from .. import variable
+from ..provider import variable
 from .weights import Repository, wanted
 
 

@@ -17,7 +17,7 @@ import torch
 from huggingface_hub import constants
 
 from ...records.errors import ModelError
-from .. import DryRun, Workload
+from ..provider import DryRun, Workload
 from . import course_embeddings, flops, hub, weights
 from .cascade import BY_LAYER, HELD, IN_TURN, DeepFloyd, Place, SecondStage, Spot, ThirdStage
 from .course_embeddings import CourseEmbeddings
@@ -231,8 +231,7 @@ def _plan_time(plan: Plan) -> None:
     if work.third:  # guided: two evaluations a step
         flop += work.third * 2 * ThirdStage.steps * cost("stage_3", 256)
     seconds = flop / machine.rate
-    asked = f"{work.first:,} evaluations of stage 1, {work.second:,} of stage 2, {work.third} images of stage 3"
-    plan.say("work", f"{asked}: {flop / 1e15:.3g} PFLOP")
+    plan.say("work", f"{work}: {flop / 1e15:.3g} PFLOP")
     rate = f"the {machine.rate / 1e12:.3g} TFLOP/s of a matrix product measured just now"
     plan.say("time", f"{_span(seconds)} or more, at {rate}")
     if plan.spots:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -23,11 +22,12 @@ from typing import Any, NamedTuple
 import torch
 from diffusers import IFPipeline
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from ...diffusion.batching import ask, run
+from ...records import files
 from ...records.errors import ModelError
 from . import disk
 
@@ -61,12 +61,8 @@ class Embeddings(NamedTuple):
 
     def write(self, prompt: str, embedding: Tensor) -> None:
         """Stores an embedding atomically."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.path(prompt)
-        part = path.with_suffix(f".{os.getpid()}.part")
         metadata = {"prompt": prompt, "encoder": self.encoder, "form": FORM, "clean_caption": str(CLEAN_CAPTION)}
-        save_file({"embedding": embedding.cpu().contiguous()}, part, metadata)
-        part.replace(path)
+        files.write(self.path(prompt), save({"embedding": embedding.cpu().contiguous()}, metadata))
 
 
 def encode(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
 from ...records.errors import ModelError
+from ...records.files import write
 from . import course_embeddings
 
 CACHE = Path(__file__).parents[3] / ".cache" / "deepfloyd"  # embeddings, digests and resolved revisions
@@ -246,7 +246,4 @@ def _read(name: str) -> dict[str, str]:
 
 
 def _write(name: str, content: dict[str, str]) -> None:
-    CACHE.mkdir(parents=True, exist_ok=True)
-    part = CACHE / f"{name}.{os.getpid()}.part"
-    part.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(CACHE / name)
+    write(CACHE / name, json.dumps(content, indent=1, sort_keys=True) + "\n")

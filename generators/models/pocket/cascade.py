@@ -1,7 +1,7 @@
 """pocket: the small cascade that ships with the report. Its weights are in generators/models/pocket/weights.
 
 Stage 1, in patches.py, predicts the clean image of 64 x 64 pixels; stages 2 and 3, in super_resolution.py, enlarge by 4
-each. pipeline.py offers the three as a diffusers pipeline.
+each. generators/pipeline.py offers the three as a diffusers pipeline.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from diffusers.utils import logging
 from torch import Tensor
 
 from ...diffusion.estimates import Noise
-from ..base import Model, schedule_of
+from ...diffusion.schedule import Schedule
+from ..base import Cascade, Meter, Stage, schedule_of
 from . import minilm, patches
-from .super_resolution import STEPS_2, STEPS_3, Enlarger
+from .super_resolution import STEPS_2, STEPS_3, Encode, Enlarger
 
 
 def scheduler() -> DDPMScheduler:
@@ -26,12 +27,26 @@ def scheduler() -> DDPMScheduler:
     return DDPMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="sample", variance_type="fixed_small")
 
 
-class Pocket(Model):
-    """The model, of its three networks, in float32, and the scheduler of their training."""
+class FirstStage(Stage):
+    """Stage 1, which predicts the clean image of 64 x 64 pixels."""
 
-    name = "pocket"
     gamma = 3.0  # from the evaluation in MODEL_CARD.md; above it colours saturate and lines thicken
     chunk = 24  # on two cores a tenth faster than 32, whose activations do not fit in the cache
+
+    def __init__(self, transformer: patches.Denoiser, schedule: Schedule, encode: Encode, meter: Meter) -> None:
+        super().__init__(meter)
+        self.transformer, self.schedule, self.encode = transformer, schedule, encode
+
+    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
+        tokens = torch.cat([self.encode(prompt) for prompt in prompts])
+        x0 = patches.clean(self.transformer, x, t, tokens, self.schedule.abar[t].view(-1, 1, 1, 1))
+        return Noise(self.schedule.eps_of(x, t, x0))
+
+
+class Pocket(Cascade):
+    """The cascade of its three networks, in float32, and the scheduler of their training."""
+
+    name = "pocket"
 
     def __init__(
         self,
@@ -41,24 +56,14 @@ class Pocket(Model):
         scheduler: DDPMScheduler,
         digest: str = "",
     ) -> None:
-        self.transformer, self.digest = transformer, digest
-        self.schedule = schedule_of(scheduler)
+        self.digest, self.meter = digest, Meter()
         networks = (transformer, stage_2, stage_3)
         size = sum(parameter.numel() for network in networks for parameter in network.eval().parameters())
         self.description = f"the {size / 1e6:.0f}-million-parameter cascade that ships with this report"
-        self._encode = lru_cache(lambda prompt: minilm.encode([prompt])[0])
-        self.second = Enlarger(stage_2, self.schedule, self._encode, STEPS_2, self)
-        self.third = Enlarger(stage_3, self.schedule, None, STEPS_3, self)
-
-    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        tokens = torch.cat([self._encode(prompt) for prompt in prompts])
-        x0 = patches.clean(self.transformer, x, t, tokens, self.schedule.abar[t].view(-1, 1, 1, 1))
-        return Noise(self.schedule.eps_of(x, t, x0))
-
-    @torch.inference_mode()
-    def enlarge(self, x: Tensor, prompt: str, generator: torch.Generator) -> Tensor:
-        """Enlarges 64 to 256 pixels with stage 2, which reads the prompt; larger images with stage 3."""
-        return (self.second if x.shape[-1] == 64 else self.third).enlarge(x, prompt, generator)
+        schedule, encode = schedule_of(scheduler), lru_cache(lambda prompt: minilm.encode([prompt])[0])
+        self.first = FirstStage(transformer, schedule, encode, self.meter)
+        self.second = Enlarger(2, stage_2, schedule, encode, STEPS_2, self.meter)
+        self.third = Enlarger(3, stage_3, schedule, None, STEPS_3, self.meter)
 
 
 def load(folder: Path, digest: str) -> Pocket:

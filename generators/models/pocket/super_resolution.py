@@ -26,7 +26,7 @@ from torch import Tensor
 from ...diffusion.estimates import Estimate, Noise
 from ...diffusion.sampling import gaussian
 from ...diffusion.schedule import Schedule
-from ..base import LaterStage, Model
+from ..base import LaterStage, Meter
 from . import minilm
 
 SCALE = 4
@@ -115,17 +115,26 @@ def timesteps(steps: int) -> list[int]:
 class Enlarger(LaterStage):
     """A later stage of pocket, as SDEdit of the bicubic enlargement.
 
-    `given` is the smaller image and its noise, (6, H, W). There is no guidance, because it was not trained for it.
+    The conditioning is the smaller image and its noise, each pixel of them repeated to this stage's size, (6, S, S).
+    There is no guidance, because the stage was not trained for it.
     """
+
+    side = None
 
     gamma = 1.0
     chunk = 1  # larger batches gain nothing on a CPU
 
     def __init__(
-        self, net: UNet2DConditionModel, schedule: Schedule, encode: Encode | None, steps: int, model: Model
+        self,
+        number: int,
+        net: UNet2DConditionModel,
+        schedule: Schedule,
+        encode: Encode | None,
+        steps: int,
+        meter: Meter,
     ) -> None:
-        super().__init__(model)
-        self.net, self.schedule, self.encode = net, schedule, encode
+        super().__init__(meter)
+        self.number, self.net, self.schedule, self.encode = number, net, schedule, encode
         self.timesteps = timesteps(steps)
 
     def begin(self, low: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -133,13 +142,14 @@ class Enlarger(LaterStage):
         eps = gaussian(generator, low)
         bicubic = F.interpolate(low[None], scale_factor=SCALE, mode="bicubic")[0]
         x = self.schedule.forward(bicubic, self.timesteps[0], gaussian(generator, bicubic))
-        return x, torch.cat([low, eps])
+        return x, torch.cat([low, eps]).repeat_interleave(SCALE, -1).repeat_interleave(SCALE, -2)
 
-    def guided(self, prompt: str, given: Tensor | None = None, gamma: float | None = None) -> Estimate:
-        return self.noise(prompt, given)
+    def guided(self, prompt: str, gamma: float | None = None) -> Estimate:
+        return self.noise(prompt)
 
-    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str], given: Tensor) -> Noise:
-        low, eps = given.chunk(2, dim=1)
+    def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
+        x, low, eps = x.split(3, dim=1)
+        low, eps = (part[..., ::SCALE, ::SCALE] for part in (low, eps))
         tokens = torch.cat([self.encode(prompt) for prompt in prompts]) if self.encode else None
         seen = condition(self.schedule, low, torch.full_like(t, LEVEL), eps, tokens)
         x0 = predicted(self.net, x, self.schedule.abar[t].view(-1, 1, 1, 1), t, seen)
