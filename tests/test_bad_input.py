@@ -442,7 +442,7 @@ IMAGES = {
 @pytest.mark.parametrize("name", IMAGES)
 def test_images(name, tmp_path):
     (tmp_path / name).write_bytes(IMAGES[name])
-    with pytest.raises(inputs.InputError) as caught:
+    with pytest.raises(InputError) as caught:
         inputs.load(Path(name).stem, folder=tmp_path)
     assert Path(name).stem in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -13,30 +13,30 @@ from generators.diffusion import (
     Schedule,
     anagram,
     cfg,
+    factorised,
     high_pass,
-    hybrid,
     last,
     low_pass,
     sample,
     sdedit,
     strided,
 )
-from generators.diffusion.batching import SharedWork, Task, ask, gather, note, run
+from generators.diffusion.batching import SharedWork, Task, along, ask, gather, run, trace, trajectory
 from generators.diffusion.views import FLIP, IDENTITY
 from generators.models import load
-from generators.models.base import Model
+from generators.models.base import Meter, Stage
 
 SMALL = torch.zeros(3, 12, 12)
 
 
-class Rowwise(Model):
+class Rowwise(Stage):
     """A network whose answer to one image is the same, to the bit, whatever stands beside it."""
 
-    name, description, digest = "rowwise", "a made-up network", ""
     schedule = Schedule(cosine().float(), threshold=1.5)
     side = SMALL.shape[-1]
 
     def __init__(self, chunk: int = 32) -> None:
+        super().__init__(Meter())
         self.chunk, self.batches = chunk, []
 
     def predict(self, x, t, prompts):
@@ -47,9 +47,6 @@ class Rowwise(Model):
     def _one(self, x, t, prompt):
         place = torch.arange(x.numel()).view(x.shape) % (7 + len(prompt)) / (7 + len(prompt)) - 0.5
         return (0.8 * x + place * (1 + t / 1000)).clamp(-3, 3), (place + 0.5)
-
-    def enlarge(self, x, prompt, generator):
-        raise NotImplementedError
 
 
 def cases(model, like=SMALL):
@@ -72,7 +69,7 @@ def cases(model, like=SMALL):
         sampled(guided, 43, strided(20)),
         edited(1),
         sampled(anagram((guided, IDENTITY), (cfg(near, none, 7), FLIP)), 42, strided()),
-        sampled(hybrid(guided, near, partial(low_pass, kernel=9), partial(high_pass, kernel=9)), 44, strided()),
+        sampled(factorised((guided, near), (partial(low_pass, kernel=9), partial(high_pass, kernel=9))), 44, strided()),
     ]
 
 
@@ -88,9 +85,9 @@ def test_the_chunk_changes_nothing_but_the_number_of_calls(chunk):
     whole, chunked = Rowwise(), Rowwise(chunk)
     expected, found = run(cases(whole)), run(cases(chunked))
     assert all(torch.equal(a.result, b.result) for a, b in zip(expected, found, strict=True))
-    assert chunked.evaluations == whole.evaluations
+    assert chunked.meter.evaluations == whole.meter.evaluations
     assert max(map(len, chunked.batches)) == chunk
-    assert chunked.calls == sum(-(-len(batch) // chunk) for batch in whole.batches)
+    assert chunked.meter.calls == sum(-(-len(batch) // chunk) for batch in whole.batches)
 
 
 def test_a_real_network_answers_a_batch_as_it_answers_one(tiny_pocket):
@@ -109,7 +106,7 @@ def test_five_guided_samples_of_34_steps_are_34_calls_of_10():
         partial(lambda k: last(sample(model.schedule, guided, strided(), torch.Generator().manual_seed(k), SMALL)), k)
         for k in range(5)
     )
-    assert (model.calls, model.evaluations) == (34, 340)
+    assert (model.meter.calls, model.meter.evaluations) == (34, 340)
     assert model.batches[0] == [("", 990), ("a dog", 990)] * 5
     assert [{t for _, t in batch} for batch in model.batches] == [{t} for t in strided()]
 
@@ -119,15 +116,18 @@ def test_guidance_at_the_same_x_asks_the_empty_prompt_once():
     far, near = (cfg(model.noise(prompt), model.noise(""), 7) for prompt in ("a skull", "waterfalls"))
 
     def sampled(near):
-        est = hybrid(far, near, partial(low_pass, kernel=9), partial(high_pass, kernel=9))
+        est = factorised((far, near), (partial(low_pass, kernel=9), partial(high_pass, kernel=9)))
         return lambda: last(sample(model.schedule, est, strided(), torch.Generator().manual_seed(42), SMALL))
 
     (shared,) = run([sampled(near)])
     assert model.batches == [[("", t), ("a skull", t), ("waterfalls", t)] for t in strided()]
-    asked = [event for event in shared.log if event[0] == "evaluation"]
-    assert (len(asked), len(set(asked)), model.evaluations) == (4 * 34, 3 * 34, 3 * 34)
+    (walk,) = shared.trace.trajectories
+    assert (walk.stage, walk.seed, walk.timesteps, list(walk.prompts)) == (
+        1, 42, tuple(strided()), ["", "a skull", "waterfalls"],
+    )  # fmt: skip
+    assert len(walk.evaluations) == model.meter.evaluations == 3 * 34
     (apart,) = run([sampled(lambda x, t: near(x.clone(), t))])
-    assert model.evaluations == (3 + 4) * 34
+    assert model.meter.evaluations == (3 + 4) * 34
     assert torch.equal(shared.result, apart.result)
 
 
@@ -136,7 +136,7 @@ def test_tasks_join_and_leave_so_that_the_longest_counts():
     run(cases(model))
     steps = [34, 34, 14, 50, 33, 34, 34]
     questions = [1, 2, 2, 2, 2, 4, 3]
-    assert model.calls == max(steps)
+    assert model.meter.calls == max(steps)
     assert [len(batch) for batch in model.batches] == [
         sum(q for n, q in zip(steps, questions, strict=True) if k < n) for k in range(50)
     ]
@@ -144,10 +144,10 @@ def test_tasks_join_and_leave_so_that_the_longest_counts():
 
 def test_the_listener_hears_of_every_evaluation():
     model, heard = Rowwise(chunk=3), []
-    model.on_evaluated = heard.append
+    model.meter.on_evaluated = heard.append
     run(cases(model))
-    assert sum(heard) == model.evaluations
-    assert len(heard) == model.calls
+    assert sum(heard) == model.meter.evaluations
+    assert len(heard) == model.meter.calls
 
 
 # --- questions
@@ -215,19 +215,40 @@ def test_gather_waits_for_the_slowest_and_returns_nothing_for_nothing():
     assert run([lambda: gather([])])[0].result == []
 
 
-def test_what_parts_of_a_work_note_stands_in_the_log_of_the_work():
-    def work(name):
-        note("begin", name)
-        gather([partial(note, "part", name, k) for k in range(2)])
+def seen(seed):
+    trace().seeds[seed] = None
 
-    tasks = run([partial(work, "a"), partial(work, "b")])
-    assert [task.log for task in tasks] == [[("begin", name), ("part", name, 0), ("part", name, 1)] for name in "ab"]
+
+def test_what_parts_of_a_work_note_stands_in_the_trace_of_the_work():
+    def work(first):
+        seen(first)
+        gather([partial(seen, first + k) for k in (1, 2)])
+
+    tasks = run([partial(work, 10), partial(work, 20)])
+    assert [list(task.trace.seeds) for task in tasks] == [[10, 11, 12], [20, 21, 22]]
+
+
+def test_evaluations_stand_in_the_trajectory_that_asked_for_them_and_outside_the_loop_in_one_of_their_own():
+    def evaluate(x, t):
+        (found,) = gather([lambda: trajectory(t)])  # as a guided estimate asks, in a task of its own
+        found.evaluated(1, "a dog", 7.0, object())
+
+    def work():
+        one, two = along([990, 960], 42, evaluate), along([500, 250, 500, 250], 43, evaluate)
+        for t in (990, 960):  # two walks side by side
+            one(None, t), two(None, t - 490)
+        evaluate(None, 30)
+
+    (task,) = run([work])
+    found = [(w.timesteps, w.seed, list(w.gammas), len(w.evaluations)) for w in task.trace.trajectories]
+    assert found == [((990, 960), 42, [7.0], 2), ((500, 250, 500, 250), 43, [7.0], 2), ((30,), None, [7.0], 1)]
 
 
 def test_outside_run_everything_is_answered_at_once_and_alone():
     batches = []
     answer = doubled(batches)
-    note("dropped")
+    seen(1)  # by nobody
+    assert not trace().seeds
     assert gather([partial(ask, 1, answer), partial(ask, 2, answer)]) == [2, 4]
     assert batches == [[1], [2]]
     assert gather([]) == []
@@ -247,17 +268,17 @@ def test_a_run_inside_a_task_is_a_run_of_its_own():
 # --- shared work
 
 
-def test_shared_work_is_done_once_and_its_log_reaches_all_who_ask():
+def test_shared_work_is_done_once_and_its_trace_reaches_all_who_ask():
     shared_work, batches, done = SharedWork(), [], []
     answer = doubled(batches)
 
     def shared():
         done.append(1)
-        note("seed", 42)
+        seen(42)
         return ask(ask(5, answer), answer)
 
     def work(k):
-        note("case", k)
+        seen(k)
         return ask(shared_work("key", shared) + k, answer)
 
     tasks = run([partial(work, k) for k in range(3)])
@@ -265,30 +286,29 @@ def test_shared_work_is_done_once_and_its_log_reaches_all_who_ask():
     assert done == [1]
     assert batches == [[5], [10], [20, 21, 22]]
     for k, task in enumerate(tasks):
-        assert [event for event in task.log if event[0] != "shared"] == [("case", k), ("seed", 42)]
+        assert list(task.trace.seeds) == [k, 42]
 
 
 def test_asking_twice_notes_once():
     shared_work = SharedWork()
-    (task,) = run([lambda: [shared_work("key", partial(note, "seed", 42)) for _ in range(2)]])
-    assert task.log.count(("seed", 42)) == 1
+    (task,) = run([lambda: [shared_work("key", partial(seen, 42)) for _ in range(2)]])
+    assert list(task.trace.seeds) == [42]
 
 
 def test_shared_work_may_share_further_work():
     shared_work, answer = SharedWork(), doubled([])
 
     def low():
-        note("seed", 1)
+        seen(1)
         return ask(1, answer)
 
     def high():
-        note("seed", 2)
+        seen(2)
         return shared_work("low", low) + 1
 
     tasks = run([lambda: shared_work("high", high), lambda: shared_work("low", low), lambda: shared_work("high", high)])
     assert [task.result for task in tasks] == [3, 2, 3]
-    seeds = [[event[1] for event in task.log if event[0] == "seed"] for task in tasks]
-    assert [sorted(s) for s in seeds] == [[1, 2], [1], [1, 2]]
+    assert [sorted(task.trace.seeds) for task in tasks] == [[1, 2], [1], [1, 2]]
 
 
 def test_different_keys_are_different_work():

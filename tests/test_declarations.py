@@ -310,9 +310,9 @@ def test_the_hybrids_filter_is_the_courses():
 
 def test_the_seed_is_42_and_guidance_7_away_from_the_empty_prompt():
     from generators import lab, prompts
-    from generators.models.deepfloyd.cascade import DeepFloyd
+    from generators.models.deepfloyd.cascade import FirstStage
 
-    assert (lab.SEED, DeepFloyd.gamma, prompts.UNCONDITIONAL, prompts.PHOTO) == (42, 7, "", PHOTO)
+    assert (lab.SEED, FirstStage.gamma, prompts.UNCONDITIONAL, prompts.PHOTO) == (42, 7, "", PHOTO)
 
 
 # --- who imports whom

@@ -221,11 +221,12 @@ def test_t5s_file_is_read_once_for_all_prompts(folder, tmp_path, monkeypatch):
 
 
 def test_each_guided_step_is_one_call_of_two_images(model, sampled):
-    calls, evaluations = model.calls, model.evaluations
+    meter = model.meter
+    calls, evaluations = meter.calls, meter.evaluations
     run([partial(sampling, model)])
-    assert (model.calls - calls, model.evaluations - evaluations) == (34, 68)
+    assert (meter.calls - calls, meter.evaluations - evaluations) == (34, 68)
     run([partial(enlarging, model)])
-    assert (model.calls - calls, model.evaluations - evaluations) == (84, 168)
+    assert (meter.calls - calls, meter.evaluations - evaluations) == (84, 168)
 
 
 def test_the_prompt_and_the_level_matter(model, sampled, edited):
@@ -244,10 +245,10 @@ def test_an_enlargement_depends_on_the_image_and_the_prompt(model, enlarged):
 
 def test_a_missing_later_stage_is_named(folder, embeddings):
     model = loaded(folder, embeddings, stages=("stage_1",))
-    with pytest.raises(RuntimeError, match=r"deepfloyd: stage_2/ is missing beside stage_1/"):
-        model.enlarge(torch.zeros(3, 64, 64), PROMPT, seeded())
+    with pytest.raises(ModelError, match=r"deepfloyd: stage_2/ is missing beside stage_1/"):
+        model.enlarge(X0, PROMPT, seeded())
 
 
 def test_a_prompt_that_was_not_encoded_is_refused_in_one_line(model):
-    with pytest.raises(RuntimeError, match=r"^the prompt “a boat” has no embedding; prepare the model with it"):
+    with pytest.raises(ModelError, match=r"^the prompt “a boat” has no embedding; prepare the model with it"):
         model.noise("a boat")(LIKE, 500)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from generators.diffusion import Noise, anagram, cfg, gaussian_blur, high_pass, hybrid, low_pass, mean, viewed
+from generators.diffusion import Noise, anagram, cfg, factorised, gaussian_blur, high_pass, low_pass, mean, viewed
 from generators.diffusion.filters import SIGMAS, best_blur, kernel_for
 from generators.diffusion.views import FLIP, IDENTITY, NEGATIVE, View, flip
 
@@ -146,18 +146,18 @@ def test_the_anagrams_mirror_image_is_the_anagram_with_the_prompts_changed_over(
 
 
 def test_the_hybrid_of_an_estimate_with_itself_is_the_estimate():
-    same(hybrid(A, A, low_pass, high_pass)(X, T), A(X, T), atol=1e-6)
+    same(factorised((A, A), (low_pass, high_pass))(X, T), A(X, T), atol=1e-6)
 
 
 def test_the_hybrid_filters_noises_and_keeps_the_variance_of_the_far_one():
-    answer = hybrid(A, B, low_pass, high_pass)(X, T)
+    answer = factorised((A, B), (low_pass, high_pass))(X, T)
     torch.testing.assert_close(answer.eps, low_pass(A(X, T).eps) + high_pass(B(X, T).eps), rtol=0, atol=0)
     assert torch.equal(answer.frac, A(X, T).frac)
 
 
 def test_estimates_nest():
     u = network(9)
-    nested = hybrid(cfg(A, u, 7), anagram((cfg(B, u, 7), IDENTITY), (C, FLIP)), low_pass, high_pass)(X, T)
+    nested = factorised((cfg(A, u, 7), anagram((cfg(B, u, 7), IDENTITY), (C, FLIP))), (low_pass, high_pass))(X, T)
     guided_a = u(X, T).eps + 7 * (A(X, T).eps - u(X, T).eps)
     guided_b = u(X, T).eps + 7 * (B(X, T).eps - u(X, T).eps)
     near = (guided_b + C(X.flip(-2), T).eps.flip(-2)) / 2

@@ -14,17 +14,15 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from generators import inputs, models
-from generators.figures import Figure, Panel, Section
-from generators.records.errors import DrawingError
+from generators.figures import Figure, Section
+from generators.records.errors import DrawingError, ModelError, SectionError
 from generators.running import run, staleness
-from generators.running.drawing import write_panel
 
 ROOT = Path(__file__).parents[1]
 CHEAP = ("1.1", "1.2")  # they ask the network nothing
@@ -73,7 +71,7 @@ def state(root: Path) -> Path:
 
 
 def record(root: Path, section_id: str) -> dict:
-    return staleness.read_record(state(root) / section_id)
+    return read_drawn(state(root) / section_id)
 
 
 def panels(root: Path, section_id: str) -> list[dict]:
@@ -337,7 +335,7 @@ def test_changed_words_are_put_into_the_record_without_drawing(root):
     ]  # fmt: skip
     assert panels(root, "1.1")[0]["alt"] == "New alt text, t = 250"
 
-    assert after["seal"] == staleness.seal(after)
+    assert after["seal"] == seal(after)
     for words in ("title", "words", "seal"):
         before.pop(words), after.pop(words)
     for kept in (before, after):
@@ -417,7 +415,7 @@ def make_older(folder: Path) -> None:
         data = (folder / panel["file"]).read_bytes() + b"older"
         (folder / panel["file"]).write_bytes(data)
         panel["bytes"] = hashlib.sha256(data).hexdigest()
-    (folder / "record.json").write_text(json.dumps({**kept, "seal": staleness.seal(kept)}), encoding="utf-8")
+    (folder / "record.json").write_text(json.dumps({**kept, "seal": seal(kept)}), encoding="utf-8")
 
 
 def test_killed_before_any_of_its_file_operations_a_run_leaves_whole_sections(root, tmp_path, monkeypatch):
@@ -481,22 +479,20 @@ def test_an_error_while_drawing_leaves_what_was_there(root, monkeypatch):
 
 
 def test_an_unknown_section_is_refused_in_one_line_that_lists_them(root):
-    with pytest.raises(staleness.SectionError) as caught:
+    with pytest.raises(SectionError) as caught:
         run.draw(root, "pocket", ["1.1", "1.77"])
     assert str(caught.value) == f"there is no section 1.77; the sections are {', '.join(staleness.sections())}"
 
 
 def test_an_unknown_model_is_refused_in_one_line(tmp_path):
-    with pytest.raises(models.ModelError) as caught:
+    with pytest.raises(ModelError) as caught:
         run.draw(tmp_path, "dalle", ["1.1"])
     assert str(caught.value) == "model 'dalle': choose one of pocket, deepfloyd, deepfloyd-l, deepfloyd-m"
 
 
 def test_a_model_without_weights_is_refused_in_one_line_that_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(tmp_path / "none"))
-    with pytest.raises(
-        models.ModelError, match=r"no weights .* in .*none; set DEEPFLOYD_WEIGHTS to a folder"
-    ) as caught:
+    with pytest.raises(ModelError, match=r"no weights .* in .*none; set DEEPFLOYD_WEIGHTS to a folder") as caught:
         run.draw(tmp_path, "deepfloyd", ["1.1"])
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.rglob("record.json"))
@@ -539,13 +535,20 @@ def test_fields_that_a_newer_python_adds_to_the_syntax_change_no_digest():
     )
 
 
-def test_the_timesteps_of_each_later_stage_are_kept(tmp_path):
-    import torch
+def test_every_trajectory_is_kept_once_with_its_own_stage_seed_and_timesteps(tiny_pocket, tmp_path):
+    def enlarged(lab, k, show):
+        x = lab.shared(k, lambda: lab.sample(lab.guided("a dog"), k, 333))
+        large = lab.shared((k, 256), lambda: lab.enlarge(x, "a dog", k))
+        return large if show == "large" else x
 
-    figure = Figure("one", caption="One.", label="a", alt="A sample", cases=({"k": 0},), draw=lambda lab, k: None)
-    # Stage 2 asks for two prompts a step, as for an anagram; stage 3 begins again where stage 2 began.
-    asked = [("later evaluation", prompt, t, 0.1) for t in (500, 125) for prompt in ("a dog", "a lion")]
-    asked += [("later evaluation", "", t, 0.1) for t in (500, 125)]
-    drawn = SimpleNamespace(result=Panel(torch.zeros(3, 64, 64)), log=asked)
-    kept = write_panel(tmp_path, "one-01.webp", Section("1.1", "One", [figure]), figure, {"k": 0}, drawn)
-    assert (kept["later_timesteps"], kept["evaluations"]) == ([500, 125, 500, 125], 6)
+    cases = each(k=(0, 1), show=("small", "large"))
+    figure = Figure("one", caption="One.", label="{show} {k}", alt="A sample", cases=cases, draw=enlarged)
+    record = Session("pocket", Observer()).draw(Section("1.1", "One", [figure]), tmp_path / "one", {})
+    walks, panels = record["trajectories"], record["figures"][0]["panels"]
+    assert [panel["trajectories"] for panel in panels] == [[0], [0, 1], [2], [2, 3]]
+    assert [panel["seeds"] for panel in panels] == [[42], [42], [43], [43]]
+    assert [(walk["stage"], walk["seed"]) for walk in walks] == [(1, 42), (2, 1_000_042), (1, 43), (2, 1_000_043)]
+    assert (walks[0]["timesteps"], walks[0]["gamma"], walks[0]["prompts"]) == ([999, 666, 333, 0], [3.0], ["", "a dog"])
+    assert (len(walks[1]["timesteps"]), walks[1]["gamma"]) == (8, [])
+    assert [walk["evaluations"] for walk in walks] == [8, 8, 8, 8]
+    assert sum(walk["evaluations"] for walk in walks) == record["evaluations"]

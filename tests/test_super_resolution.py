@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 
 from generators import models
-from generators.models.base import schedule_of
+from generators.models.base import Meter, schedule_of
 from generators.models.pocket import super_resolution
 from generators.models.pocket.cascade import scheduler
 from generators.models.pocket.super_resolution import (
@@ -18,7 +18,6 @@ from generators.models.pocket.super_resolution import (
     predicted,
     timesteps,
 )
-from generators.running.dry_run import DryRunModel
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +67,7 @@ def noised(schedule, t, seed=0):
 def enlarge(net, schedule, low, tokens, generator):
     """What a stage of this network makes of the smaller image; tokens: of whatever prompt, None for a stage without."""
     encode = None if tokens is None else lambda prompt: tokens
-    return Enlarger(net, schedule, encode, 8, DryRunModel(1, False)).enlarge(low, "", generator)
+    return Enlarger(2, net, schedule, encode, 8, Meter()).enlarge(low, "", generator)
 
 
 @pytest.mark.parametrize("t", [1, 40, 200, 480])

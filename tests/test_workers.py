@@ -17,8 +17,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from generators import models
-from generators.running import run, staleness, workers
+from generators.running import run, workers
 from report.command import cli
 
 SECTIONS = ("1.1", "1.2", "1.5")  # two that ask the network nothing, and one that samples
@@ -46,7 +45,7 @@ def records(root: Path) -> dict[str, dict]:
     """What each section was made of and came to, without how long it took and the seal, which covers that."""
     found = {}
     for section_id in SECTIONS:
-        record = staleness.read_record(run.state_folder(root, "pocket") / section_id)
+        record = read_drawn(run.state_folder(root, "pocket") / section_id)
         for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
             panel.pop("seconds")
         record.pop("seconds"), record.pop("seal")
@@ -130,7 +129,7 @@ def test_parsls_workers_do_too(alone, tmp_path):
 )
 def test_a_file_that_declares_no_workers_is_refused_in_one_line(tiny_pocket, tmp_path, text, says):
     (tmp_path / "none.py").write_text(text)
-    with pytest.raises(workers.WorkerError, match=re.escape(says)) as caught:
+    with pytest.raises(WorkerError, match=re.escape(says)) as caught:
         run.draw(tmp_path, "pocket", ["1.1"], backend=workers.in_parsl(tmp_path / "none.py"))
     assert "\n" not in str(caught.value)
 
@@ -143,7 +142,7 @@ def test_an_error_in_a_worker_is_its_one_line_and_what_was_drawn_stays(tiny_pock
     before = sorted((run.state_folder(tmp_path, "pocket") / "1.1").iterdir())
     for path in (tmp_path / "weights").rglob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(models.ModelError, match=r"^pocket: the weights in \S+ cannot be loaded") as caught:
+    with pytest.raises(ModelError, match=r"^pocket: the weights in \S+ cannot be loaded") as caught:
         run.draw(tmp_path, "pocket", SECTIONS, again=True, backend=workers.in_workers(2))
     assert "\n" not in str(caught.value)
     assert sorted((run.state_folder(tmp_path, "pocket") / "1.1").iterdir()) == before
@@ -168,7 +167,7 @@ def workers_of(parent: int) -> list[psutil.Process]:
 def test_a_worker_that_is_killed_is_one_line(tiny_pocket, tmp_path):
     killer = threading.Thread(target=lambda: workers_of(os.getpid())[0].kill())
     killer.start()
-    with pytest.raises(workers.WorkerError, match=r"^a worker process ended unexpectedly") as caught:
+    with pytest.raises(WorkerError, match=r"^a worker process ended unexpectedly") as caught:
         run.draw(tmp_path, "pocket", SECTIONS, backend=workers.in_workers(2))
     killer.join()
     assert "\n" not in str(caught.value)

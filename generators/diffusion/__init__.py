@@ -6,7 +6,7 @@ many trajectories in one batch without changes to their code. An image is a tens
 int from 0 (almost clean) to 999 (almost pure noise).
 """
 
-from .estimates import Estimate, Noise, anagram, cfg, factorised, hybrid, mean, viewed
+from .estimates import Estimate, Noise, anagram, cfg, factorised, mean, viewed
 from .filters import colour, gaussian_blur, grey, high_pass, low_pass, motion_blur, motion_rest, three_bands
 from .sampling import inpaint, iterative_denoise, keep_known, keep_part, last, resampled, sample, sdedit
 from .schedule import Schedule, strided
@@ -22,7 +22,6 @@ __all__ = [
     "gaussian_blur",
     "grey",
     "high_pass",
-    "hybrid",
     "inpaint",
     "iterative_denoise",
     "keep_known",

@@ -93,7 +93,8 @@ def factorised(estimates: Sequence[Estimate], parts: Sequence[Part]) -> Estimate
     """Factorized Diffusion (Geng et al. 2024): one estimate for each part of an image x = f_1(x) + f_2(x) + …
 
     eps = f_1(eps_1) + f_2(eps_2) + …; parts: linear f_i that add up to the identity (see `filters`). Only the noise is
-    filtered; the variance is the first estimate's. Raises ValueError unless each part has one estimate.
+    filtered; the variance is the first estimate's. A hybrid image (Oliva et al. 2006) has two parts: low(eps_1) is seen
+    from afar, high(eps_2) close up. Raises ValueError unless each part has one estimate.
     """
     if len(estimates) != len(parts):
         raise ValueError(f"{len(estimates)} estimates for {len(parts)} parts: each part needs one estimate")
@@ -103,11 +104,3 @@ def factorised(estimates: Sequence[Estimate], parts: Sequence[Part]) -> Estimate
         return Noise(reduce(torch.add, [f(noise.eps) for f, noise in zip(parts, noises, strict=True)]), noises[0].frac)
 
     return estimate
-
-
-def hybrid(a: Estimate, b: Estimate, low: Part, high: Part) -> Estimate:
-    """A hybrid image (Oliva et al. 2006; Geng et al. 2024, "Factorized Diffusion"): `a` from afar, `b` close up.
-
-    eps = low(eps_a) + high(eps_b). Only the noise is filtered; the variance is a's.
-    """
-    return factorised((a, b), (low, high))
