@@ -42,7 +42,7 @@ def judged(root: Path, *ranks: tuple[int, int], weights: str = "ab" * 32, model:
     pair = {"figure": "1.8-turning", "prompts": ["an old man", "a campfire"], "shows": ["one", "other"]}
     samples = [{**pair, "k": k, "ranks": list(found)} for k, found in enumerate(ranks)]
     path = root / "generators" / "models" / model / "illusions.json"
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"model": {"digest": weights}, "samples": samples}))
     return path
 
@@ -280,8 +280,8 @@ def test_a_row_of_one_picture_shows_it_once(root):
 
 
 def test_two_stages_that_visit_the_same_timesteps_are_told_apart(root):
-    section(root, "0", {"one": [panel("a", later_timesteps=[500, 125, 0, 500, 125])]})
-    assert "500, 125, 0; then 500, 125" in build(root).read_text()
+    section(root, "0", {"one": [panel("a", later=[[500, 125, 0], [500, 125]])]})
+    assert "500, 125, 0, seed 42; then 500, 125, seed 42" in build(root).read_text()
 
 
 # --- the pages beside it
@@ -289,7 +289,7 @@ def test_two_stages_that_visit_the_same_timesteps_are_told_apart(root):
 
 def test_the_page_leads_to_its_code_its_records_and_its_card(root):
     card = root / "generators" / "models" / "pocket" / "MODEL_CARD.md"
-    card.parent.mkdir(exist_ok=True)
+    card.parent.mkdir(parents=True, exist_ok=True)
     text = "# pocket\n\n<!-- made -->\n\n![Samples](sheet.webp)\n\n## The judge\n\n| a |\n|--:|\n| <b> |\n"
     card.write_text(f"{text}\n```python\nx = '<i>'\n```\n")
     fixture.picture().save(card.with_name("sheet.webp"))
