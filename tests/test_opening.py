@@ -47,8 +47,8 @@ def judged(root: Path, *ranks: tuple[int, int], weights: str = "ab" * 32, model:
     return path
 
 
-def came(page: str) -> str:
-    found = re.findall(r'<p class="came">(.*?)</p>', page, re.DOTALL)
+def verdicts(page: str) -> str:
+    found = re.findall(r'<p class="verdicts">(.*?)</p>', page, re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", "", "".join(found)).split())
 
 
@@ -69,18 +69,18 @@ def came(page: str) -> str:
 def test_a_caption_says_what_came_of_what_was_asked(root, ranks, text):
     judged(root, *ranks)
     page = build(root).read_text()
-    assert came(page) == f"What came, says the judge: {text}"
+    assert verdicts(page) == f"What came, says the judge: {text}"
     said = re.findall(r'alt="[^"]*the judge ranks this reading number (\d)"', page)
     assert said == [str(rank) for reading in zip(*ranks, strict=True) for rank in reading]  # of each panel, its own
 
 
 def test_of_other_weights_other_samples_and_other_models_nothing_is_said(root):
     judged(root, (1, 1), (1, 1), weights="cd" * 32)
-    assert came(build(root).read_text()) == ""
+    assert verdicts(build(root).read_text()) == ""
     judged(root, (1, 1))  # of one sample only
-    assert came(build(root).read_text()) == ""
+    assert verdicts(build(root).read_text()) == ""
     judged(root, (1, 1), (1, 1), model="another").parent.joinpath("../pocket/illusions.json").unlink()
-    assert came(build(root).read_text()) == ""
+    assert verdicts(build(root).read_text()) == ""
 
 
 def test_what_the_judge_did_not_see_is_not_judged(root):
@@ -90,7 +90,7 @@ def test_what_the_judge_did_not_see_is_not_judged(root):
         for number, each in enumerate(fixture.two_ways("upright", "flipped"))
     ]
     section(root, "1.8", {"turning": panels})
-    assert came(build(root).read_text()) == ""
+    assert verdicts(build(root).read_text()) == ""
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"model": {"digest": "%s"}}' % ("ab" * 32)])
