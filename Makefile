@@ -90,11 +90,11 @@ evaluate: .venv/ready
 
 # The README's picture, of the page as it is built now.
 screenshot: .venv/ready
-	.venv/bin/python -m report.command.screenshot
+	.venv/bin/python tests/tools/screenshot.py
 
 # The diagram of the rooms in CONTRIBUTING.md.
 diagram: .venv/ready
-	.venv/bin/python -m report.command.diagram
+	.venv/bin/python tests/tools/diagram.py
 
 # Trains pocket's next weights: many hours on a CPU, over as many runs as it takes; each goes on where the last one ended.
 pocket: .venv/ready

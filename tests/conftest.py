@@ -4,7 +4,6 @@ import functools
 import gzip
 import http.server
 import io
-import shutil
 import signal
 import threading
 from pathlib import Path
@@ -55,12 +54,12 @@ def tiny_pocket(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
+    from playwright.sync_api import sync_playwright
+    from tools.screenshot import chromium
+
+    path = chromium()
     if path is None:
         pytest.fail("the page's tests need Chromium: `apt-get install chromium`, or your system's package of it")
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser

@@ -40,7 +40,10 @@ def picture(seed: int = 0, size: int = 64) -> Image.Image:
 
 
 def panel(label: str, seed: int = 0, size: int = 64, **fields: Any) -> dict[str, Any]:
-    """A panel as a record has it, and its picture under "image"."""
+    """A panel as a record has it, its picture under "image", and the fields of its trajectory.
+
+    later: what the second stage visited, a list of timesteps for each run of it.
+    """
     return {
         "image": picture(seed, size),
         "row": "",
@@ -55,6 +58,7 @@ def panel(label: str, seed: int = 0, size: int = 64, **fields: Any) -> dict[str,
         "timesteps": TIMESTEPS,
         "evaluations": 68,
         "seconds": 1.5,
+        "later": [],
         "origin": "sample",
         **fields,
     }
@@ -67,11 +71,14 @@ def section(
     place = root / ".report" / model / number
     place.mkdir(parents=True, exist_ok=True)
     drawn = []
+    walks: list[dict[str, Any]] = []  # panels with equal trajectories share them, as both views of an anagram do
     for name, panels in figures.items():
         kept = []
         for index, described in enumerate(panels, 1):
             values = dict(described)
-            image = values.pop("image")
+            image, own = values.pop("image"), trajectories(values)
+            walks += [walk for walk in own if walk not in walks]
+            values["trajectories"] = [walks.index(walk) for walk in own]
             file = f"{name}-{index:02d}.webp"
             image.save(place / file, lossless=True)
             pixels = hashlib.sha256(image.tobytes()).hexdigest()
@@ -91,6 +98,7 @@ def section(
         "network_calls": 40,
         "evaluations": 1234,
         "figures": drawn,
+        "trajectories": walks,
     }
     source = root / str(record["source"])
     source.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +106,20 @@ def section(
     path = place / "record.json"
     write_record(path, record)
     return path
+
+
+def trajectories(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Takes the fields of the trajectories out of a described panel and returns those, as a record has them."""
+    gamma = values.pop("gamma")
+    own = {name: values.pop(name) for name in ("prompts", "timesteps", "evaluations", "seconds")}
+    first = {
+        "stage": 1,
+        "seed": next(iter(values["seeds"]), None),
+        "gamma": gamma if isinstance(gamma, list) else [] if gamma is None else [gamma],
+        **own,
+    }
+    later = [{**first, "stage": 2, "timesteps": timesteps} for timesteps in values.pop("later")]
+    return [walk for walk in (first, *later) if walk["timesteps"]]
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:

@@ -171,7 +171,7 @@ RECORDS = {
     "another width": lambda record: record["figures"][0]["panels"][0].update(width=65),
     "no alt text": lambda record: record["figures"][0]["panels"][0].update(alt=" "),
     "a control character": lambda record: record["figures"][0]["panels"][0].update(label="a\x00b"),
-    "a prompt with one": lambda record: record["figures"][0]["panels"][0].update(prompts=["a\x1b[0mb"]),
+    "a prompt with one": lambda record: record["trajectories"][0].update(prompts=["a\x1b[0mb"]),
     "half a character": lambda record: record["figures"][0]["panels"][0].update(alt="\ud800"),
     "bad TeX": lambda record: record["figures"][0].update(caption="$\\evil$"),
 }
@@ -196,9 +196,7 @@ LETTERS = {  # how a record gets a character that it may not have, and the place
     "model.description": lambda record, letter: record["model"].update(description=letter),
     "figures[0].caption": lambda record, letter: record["figures"][0].update(caption=f"{letter}a"),
     "figures[0].panels[1].label": lambda record, letter: record["figures"][0]["panels"][1].update(label=letter),
-    "figures[0].panels[0].prompts[1]": lambda record, letter: record["figures"][0]["panels"][0].update(
-        prompts=["a", letter]
-    ),
+    "trajectories[0].prompts[1]": lambda record, letter: record["trajectories"][0].update(prompts=["a", letter]),
     "figures[0].panels[0].case.deep[0]": lambda record, letter: record["figures"][0]["panels"][0]["case"].update(
         deep=[letter]
     ),
@@ -249,7 +247,7 @@ def test_a_number_edited_by_hand(root, monkeypatch):
     edited(root / ".report/pocket/1.2/record.json")
     assert refused(root, "site") == [f".report/pocket/1.2/record.json: {says}"]
     done = CliRunner().invoke(cli.main, ["status"])
-    assert done.output == "1.2    its record was edited by hand; it must be drawn again\n"
+    assert done.output == "1.2    its record was edited by hand: its seal does not match its content\n"
 
 
 def test_a_record_without_a_seal(root, monkeypatch):

@@ -262,11 +262,24 @@ def test_how_a_figure_was_made(root):
         "a: 990, 960 … 0 (34 steps)",
         "weights SHA-256 abababababab",
         "cpu, float32",
-        "136 evaluations here; the whole section: 1,234 evaluations in 40 calls",
-        "3.0 s of network here; 12.3 s for the whole section",
+        "68 evaluations here; the whole section: 1,234 evaluations in 40 calls",
+        "1.5 s of network here; 12.3 s for the whole section",
         "make section S=1.2",
     ):
         assert words in made.replace("\u00a0", " ")
+
+
+def test_a_record_of_an_older_version_counts_the_whole_section_only(root):
+    path = section(root, "1.2", {"blur": [panel("a")]})
+    record = json.loads(path.read_text())
+    [walk], [drawn] = record.pop("trajectories"), record["figures"][0]["panels"]
+    del drawn["trajectories"]
+    drawn.update({name: walk[name] for name in ("prompts", "gamma", "timesteps", "evaluations", "seconds")})
+    fixture.write_record(path, record)
+    page = html(root)
+    assert "“a high quality photo”, “” (the empty prompt)" in page
+    assert "990, 960 … 0 (34 steps)" in page
+    assert "<dd>1,234 evaluations in 40 calls in the whole section</dd>" in page
 
 
 def test_readings_that_are_guided_differently_show_every_gamma(root):
@@ -393,7 +406,7 @@ def test_notes_and_lists_hold_formulas_and_references(root):
 def test_the_builder_loads_nothing_slow():
     import subprocess
 
-    slow = ("torch", "numpy", "matplotlib", "generators")
+    slow = ("torch", "numpy", "matplotlib", "generators.figures")
     code = f"import sys, report.page.builder; print([name for name in {slow} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=fixture.REPO, check=True)
     assert done.stdout.strip() == "[]"

@@ -42,13 +42,13 @@ def judged(root: Path, *ranks: tuple[int, int], weights: str = "ab" * 32, model:
     pair = {"figure": "1.8-turning", "prompts": ["an old man", "a campfire"], "shows": ["one", "other"]}
     samples = [{**pair, "k": k, "ranks": list(found)} for k, found in enumerate(ranks)]
     path = root / "generators" / "models" / model / "illusions.json"
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"model": {"digest": weights}, "samples": samples}))
     return path
 
 
-def came(page: str) -> str:
-    found = re.findall(r'<p class="came">(.*?)</p>', page, re.DOTALL)
+def verdicts(page: str) -> str:
+    found = re.findall(r'<p class="verdicts">(.*?)</p>', page, re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", "", "".join(found)).split())
 
 
@@ -69,18 +69,18 @@ def came(page: str) -> str:
 def test_a_caption_says_what_came_of_what_was_asked(root, ranks, text):
     judged(root, *ranks)
     page = build(root).read_text()
-    assert came(page) == f"What came, says the judge: {text}"
+    assert verdicts(page) == f"What came, says the judge: {text}"
     said = re.findall(r'alt="[^"]*the judge ranks this reading number (\d)"', page)
     assert said == [str(rank) for reading in zip(*ranks, strict=True) for rank in reading]  # of each panel, its own
 
 
 def test_of_other_weights_other_samples_and_other_models_nothing_is_said(root):
     judged(root, (1, 1), (1, 1), weights="cd" * 32)
-    assert came(build(root).read_text()) == ""
+    assert verdicts(build(root).read_text()) == ""
     judged(root, (1, 1))  # of one sample only
-    assert came(build(root).read_text()) == ""
+    assert verdicts(build(root).read_text()) == ""
     judged(root, (1, 1), (1, 1), model="another").parent.joinpath("../pocket/illusions.json").unlink()
-    assert came(build(root).read_text()) == ""
+    assert verdicts(build(root).read_text()) == ""
 
 
 def test_what_the_judge_did_not_see_is_not_judged(root):
@@ -90,7 +90,7 @@ def test_what_the_judge_did_not_see_is_not_judged(root):
         for number, each in enumerate(fixture.two_ways("upright", "flipped"))
     ]
     section(root, "1.8", {"turning": panels})
-    assert came(build(root).read_text()) == ""
+    assert verdicts(build(root).read_text()) == ""
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"model": {"digest": "%s"}}' % ("ab" * 32)])
@@ -280,8 +280,8 @@ def test_a_row_of_one_picture_shows_it_once(root):
 
 
 def test_two_stages_that_visit_the_same_timesteps_are_told_apart(root):
-    section(root, "0", {"one": [panel("a", later_timesteps=[500, 125, 0, 500, 125])]})
-    assert "500, 125, 0; then 500, 125" in build(root).read_text()
+    section(root, "0", {"one": [panel("a", later=[[500, 125, 0], [500, 125]])]})
+    assert "500, 125, 0, seed 42; then 500, 125, seed 42" in build(root).read_text()
 
 
 # --- the pages beside it
@@ -289,7 +289,7 @@ def test_two_stages_that_visit_the_same_timesteps_are_told_apart(root):
 
 def test_the_page_leads_to_its_code_its_records_and_its_card(root):
     card = root / "generators" / "models" / "pocket" / "MODEL_CARD.md"
-    card.parent.mkdir(exist_ok=True)
+    card.parent.mkdir(parents=True, exist_ok=True)
     text = "# pocket\n\n<!-- made -->\n\n![Samples](sheet.webp)\n\n## The judge\n\n| a |\n|--:|\n| <b> |\n"
     card.write_text(f"{text}\n```python\nx = '<i>'\n```\n")
     fixture.picture().save(card.with_name("sheet.webp"))

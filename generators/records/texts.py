@@ -7,7 +7,7 @@ import re
 LONGEST_NAME = 60  # characters of a figure's name, which becomes part of file names
 LONGEST_TEXT = 300  # characters of a text in a case: T5 reads 77 tokens of a prompt, of about four characters each
 NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"  # of a figure
-SECTION = r"\d+(?:\.\d+)*"  # the id of a section
+SECTION = r"[0-9]+(?:\.[0-9]+)*"  # the id of a section
 
 # Control characters, line and paragraph separators, surrogates, and the characters that set the direction of text,
 # which can make one text look like another ("bidirectional text spoofing", Unicode Technical Report 36).

@@ -19,16 +19,28 @@ control that would mislead is refused with a LookupError that gives the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from PIL import Image, ImageChops, ImageOps
 
 from generators.records.record import Figure, Panel
+from report.prose.mathml import plain
 from report.prose.values import shown
 
-Pixels = Callable[[Panel], Image.Image]
-Other = Callable[[str], Figure]
+
+@dataclass(frozen=True)
+class Request:
+    """A control that a directive asks for: its kind, the figure, and the names behind the colon.
+
+    pixels: returns a panel's image. other: returns a figure of the page by id.
+    """
+
+    kind: str
+    figure: Figure
+    names: Sequence[str]
+    pixels: Callable[[Panel], Image.Image]
+    other: Callable[[str], Figure]
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ class Control:
 
     names: of its ends or stops. verb: the label of the switch of a control that performs a view. angle: of a rotation,
     in degrees counterclockwise. start: row and column of a slider's first panel. readings: the two readings of the two
-    rows. over: by panel number, what a wipe overlays on it.
+    rows. overlays: by panel number, what a wipe overlays on it.
     """
 
     kind: str
@@ -55,7 +67,7 @@ class Control:
     angle: int = 0
     start: tuple[int, int] = (0, 0)
     readings: tuple[str, ...] = ()
-    over: dict[int, Overlay] = field(default_factory=dict)
+    overlays: dict[int, Overlay] = field(default_factory=dict)
 
     @property
     def layout(self) -> str:
@@ -63,10 +75,13 @@ class Control:
         return " ".join([self.kind, *(["turn"] if self.verb else []), *([f"by-{self.angle}"] if self.angle else [])])
 
 
-def control(figure: Figure, text: str, pixels: Pixels, other: Other) -> Control:
-    """Returns the control of a directive. pixels: returns a panel's image. other: returns a figure of the page by id.
+def control(
+    figure: Figure, text: str, pixels: Callable[[Panel], Image.Image], other: Callable[[str], Figure]
+) -> Control:
+    """Returns the control that the text of a directive asks for; `pixels` and `other` are those of `Request`.
 
-    Raises LookupError if the control is unknown, malformed, or does not fit the figure.
+    Raises LookupError if the control is unknown, malformed, or does not fit the figure, and TexError on bad TeX in the
+    name of a row or column.
     """
     kind, _, rest = (part.strip() for part in text.partition(":"))
     names = [name.strip() for name in rest.split(",") if name.strip()]
@@ -75,44 +90,49 @@ def control(figure: Figure, text: str, pixels: Pixels, other: Other) -> Control:
     make, least, most = _KINDS[kind]
     if not least <= len(names) <= most:
         raise LookupError(f"`{kind}` takes {_amount(least, most)}, not {len(names)}; see report/figures/controls.py")
-    return make(figure, names, pixels, other)
+    made = make(Request(kind, figure, names, pixels, other))
+    return replace(made, names=tuple(map(plain, made.names)))
 
 
-def _slide(figure: Figure, names: Sequence[str], _: Pixels, __: Other) -> Control:
-    labels, rows = _columns(figure, "slide"), [row for row, _ in figure.rows]
+def _slide(request: Request) -> Control:
+    figure = request.figure
+    labels, rows = _columns(request), [row for row, _ in figure.rows]
     row, column = 0, len(labels) - 1
-    for name in names:
+    for name in request.names:
         if name in labels:
             column = labels.index(name)
         elif name in rows:
             row = rows.index(name)
         else:
-            known = "; ".join(", ".join(axis) for axis in (rows, labels) if any(axis))
+            known = _listed(rows, labels)
             raise LookupError(f"`slide` names {name!r}; the rows and columns of {figure.id} are: {known}")
     return Control("slide", tuple(labels), start=(row, column))
 
 
-def _wipe(figure: Figure, names: Sequence[str], pixels: Pixels, other: Other) -> Control:
+def _wipe(request: Request) -> Control:
+    figure, names = request.figure, request.names
     if len(names) == 1:
-        return _wipe_against(figure, other(names[0]))
-    labels, rows = _columns(figure, "wipe"), dict(figure.rows)
+        return _wipe_against(figure, request.other(names[0]))
+    labels, rows = _columns(request), dict(figure.rows)
     if set(names) <= set(rows):
         sets = [[rows[name][column] for name in names] for column in range(len(labels))]
     elif set(names) <= set(labels):
         sets = [[panels[labels.index(name)] for name in names] for _, panels in figure.rows]
     else:
-        known = "; ".join(", ".join(axis) for axis in (rows, labels) if any(axis))
-        raise LookupError(f"`wipe` takes two rows or two columns of {figure.id}, which are: {known}")
-    over = {own.number: Overlay(figure, first, edge(pixels(mask[0])) if mask else "") for first, own, *mask in sets}
-    return Control("wipe", tuple(names[:2]), over=over)
+        raise LookupError(f"`wipe` takes two rows or two columns of {figure.id}, which are: {_listed(rows, labels)}")
+    overlays = {}
+    for first, second, *mask in sets:
+        overlays[second.number] = Overlay(figure, first, edge(request.pixels(mask[0])) if mask else "")
+    return Control("wipe", tuple(names[:2]), overlays=overlays)
 
 
 def _wipe_against(figure: Figure, other: Figure) -> Control:
     """A wipe against the panels of another figure, which must have the same seeds."""
     if [panel.seeds for panel in other.panels] != [panel.seeds for panel in figure.panels]:
         raise LookupError(f"`wipe`: the panels of {other.id} have other seeds than those of {figure.id}")
-    over = {own.number: Overlay(other, first) for own, first in zip(figure.panels, other.panels, strict=True)}
-    return Control("wipe", (_guidance(other), _guidance(figure)), over=over)
+    pairs = zip(other.panels, figure.panels, strict=True)
+    overlays = {second.number: Overlay(other, first) for first, second in pairs}
+    return Control("wipe", (_guidance(other), _guidance(figure)), overlays=overlays)
 
 
 def _guidance(figure: Figure) -> str:
@@ -120,58 +140,54 @@ def _guidance(figure: Figure) -> str:
     return f"γ = {shown('gamma', gamma)}" if gamma else "no guidance"
 
 
-def _flip(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Control:
-    return _view("flip", "Turn over", {0: ImageOps.flip}, figure, names, pixels)
+def _flip(request: Request) -> Control:
+    return _view(request, "Turn over", {0: ImageOps.flip})
 
 
-def _rotate(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Control:
+def _rotate(request: Request) -> Control:
     def rotation(angle: int) -> Callable[[Image.Image], Image.Image]:
         return lambda image: image.rotate(angle)  # multiples of 90 degrees move whole pixels
 
-    return _view("rotate", "Rotate", {angle: rotation(angle) for angle in (90, 180, 270)}, figure, names, pixels)
+    return _view(request, "Rotate", {angle: rotation(angle) for angle in (90, 180, 270)})
 
 
-def _invert(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Control:
+def _invert(request: Request) -> Control:
     # A value half-way between two levels rounds to the even one, in an image and in its negative.
-    return _view("invert", "Invert", {0: ImageOps.invert}, figure, names, pixels, off=1)
+    return _view(request, "Invert", {0: ImageOps.invert}, tolerance=1)
 
 
-def _rearrange(figure: Figure, names: Sequence[str], pixels: Pixels, _: Other) -> Control:
-    def sorted_pixels(image: Image.Image) -> Image.Image:
+def _rearrange(request: Request) -> Control:
+    def sorted_pixels(panel: Panel) -> Image.Image:
+        image = request.pixels(panel)
         values = image.tobytes()
         found = sorted(values[k : k + 3] for k in range(0, len(values), 3))
         return Image.frombytes("RGB", image.size, b"".join(found))
 
-    return _view(
-        "rearrange", "Rearrange", {0: sorted_pixels}, figure, names, lambda panel: sorted_pixels(pixels(panel))
-    )
+    return _view(replace(request, pixels=sorted_pixels), "Rearrange", {0: lambda image: image})
 
 
 def _view(
-    kind: str,
-    verb: str,
-    views: Mapping[int, Callable[[Image.Image], Image.Image]],
-    figure: Figure,
-    names: Sequence[str],
-    pixels: Pixels,
-    off: int = 0,
+    request: Request, verb: str, views: Mapping[int, Callable[[Image.Image], Image.Image]], tolerance: int = 0
 ) -> Control:
     """A control that maps the first row to the second by one of the views, given by angle.
 
-    off: by how many of 255 levels a pixel may miss.
+    tolerance: by how many of 255 levels a pixel may miss.
     """
-    made = _readings(kind, figure, names)
-    pairs = list(zip(*(panels for _, panels in figure.rows), strict=True))
-    images = [(pixels(first), pixels(second)) for first, second in pairs]
-    wrong = {}  # angle: the first pair that is not each other's view
+    made = _readings(request)
+    pairs = list(zip(*(panels for _, panels in request.figure.rows), strict=True))
+    images = [(request.pixels(first), request.pixels(second)) for first, second in pairs]
+    wrong = []  # for each view, the first pair that is not each other's view
     for angle, view in views.items():
-        failed = (pair for pair, (one, other) in zip(pairs, images, strict=True) if _farthest(view(one), other) > off)
-        wrong[angle] = next(failed, None)
-        if wrong[angle] is None:
+        missed = (_farthest(view(first), second) > tolerance for first, second in images)
+        failed = next((pair for pair, misses in zip(pairs, missed, strict=True) if misses), None)
+        if failed is None:
             return replace(made, verb=verb, angle=angle)
-    first, second = next(filter(None, wrong.values()))
-    does = _DONE[kind]
-    raise LookupError(f"`{kind}`: panel {second.number} of {figure.id} is not panel {first.number} {does}")
+        wrong.append(failed)
+    first, second = wrong[0]
+    raise LookupError(
+        f"`{request.kind}`: panel {second.number} of {request.figure.id} is not panel {first.number} "
+        f"{_DONE[request.kind]}"
+    )
 
 
 def _farthest(one: Image.Image, other: Image.Image) -> int:
@@ -183,38 +199,43 @@ _DONE = {"flip": "flipped", "rotate": "rotated", "invert": "inverted", "rearrang
 VIEWS = tuple(_DONE)  # the controls that turn the first row of a figure into the second
 
 
-def _distance(figure: Figure, names: Sequence[str], _: Pixels, __: Other) -> Control:
-    return _readings("distance", figure, names)
-
-
-def _readings(kind: str, figure: Figure, names: Sequence[str]) -> Control:
+def _readings(request: Request) -> Control:
     """A control on the pictures of the first row, each with two readings."""
-    _columns(figure, kind)
+    kind, figure = request.kind, request.figure
+    _columns(request)
     if len(figure.rows) != 2:
         raise LookupError(f"`{kind}` needs a figure of two rows; {figure.id} has {len(figure.rows)}")
     for panel in figure.panels:
-        for name in names:
+        for name in request.names:
             if name not in panel.case:
                 raise LookupError(
                     f"`{kind}`: no field {name!r}; the cases of {figure.id} have: {', '.join(panel.case)}"
                 )
             if panel.case[name] != figure.panels[0].case[name]:
                 raise LookupError(f"`{kind}` needs the same readings in all panels; {name!r} differs in {figure.id}")
-    readings = tuple(str(figure.panels[0].case[name]) for name in names)
+    readings = tuple(str(figure.panels[0].case[name]) for name in request.names)
     return Control(kind, tuple(row for row, _ in figure.rows), readings=readings)
 
 
-def _loupe(figure: Figure, _: Sequence[str], __: Pixels, ___: Other) -> Control:
-    if len({panel.width for panel in figure.panels}) < 2:
-        raise LookupError(f"`loupe` needs panels of different sizes; those of {figure.id} are all equal")
+def _loupe(request: Request) -> Control:
+    if len({panel.width for panel in request.figure.panels}) < 2:
+        raise LookupError(f"`loupe` needs panels of different sizes; those of {request.figure.id} are all equal")
     return Control("loupe")
 
 
-def _columns(figure: Figure, kind: str) -> list[str]:
+def _columns(request: Request) -> list[str]:
     """Returns the column labels, which must be the same in every row."""
+    figure = request.figure
     if len(figure.rows) > 1 and not figure.is_grid:
-        raise LookupError(f"`{kind}` needs rows with the same labels in the same order; those of {figure.id} differ")
+        raise LookupError(
+            f"`{request.kind}` needs rows with the same labels in the same order; those of {figure.id} differ"
+        )
     return [panel.label for panel in figure.rows[0][1]]
+
+
+def _listed(*axes: Iterable[str]) -> str:
+    """Lists the names of rows and columns, for a message."""
+    return "; ".join(", ".join(axis) for axis in axes if any(axis))
 
 
 def edge(mask: Image.Image) -> str:
@@ -247,13 +268,14 @@ def _amount(least: int, most: int) -> str:
     return f"{least} to {most} names"
 
 
-_KINDS: dict[str, tuple[Callable[[Figure, Sequence[str], Pixels, Other], Control], int, int]] = {
+# For each kind, what makes it, and how many names it takes, at least and at most.
+_KINDS: dict[str, tuple[Callable[[Request], Control], int, int]] = {
     "slide": (_slide, 0, 2),
     "wipe": (_wipe, 1, 3),
     "flip": (_flip, 2, 2),
     "rotate": (_rotate, 2, 2),
     "invert": (_invert, 2, 2),
     "rearrange": (_rearrange, 2, 2),
-    "distance": (_distance, 2, 2),
+    "distance": (_readings, 2, 2),
     "loupe": (_loupe, 0, 0),
 }

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from generators.records.record import Figure, Panel, Record, Trajectory
 from report.figures import figure_png
-from report.figures.controls import Control
+from report.figures.controls import Control, Overlay
 from report.figures.judgement import Judgement
 from report.prose.mathml import plain, rich
 from report.prose.values import compact, duration, ranges, shown, title, vary
@@ -36,7 +36,7 @@ class Source:
 class PanelView:
     """One panel: the fallback file, better formats in `sources`, and the full-size file if it is larger.
 
-    values: measurements, as text. over, outline: the picture that a wipe overlays, and a mask's edge.
+    values: measurements, as text. overlay, outline: the picture that a wipe overlays, and a mask's edge.
     """
 
     src: str
@@ -48,7 +48,7 @@ class PanelView:
     label: Markup
     pixelated: bool
     values: list[str] = field(default_factory=list)
-    over: PanelView | None = None
+    overlay: PanelView | None = None
     outline: str = ""
 
 
@@ -71,24 +71,10 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class ControlView:
-    """A figure's control: its kind, the names of its ends or stops, its start, the readings of its two rows.
-
-    verb: the label of a control that performs a view; "" for the others.
-    """
-
-    kind: str
-    names: list[str]
-    verb: str
-    start: tuple[int, int]
-    readings: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class FigureView:
     """A figure as the template draws it. `layout`: the class names that set its columns and its scale.
 
-    singles: rows that repeat one picture, to be shown once. came: the judge's verdicts.
+    singles: rows that repeat one picture, to be shown once. verdicts: the judge's.
     """
 
     id: str
@@ -103,14 +89,15 @@ class FigureView:
     rows: list[tuple[Heading, list[PanelView]]]
     grid: str
     record: str
-    control: ControlView | None
-    came: list[tuple[str, int, str]]
+    control: Control | None
+    verdicts: list[tuple[str, int, str]]
     made: list[Fact]
 
 
 def figure_view(
     record: Record,
     figure: Figure,
+    *,
     number: int,
     note: Markup,
     lines: tuple[int, int] | None = None,
@@ -122,16 +109,18 @@ def figure_view(
 
     Raises TexError on bad TeX in a caption or a label.
     """
-    kind = control.kind if control else ""
-    scale, rows = _scale(figure), []
-    singles = []
+    kind, overlays = (control.kind, control.overlays) if control else ("", {})
+    ranks = judgement.ranks if judgement else {}
+    scale, rows, singles = _scale(figure), [], []
     for name, panels in figure.rows:
-        once = figure.is_grid and len(panels) > 1 and len({panel.pixels for panel in panels}) == 1
-        shows = [_cell(figure, panel, control, measured, judgement) for panel in (panels[:1] if once else panels)]
-        if once:
-            singles.append((heading(name), shows[0]))
+        cells = [
+            _cell(figure, panel, measured, overlay=overlays.get(panel.number), rank=ranks.get(panel.number))
+            for panel in panels
+        ]
+        if figure.is_grid and len(panels) > 1 and len({panel.pixels for panel in panels}) == 1:
+            singles.append((heading(name), cells[0]))
         else:
-            rows.append((heading(name), shows))
+            rows.append((heading(name), cells))
     fine = any(not pixelated(panel) for panel in figure.panels)
     wide = 64 * scale * figure.columns > CAPTION_BESIDE or kind in ("slide", "loupe")
     layout = f"columns-{min(figure.columns, 8)} scale-{scale}"
@@ -150,32 +139,23 @@ def figure_view(
         rows=rows,
         grid=figure_png.path(figure),
         record=f"records/{record.id}.json",
-        control=ControlView(
-            kind, [plain(name) for name in control.names], control.verb, control.start, control.readings
-        )
-        if control
-        else None,
-        came=judgement.came if judgement else [],
+        control=control,
+        verdicts=judgement.verdicts if judgement else [],
         made=how_made(record, figure, lines),
     )
 
 
 def _cell(
-    figure: Figure, panel: Panel, control: Control | None, measured: Sequence[str], judgement: Judgement | None
+    figure: Figure, panel: Panel, measured: Sequence[str], *, overlay: Overlay | None, rank: int | None
 ) -> PanelView:
     """Returns a panel with everything shown in its cell."""
     view = panel_view(figure, panel)
-    alt = view.alt
-    if judgement and panel.number in judgement.ranks:
-        alt += f"; the judge ranks this reading number {judgement.ranks[panel.number]}"
-    texts = [f"{title(name)} {shown(name, panel.found[name])}" for name in measured if name in panel.found]
-    over = control.over.get(panel.number) if control else None
     return replace(
         view,
-        alt=alt,
-        values=texts,
-        over=panel_view(over.figure, over.panel) if over else None,
-        outline=over.outline if over else "",
+        alt=view.alt if rank is None else f"{view.alt}; the judge ranks this reading number {rank}",
+        values=[f"{title(name)} {shown(name, panel.found[name])}" for name in measured if name in panel.found],
+        overlay=panel_view(overlay.figure, overlay.panel) if overlay else None,
+        outline=overlay.outline if overlay else "",
     )
 
 
@@ -253,7 +233,7 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
         if counted:
             whole = f"{duration(sum(walk.seconds for walk in figure.trajectories))} of network here; {whole}"
     fact("Time", whole)
-    fact("Source", record.source + (f", {place(*lines)}" if lines else ""))
+    fact("Source", record.source + (f", {line_numbers(*lines)}" if lines else ""))
     fact("Versions", versions(record))
     facts.append(Fact("Draw it again", [("", redraw(record))], code=True, copy=True))
     return facts
@@ -264,13 +244,14 @@ def enlarging(walk: Trajectory) -> str:
     return f"{compact(walk.timesteps)}, seed {walk.seed:,}"
 
 
-def place(first: int, last: int) -> str:
+def line_numbers(first: int, last: int) -> str:
     """Formats a range of lines: line 7, lines 7–12."""
     return f"line {first}" if first == last else f"lines {first}–{last}"
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def count(number: int, one: str) -> str:
+    """Formats a number of things: 1 call, 1,234 calls."""
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
 
 
 def versions(record: Record) -> str:

@@ -24,11 +24,11 @@ SEEN = 64  # pixels a side of the judged pictures
 class Judgement:
     """Verdicts on a figure of samples with one or more readings each.
 
-    came: (readings, number of samples, their ranks) for each outcome. ranks: by panel number, the rank of the panel's
-    own prompt among the judge's prompts; 1 is best.
+    verdicts: (outcome, number of samples, their ranks) for each outcome. ranks: by panel number, the rank of the
+    panel's own prompt among the judge's prompts; 1 is best.
     """
 
-    came: list[tuple[str, int, str]]
+    verdicts: list[tuple[str, int, str]]
     ranks: dict[int, int]
 
 
@@ -62,7 +62,7 @@ class _Sample(NamedTuple):
 
 
 def _outcome(sample: _Sample) -> str:
-    """Returns which readings came, as text."""
+    """Returns which readings the judge recognised, as text."""
     first = [f"“{prompt}”" for prompt, rank in zip(sample.prompts, sample.ranks, strict=True) if rank == 1]
     asked = len(sample.prompts)
     if len(first) == asked:

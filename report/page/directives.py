@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from generators.records.errors import JudgeError, PanelError, TexError
 from generators.records.record import Figure, Panel, Record
-from report.figures import figure_view
-from report.figures.controls import Control, control
+from generators.records.texts import SECTION
+from report.figures import controls, figure_view
 from report.figures.judgement import ILLUSIONS, judgement
 from report.page import links
 from report.page.companions import code_address
@@ -23,6 +23,7 @@ from report.prose.markup import FIGURE
 from report.records import verification
 from report.web.images import open_panel
 
+_PANELS = re.compile(rf"({FIGURE})(?:\[(.*)\])?")
 SECTION_VALUES = ("seconds", "evaluations", "network_calls")
 
 
@@ -48,21 +49,29 @@ class Directives:
         if name not in self.figures:
             return Markup("")  # reported when the figures were numbered
         record, figure = self.figures[name]
-        measured, controls = _measured(options)
+        measured, option = _values_and_control(options)
         for key in measured:
             if not any(key in panel.found for panel in figure.panels):
                 known = ", ".join(sorted({key for panel in figure.panels for key in panel.found})) or "none"
                 raise LookupError(f"no panel of {name} found {key!r}; found there: {known}")
+        model = self.root / "generators" / "models" / record.model
+        lines = declared(self.root, record.source, figure.name)
         try:
-            does = self.control(record, figure, controls[0]) if controls else None
-            lines = declared(self.root, record.source, figure.name)
-            judged = judgement(self.root / "generators" / "models" / record.model, record, figure)
-            view = figure_view.figure_view(record, figure, self.numbers[name], note, lines, does, measured, judged)
+            view = figure_view.figure_view(
+                record,
+                figure,
+                number=self.numbers[name],
+                note=note,
+                lines=lines,
+                control=self.control(record, figure, option) if option else None,
+                measured=measured,
+                judgement=judgement(model, record, figure),
+            )
         except PanelError as error:
             self.problems.add(record.path, None, str(error))
             return Markup("")
         except JudgeError as error:
-            self.problems.add(self.root / "generators" / "models" / record.model / ILLUSIONS, None, str(error))
+            self.problems.add(model / ILLUSIONS, None, str(error))
             return Markup("")
         except TexError:
             return Markup("")  # reported when the records were scanned
@@ -70,9 +79,9 @@ class Directives:
         code = code_address(record.source, lines[0] if lines else 1)
         return render(self.root, "figure.html.j2", figure=view, mark=mark, code=code)
 
-    def control(self, record: Record, figure: Figure, option: str) -> Control:
+    def control(self, record: Record, figure: Figure, option: str) -> controls.Control:
         """Returns a figure's control. Raises LookupError if it would mislead, PanelError if a picture is missing."""
-        return control(
+        return controls.control(
             figure,
             option,
             lambda panel: open_panel(record, figure, panel, self.site),
@@ -81,23 +90,19 @@ class Directives:
 
     def panel(self, target: str) -> tuple[Record, Figure, Panel]:
         """Returns the one panel that `1.8-large[show=upright,pixels=256]` selects. Raises LookupError."""
-        match = re.fullmatch(rf"({FIGURE})(?:\[(.*)\])?", target)
-        if not match:
-            raise LookupError(f"{target!r} selects no panel; write 1.8-large[show=upright,pixels=256]")
-        record, figure = self._figure(match[1])
-        found = values.select(figure.panels, match[2] or "")
-        if len(found) != 1:
-            raise LookupError(f"{target} selects {len(found)} panels; choose one in [ ]")
-        return record, figure, found[0]
+        record, figure, panels = self._panels(target)
+        if len(panels) != 1:
+            raise LookupError(f"{target} selects {len(panels)} panels; choose one in [ ]")
+        return record, figure, panels[0]
 
     def code(self, target: str, note: Markup, folded: bool = False) -> Markup:
         found = excerpt(self.root, target)
-        address = code_address(found.path, found.first)
         return render(
             self.root,
             "code.html.j2",
             excerpt=found,
-            address=address,
+            lines=figure_view.line_numbers(found.first, found.last),
+            address=code_address(found.path, found.first),
             code=highlighted(found.code),
             note=note,
             folded=folded,
@@ -117,17 +122,14 @@ class Directives:
     def _value(self, target: str) -> str:
         """Returns the text of `1.2-blur[t=250].psnr` or `1.4.seconds`. Raises LookupError."""
         where, _, name = target.rpartition(".")
-        if re.fullmatch(r"\d+(\.\d+)*", where):
+        if re.fullmatch(SECTION, where):
             if where not in self.by_id or name not in SECTION_VALUES:
                 raise LookupError(f"@val:{target}: a drawn section has {', '.join(SECTION_VALUES)}")
             return values.shown(name, getattr(self.by_id[where], name))
-        match = re.fullmatch(rf"({FIGURE})(?:\[(.*)\])?", where)
-        assert match, target
         try:
-            _, figure = self._figure(match[1])
-            panels = values.select(figure.panels, match[2] or "")
+            _, figure, panels = self._panels(where)
             if not panels:
-                raise LookupError(f"no panel of {match[1]} has {match[2]}")
+                raise LookupError(f"no panel of {figure.id} has {where.partition('[')[2].removesuffix(']')}")
             found = list(dict.fromkeys(values.shown(name, values.field(panel, name)) for panel in panels))
             if len(found) > 1:
                 raise LookupError(f"{len(panels)} panels with different values; choose one in [ ]")
@@ -135,21 +137,28 @@ class Directives:
             raise LookupError(f"@val:{target}: {error.args[0]}") from None
         return found[0]
 
+    def _panels(self, target: str) -> tuple[Record, Figure, list[Panel]]:
+        """Returns the panels that a figure's id selects, with conditions in [ ] if any. Raises LookupError."""
+        match = _PANELS.fullmatch(target)
+        if not match:
+            raise LookupError(f"{target!r} selects no panel; write 1.8-large[show=upright,pixels=256]")
+        record, figure = self._figure(match[1])
+        return record, figure, values.select(figure.panels, match[2] or "")
+
     def _figure(self, name: str) -> tuple[Record, Figure]:
         if name not in self.figures:
             raise LookupError(f"there is no figure {name}; {known_figures(self.by_id, name)}")
         return self.figures[name]
 
 
-def _measured(options: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Splits a figure directive's options into values to show and at most one control. Raises LookupError."""
-    measured = [option for option in options if option.partition(":")[0].strip() == "values"]
-    controls = [option for option in options if option not in measured]
-    if len(measured) > 1 or len(controls) > 1:
+def _values_and_control(options: Sequence[str]) -> tuple[list[str], str]:
+    """Splits a figure directive's options into values to show and a control, "" if none. Raises LookupError."""
+    shown = [option for option in options if option.partition(":")[0].strip() == "values"]
+    others = [option for option in options if option not in shown]
+    if len(shown) > 1 or len(others) > 1:
         raise LookupError("a figure has one control and one `values: …`")
-    return [
-        name.strip() for option in measured for name in option.partition(":")[2].split(",") if name.strip()
-    ], controls
+    names = [name.strip() for option in shown for name in option.partition(":")[2].split(",") if name.strip()]
+    return names, "".join(others)
 
 
 def known_figures(by_id: Mapping[str, Record], figure: str) -> str:

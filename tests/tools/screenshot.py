@@ -11,12 +11,17 @@ ROOT = Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
+def chromium() -> str | None:
+    """Returns the path of the system's Chromium; None if there is none."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 def main() -> None:
-    browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser_path is None:
+    path = chromium()
+    if path is None:
         raise SystemExit(f"screenshot: none of {', '.join(BROWSERS)} is installed")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1120, "height": 1280})
         page.goto((ROOT / "site" / "index.html").as_uri())
         page.wait_for_function("document.fonts.ready")

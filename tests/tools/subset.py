@@ -1,6 +1,7 @@
-"""Makes stix-two-math.woff2, rule.png and icon.png, which are committed; the build does not run this. See README.md.
+"""Makes stix-two-math.woff2, rule.png and icon.png, which are committed; the build does not run this. See
+templates/static/README.md.
 
-python templates/static/subset.py PATH/STIXTwoMath-Regular.ttf
+python tests/tools/subset.py PATH/STIXTwoMath-Regular.ttf
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+STATIC = Path(__file__).parents[2] / "templates" / "static"
 
 LATIN = set(range(0x20, 0x7F)) | set(map(ord, "\u00a0¬±·×÷°´¯¨–—…"))
 GREEK = set(range(0x391, 0x3CA)) | set(map(ord, "ϑϕϖϰϱϵ"))
@@ -22,7 +23,7 @@ GREEK_STYLED = set(range(0x1D6A8, 0x1D71C))
 DIGITS_BOLD = set(range(0x1D7CE, 0x1D7D8))
 
 
-def subset_math(source: Path, target: Path = HERE / "stix-two-math.woff2") -> None:
+def subset_math(source: Path, target: Path = STATIC / "stix-two-math.woff2") -> None:
     """Writes the subset of STIX Two Math that the page's formulas need. Requires fonttools and brotli.
 
     The `ssty` feature gives each letter two script-size variants and doubles the file; only the primes need them.
@@ -70,7 +71,7 @@ def _narrow_roots(font: Any) -> None:
         font["hmtx"][name] = (width, glyph.xMin)
 
 
-def draw_rule(target: Path = HERE / "rule.png", seed: int = 42) -> None:
+def draw_rule(target: Path = STATIC / "rule.png", seed: int = 42) -> None:
     """Writes the page's ornament: 240 x 3 pixels of noise that turn, left to right, into a solid line."""
     import numpy as np
     from PIL import Image
@@ -86,7 +87,7 @@ def draw_rule(target: Path = HERE / "rule.png", seed: int = 42) -> None:
     Image.fromarray(picture).save(target, optimize=True)
 
 
-def draw_icon(target: Path = HERE / "icon.png", seed: int = 42) -> None:
+def draw_icon(target: Path = STATIC / "icon.png", seed: int = 42) -> None:
     """Writes the icon of sites without a logo: a disc emerging from noise, 32 x 32."""
     import numpy as np
     from PIL import Image
