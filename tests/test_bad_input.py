@@ -18,7 +18,7 @@ from page_fixture import panel, prose, section
 
 from generators import inputs
 from generators.figures import Figure, Section, each
-from generators.records.errors import BuildError, DeclarationError, TexError
+from generators.records.errors import BuildError, DeclarationError, InputError, TexError
 from generators.running import staleness
 from generators.running.run import load_section
 from report.command import cli

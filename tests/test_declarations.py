@@ -338,7 +338,7 @@ def imported(module: str) -> set[str]:
 ROOMS = {
     "generators": (
         *("records", "diffusion", "figures", "prompts", "inputs"),
-        *("models", "lab", "pipeline", "editing", "sections", "running"),
+        *("models", "lab", "pipeline", "editing", "readings", "sections", "pictures", "running"),
         *("making", "bench"),  # they make the weights and measure; nothing that draws needs them
     ),
     "report": ("problems", "records", "prose", "web", "figures", "page", "publishing", "command", "__main__"),

@@ -17,6 +17,7 @@ from generators.diffusion.batching import run
 from generators.models.deepfloyd import disk
 from generators.models.deepfloyd.cascade import BY_LAYER, HELD, IN_TURN, DeepFloyd, Place, Spot
 from generators.models.deepfloyd.text import Embeddings, encode
+from generators.records.errors import ModelError
 
 PROMPT = "a rocket ship"
 LEVELS = (1, 3, 5, 7, 10, 20)
@@ -201,7 +202,7 @@ def test_however_the_weights_come_all_stages_draw_the_same_to_the_bit(
     for work, expected in ((sampling, sampled), (enlarging, enlarged), (sampling, sampled)):
         (task,) = run([partial(work, one)])
         assert torch.equal(task.result, expected)
-    assert torch.equal(one.enlarge(X0, PROMPT, seeded()), upscaled)
+    assert torch.equal(one.third.enlarge(X0, PROMPT, seeded()), upscaled)
     assert upscaled.std() > 0.01
 
 

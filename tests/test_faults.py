@@ -21,6 +21,8 @@ import pytest
 from click.testing import CliRunner
 
 from generators import models
+from generators.records.errors import BuildError
+from generators.records.record import read_drawn
 from generators.running import run, staleness
 from report.command import cli
 from report.figures import figure_png

@@ -20,9 +20,11 @@ import pytest
 from PIL import Image
 
 from generators import inputs, models
-from generators.figures import Figure, Section
+from generators.figures import Figure, Section, each
 from generators.records.errors import DrawingError, ModelError, SectionError
+from generators.records.record import read_drawn, seal
 from generators.running import run, staleness
+from generators.running.session import Observer, Session
 
 ROOT = Path(__file__).parents[1]
 CHEAP = ("1.1", "1.2")  # they ask the network nothing

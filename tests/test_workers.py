@@ -17,6 +17,8 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from generators.records.errors import ModelError, WorkerError
+from generators.records.record import read_drawn
 from generators.running import run, workers
 from report.command import cli
 
