@@ -97,6 +97,7 @@ diagram: .venv/ready
 	.venv/bin/python tests/tools/diagram.py
 
 # Trains pocket's next weights: many hours on a CPU, over as many runs as it takes; each goes on where the last one ended.
+# A judge takes minutes: `python -m generators.making.judging.train gradients`.
 pocket: .venv/ready
 	.venv/bin/python -m generators.making.training.stage_1
 	.venv/bin/python -m generators.making.training.later_stages stage_2

@@ -53,6 +53,56 @@ def tiny_pocket(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def random_judge():
+    """A judge of random weights that knows what the drawings show."""
+    import torch
+
+    from generators.making.judging.labelled import vocabulary
+    from generators.making.judging.networks import Residual
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Residual(vocabulary(), width=4).eval()
+
+
+@pytest.fixture
+def judge_seeing():
+    """judge_seeing({name: logit}, style, place): a judge that sees these in every image, style and place for sure."""
+    import torch
+
+    from generators.making.judging.judge import Output
+    from generators.making.judging.labelled import vocabulary
+    from generators.making.judging.networks import Residual
+
+    known = vocabulary()
+
+    class Seeing(Residual):
+        def __init__(self, logits, style="", place=""):
+            super().__init__(known, width=4)
+            self.output = Output(
+                *(torch.zeros(1, n) for n in (32, *map(len, (known.names, known.styles, known.places))))
+            )
+            for name, logit in logits.items():
+                self.output.names[0, known.number(name)] = logit
+            for part, words, word in zip(self.output[2:], (known.styles, known.places), (style, place), strict=True):
+                part[0, words.index(word)] = 50 if word else 0
+
+        def predict(self, images):
+            return Output(*(part.expand(len(images), -1) for part in self.output))
+
+    return Seeing
+
+
+@pytest.fixture
+def no_icons(monkeypatch):
+    """Drawings leave their icons out."""
+    from generators.making.drawings import data, scenes, sights
+
+    for module in (data, scenes, sights):
+        monkeypatch.setattr(module, "any_icon", lambda *place, **more: "")
+
+
+@pytest.fixture(scope="session")
 def browser():
     from playwright.sync_api import sync_playwright
     from tools.screenshot import chromium

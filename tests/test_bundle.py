@@ -25,24 +25,24 @@ def trained(tmp_path, monkeypatch):
         return tokens, None
 
     for module in (loop, bundle):
-        monkeypatch.setattr(module, "load", loop.load)
+        monkeypatch.setattr(module, "load_checkpoint", loop.load_checkpoint)
     monkeypatch.setattr(loop, "CHECKPOINTS", tmp_path / "state")
     monkeypatch.setattr(loop.minilm, "encode", encode)
     monkeypatch.setattr(loop.shutil, "which", lambda program: None)
     monkeypatch.setattr(stage_1, "denoiser", lambda: denoiser(layers=1, heads=1))
-    monkeypatch.setattr(bundle, "small", picture)
+    monkeypatch.setattr(bundle, "picture_64", picture)
     monkeypatch.setattr(bundle, "drawing", lambda number, sequence: (picture(number)[0], None))
     monkeypatch.setattr(bundle, "find_spec", lambda name: None)
     monkeypatch.setattr(bundle, "SCALE", 1)
     monkeypatch.setattr(stage_1, "FINE_BATCH", 2)
     monkeypatch.setattr(stage_1, "COARSE_BATCH", 2)
     loop._encoded.cache_clear()
-    network = stage_1.trainable()
+    network = stage_1.untrained()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.02, generator=torch.Generator().manual_seed(0))
     states = [one.state_dict() for one in stage_1.optimizers(network)]
     whole = {part: network.state_dict() for part in ("network", "average")}
-    loop.save("stage_1", {**whole, "optimizers": states, "update": 7, "core_seconds": 5.0})
+    loop.save_checkpoint("stage_1", {**whole, "optimizers": states, "update": 7, "core_seconds": 5.0})
     yield whole["average"]
     loop._encoded.cache_clear()
 
@@ -62,7 +62,7 @@ def test_training_goes_on_elsewhere_and_comes_back(trained, tmp_path, monkeypatc
     monkeypatch.setattr(loop, "CHECKPOINTS", here)
     assert all(path.stat().st_size <= 16e6 for path in (there / "trained").rglob("*.safetensors"))
     bundle.unpack(there)
-    state = loop.load("stage_1")
+    state = loop.load_checkpoint("stage_1")
     assert state["update"] == 10
     assert any(not torch.equal(state["network"][key], trained[key]) for key in trained)
     assert torch.load(here / "stage_1.previous.pt", weights_only=True)["update"] == 7
@@ -83,7 +83,7 @@ def test_the_time_ends_the_training(trained, tmp_path):
     bundle.pack(tmp_path, pictures=3, captioned=4)
     bundle.train(tmp_path, "stage_1", minutes=0)
     bundle.unpack(tmp_path)
-    state = loop.load("stage_1")
+    state = loop.load_checkpoint("stage_1")
     assert state["update"] == 7
     assert all(torch.allclose(state["average"][key], trained[key], atol=1e-3) for key in trained)
 
@@ -92,7 +92,7 @@ def test_the_tokens_that_travel_are_the_encoders(trained, tmp_path):
     bundle.pack(tmp_path, pictures=3, captioned=4)
     encode = bundle.encoder(tmp_path)
     asked = ["picture 1", "a picture"]
-    assert torch.equal(encode(asked), loop.encoded(asked))
+    assert torch.equal(encode(asked), loop.encode_captions(asked))
     assert torch.equal(encode(["never met"]), encode([""]))
 
 

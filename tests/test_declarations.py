@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import grimp
@@ -16,6 +18,7 @@ from generators.records.texts import section_key
 from generators.running import run, staleness
 
 ROOT = Path(__file__).parents[1]
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
 SECTIONS = [*staleness.sections()]
 PHOTO = "a high quality photo"
 
@@ -341,6 +344,7 @@ ROOMS = {
         *("models", "lab", "pipeline", "editing", "readings", "sections", "pictures", "running"),
         *("making", "bench"),  # they make the weights and measure; nothing that draws needs them
     ),
+    "generators.making": ("drawings", "training", "judging", "evaluation"),
     "report": ("problems", "records", "prose", "web", "figures", "page", "publishing", "command", "__main__"),
 }
 
@@ -351,12 +355,28 @@ def test_imports_point_one_way_between_rooms(package):
     for module in modules(package):
         if module == package:
             continue
-        here = module.split(".")[1]
+        depth = package.count(".") + 1
+        here = module.split(".")[depth]
         for other in imported(module):
             if other.startswith(f"{package}."):
-                there = other.split(".")[1]
+                there = other.split(".")[depth]
                 assert {here, there} <= set(rooms), f"{module} imports {other}: put their rooms into ROOMS"
                 assert rooms.index(there) <= rooms.index(here), f"{module} imports {other}: that room comes later"
+
+
+def test_modules_that_made_pocket_import_each_other_in_no_circle():
+    """Imports inside functions count."""
+    making = modules("generators.making")
+    assert len(making) >= 25
+    TopologicalSorter({module: imported(module) & set(making) for module in making}).prepare()  # raises CycleError
+
+
+def test_a_search_reaches_neither_the_drawings_nor_the_training_nor_what_only_they_need():
+    reached = GRAPH.find_upstream_modules("report.command.picture_verbs")
+    assert {f"generators.making.judging.{module}" for module in ("search", "shipped", "networks")} <= reached
+    for room in ("drawings", "training", "evaluation"):
+        assert not reached & set(modules(f"generators.making.{room}"))
+    assert not reached & set(EXTRAS["train"])
 
 
 def test_sections_never_import_each_other():

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from generators.making.drawings import data, faces, icons, scenes, vectors
+from generators.making.drawings.names import NOUNS
 from generators.making.drawings.styles import FILTERS
 from generators.making.training import pool
 
@@ -16,7 +17,7 @@ BODY = '<rect width="16" height="16"/>'
 @pytest.fixture(autouse=True)
 def no_packages(monkeypatch):
     """In place of every package, one whose icons are all the same square."""
-    square = {"width": 16, "icons": {key: {"body": BODY} for key in (*data.NOUNS.values(), "ewe", "high-voltage")}}
+    square = {"width": 16, "icons": {key: {"body": BODY} for key in (*NOUNS.values(), "ewe", "high-voltage")}}
     monkeypatch.setattr(icons, "icon_set", lambda package: square)
 
 
@@ -68,7 +69,7 @@ def test_an_animal_sits_in_a_meadow_of_which_the_captions_tell():
     for seed in range(12):
         drawn = data.outdoors("", rng(seed))
         noun = drawn.captions[0].strip().removesuffix(f" {data.MEADOW}")
-        assert noun in data.NOUNS
+        assert noun in NOUNS
 
 
 def test_a_place_is_never_drawn_as_a_lithograph_or_a_sketch():
@@ -123,13 +124,13 @@ def test_several_workers_share_the_numbers(monkeypatch):
     assert [next(drawn).captions[0] for _ in range(3)] == ["picture 11", "picture 14", "picture 17"]
 
 
-def test_what_is_watched_is_not_what_is_learnt_from():
-    images, captions = pool.watched(3)
+def test_the_validation_set_is_not_learnt_from():
+    images, captions = pool.validation_set(3)
     assert images.shape == (3, 3, 64, 64)
     assert len(captions) == 3
     assert images.min() >= -1
     assert images.max() <= 1
-    learnt = pool.as_images(pool.small(0)[0].rgb)
+    learnt = pool.as_images(pool.picture_64(0)[0].rgb)
     assert not torch.equal(learnt, images[0])
 
 
@@ -137,8 +138,8 @@ def test_details_lie_on_the_grid_and_whole_pictures_are_of_256_pixels(monkeypatc
     y, x = np.mgrid[0:1024, 0:1024]
     coordinates = np.stack([y // 4 % 256, x // 4 % 256, (y % 4) * 4 + x % 4], -1).astype(np.uint8)
     monkeypatch.setattr(data.Drawing, "render", lambda drawing, size: coordinates[:size, :size])
-    squares = pool.details(0)
+    squares = pool.crops_1024(0)
     assert len(squares) == pool.DETAILS
     assert all(square.rgb.shape == (3, 256, 256) for square in squares)
     assert all(square.rgb[2, 0, 0] == 0 for square in squares)
-    assert pool.whole(0)[0].rgb.shape == (3, 256, 256)
+    assert pool.picture_256(0)[0].rgb.shape == (3, 256, 256)

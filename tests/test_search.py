@@ -1,37 +1,29 @@
-"""report search: pairs drawn, judged and ranked; what is stopped goes on. With tiny networks of random weights."""
+"""report search: pairs drawn, judged and ranked; what is stopped goes on. A tiny pocket, the judges that ship."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from generators.making.evaluation import illusions
-from generators.making.judging import search, train_scorer
-from generators.making.judging.judges import Gradients, Residual
-from generators.making.judging.scorer import Judges
-from generators.records.errors import ModelError
+from generators.making.judging import readings, search, shipped
 from generators.running import single_figure
 from report.command import cli, picture_verbs
 from report.figures import figure_png
 
+ROOT = Path(__file__).parents[1]
 DOG, LION, SKULL = "a photo of a dog", "a photo of a lion", "a lithograph of a skull"
 
 
-@pytest.fixture(scope="module")
-def judges():
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        return Judges(Gradients(width=8), Residual(width=16))
-
-
 @pytest.fixture
-def here(tmp_path, monkeypatch, judges):
+def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(picture_verbs, "ROOT", tmp_path / "project")
-    monkeypatch.setattr(train_scorer, "is_kept", lambda name: True)
-    monkeypatch.setattr(train_scorer, "load", dict(zip(train_scorer.JUDGES, judges, strict=True)).__getitem__)
     return tmp_path
 
 
@@ -46,7 +38,7 @@ def run(*prompts: str, more: tuple[str, ...] = ()):
     return CliRunner().invoke(cli.main, ["search", *named, "--stride", "333", "-k", "1", *more])
 
 
-def test_every_pair_is_ranked_by_its_worse_reading(here, tiny_pocket, judges):
+def test_every_pair_is_ranked_by_its_worse_reading(here, tiny_pocket):
     found = run(DOG, LION, SKULL, more=("-k", "2"))
     assert found.exit_code == 0, found.output
     told = json.loads((here / "search-flip.json").read_text())
@@ -72,14 +64,14 @@ def test_every_pair_is_ranked_by_its_worse_reading(here, tiny_pocket, judges):
         assert b"trainedAlgorithmicMedia" in sheet.info["xmp"]
 
 
-def test_the_scores_are_of_the_readings_as_they_are_seen(here, tiny_pocket, judges, unset):
+def test_the_scores_are_of_the_readings_as_they_are_seen(here, tiny_pocket, unset):
     assert run(DOG, LION, more=("--view", "rotate180", "-k", "2")).exit_code == 0
     told = json.loads((here / "search-rotate180.json").read_text())["pairs"][0]["samples"][0]
     (folder,) = (here / "project" / ".cache" / "search").iterdir()
     upright, turned = (folder / f"{number + told['k']:02}.webp" for number in (1, 3))
     seen = torch.stack([search._image(upright), search._image(turned)])
     assert torch.equal(seen[1], torch.rot90(seen[0], 2, (-2, -1)))
-    expected = judges.first.scores(seen, [DOG, LION])
+    expected = shipped.judges().first.scores(seen, [DOG, LION])
     torch.testing.assert_close(torch.tensor(told["scores"]), expected, rtol=0, atol=1e-4)
 
 
@@ -139,17 +131,42 @@ def test_what_cannot_be_searched_is_told_in_one_line(here, tiny_pocket, prompts,
     assert not list(here.iterdir())
 
 
-def test_without_trained_judges_one_line_says_how_to_train_them(here, tiny_pocket, monkeypatch):
-    monkeypatch.setattr(train_scorer, "is_kept", lambda name: name != "gradients")
+def test_a_judge_that_is_missing_is_told_in_one_line(here, tiny_pocket, monkeypatch):
+    monkeypatch.setattr(shipped, "WEIGHTS", here)
+    shipped.judges.cache_clear()
     found = run(DOG, LION)
+    shipped.judges.cache_clear()
     assert found.exit_code == 1
     (told,) = found.stderr.splitlines()
-    assert "the judge 'gradients' is not trained on this machine; `python -m generators.making.judging.train" in told
-    with pytest.raises(ModelError):
-        train_scorer.judges()
+    assert told.startswith("report: the judge 'gradients' cannot be loaded from")
+    assert not list(here.iterdir())
 
 
 def test_the_prompts_that_stand_for_none_are_known_to_the_judges():
-    search.check(search.PROMPTS)
-    assert search.PROMPTS is illusions.PROMPTS
-    assert len(search.pairing("flip").pairs(search.PROMPTS)) == 22 * 21 // 2
+    search.check(readings.PROMPTS, shipped.judges().first.vocabulary)
+    assert len(search.pairing("flip").pairs(readings.PROMPTS)) == 22 * 21 // 2
+
+
+ABSENT = ("platformdirs", *(f"generators.making.{room}" for room in ("drawings", "training", "evaluation")))
+ALONE = f"""
+import sys
+sys.modules.update(dict.fromkeys({ABSENT!r}))
+from pathlib import Path
+from report.command import cli, picture_verbs
+picture_verbs.ROOT = Path("project")
+cli.main(["search", "--view", "jigsaw", "--prompt", {DOG!r}, "--prompt", {LION!r}, "-k", "1", "--stride", "333"])
+"""
+
+
+def test_a_search_needs_neither_the_drawings_nor_the_training(here, tiny_pocket):
+    """In a process in which they cannot be imported, nor what only they need. tqdm comes with diffusers."""
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE],
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (pair,) = json.loads((here / "search-jigsaw.json").read_text())["pairs"]
+    assert pair["samples"][0]["prompts"] == [DOG, LION]

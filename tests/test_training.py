@@ -21,7 +21,7 @@ def fit(tmp_path, monkeypatch):
     """`loop.fit` of a network to nothing but zeros, without a compiler, its checkpoints in a folder of the test."""
     monkeypatch.setattr(loop, "CHECKPOINTS", tmp_path)
     monkeypatch.setattr(loop.shutil, "which", lambda program: None)
-    monkeypatch.setattr(loop, "WATCH", 5)
+    monkeypatch.setattr(loop, "VALIDATE_EVERY", 5)
     batches = []
 
     def run(updates, stop_at=None, minutes=math.inf):
@@ -34,8 +34,8 @@ def fit(tmp_path, monkeypatch):
         torch.manual_seed(0)
         network = nn.Linear(3, 2)
         optimizers = [loop.adamw(network.parameters(), 1e-2)]
-        watch = lambda network: {"size": network.weight.abs().sum().item()}  # noqa: E731
-        loop.fit("tiny", network, loss_of, optimizers, updates, ema=0.9, watch=watch, minutes=minutes)
+        validate = lambda network: {"size": network.weight.abs().sum().item()}  # noqa: E731
+        loop.fit("tiny", network, loss_of, optimizers, updates, ema=0.9, validate=validate, minutes=minutes)
         return network.state_dict()
 
     run.batches = batches
@@ -69,7 +69,7 @@ def test_a_resumed_run_cools_down_too(fit, tmp_path):
 
 def test_a_checkpoint_of_other_optimizers_is_refused_and_kept(fit, tmp_path):
     fit(6)
-    loop.save("tiny", {**checkpoint(tmp_path), "optimizers": []})
+    loop.save_checkpoint("tiny", {**checkpoint(tmp_path), "optimizers": []})
     with pytest.raises(SystemExit, match=r"tiny\.pt: was saved with other optimizers"):
         fit(9)
     assert checkpoint(tmp_path)["update"] == 6
@@ -89,11 +89,11 @@ def test_the_checkpoint_before_stands_in_for_one_that_is_damaged(fit, tmp_path, 
     assert checkpoint(tmp_path, "tiny.previous.pt")["update"] == 6
     whole = (tmp_path / "tiny.pt").read_bytes()
     (tmp_path / "tiny.pt").write_bytes(whole[: len(whole) // 2])
-    assert loop.load("tiny")["update"] == 6
+    assert loop.load_checkpoint("tiny")["update"] == 6
     assert "cannot be read" in capsys.readouterr().out
     fit(7)
     assert checkpoint(tmp_path)["update"] == 7
-    assert loop.load("another") is None
+    assert loop.load_checkpoint("another") is None
 
 
 def test_the_averaged_weights_are_what_is_left_in_the_network(fit, tmp_path):
@@ -102,24 +102,24 @@ def test_the_averaged_weights_are_what_is_left_in_the_network(fit, tmp_path):
     assert any(not torch.equal(average[key], state["network"][key]) for key in average)
 
 
-def test_the_held_out_error_is_written_down_and_looking_changes_nothing(fit, tmp_path, monkeypatch):
+def test_the_held_out_error_is_written_down_and_validation_changes_nothing(fit, tmp_path, monkeypatch):
     fit(6)
-    watched = checkpoint(tmp_path)["network"]
+    validated = checkpoint(tmp_path)["network"]
     (line,) = map(json.loads, (tmp_path / "tiny.jsonl").read_text().splitlines())
     assert line["update"] == 5
     assert line["size"] > 0
     for path in tmp_path.iterdir():
         path.unlink()
     fit.batches.clear()
-    monkeypatch.setattr(loop, "WATCH", 100)
+    monkeypatch.setattr(loop, "VALIDATE_EVERY", 100)
     fit(6)
-    assert all(torch.equal(value, watched[key]) for key, value in checkpoint(tmp_path)["network"].items())
+    assert all(torch.equal(value, validated[key]) for key, value in checkpoint(tmp_path)["network"].items())
 
 
 def test_the_learning_rate_rises_stays_and_falls():
     rate = loop.learning_rate
     assert rate(0, 0) == pytest.approx(1 / loop.WARMUP)
-    assert rate(loop.WARMUP, 0.1) == rate(10**6, 1 - loop.COOLING) == 1
+    assert rate(loop.WARMUP, 0.1) == rate(10**6, 1 - loop.DECAY) == 1
     assert 1 > rate(10**6, 0.8) > rate(10**6, 0.9) > rate(10**6, 1) > 0
 
 
@@ -142,7 +142,7 @@ def test_each_caption_is_encoded_once(monkeypatch):
 
     monkeypatch.setattr(loop.minilm, "encode", encode)
     loop._encoded.cache_clear()
-    found = loop.encoded(["a dog", "a cat", "a dog", ""])
+    found = loop.encode_captions(["a dog", "a cat", "a dog", ""])
     loop._encoded.cache_clear()
     assert asked == ["a dog", "a cat", ""]
     assert found[:, 0, 0].tolist() == [5, 5, 5, 0]
@@ -151,22 +151,22 @@ def test_each_caption_is_encoded_once(monkeypatch):
 def test_a_picture_may_get_the_large_scale_of_another(monkeypatch):
     board = 0.4 * (1 - 2 * ((torch.arange(64)[:, None] + torch.arange(64)) % 2)).float()
     x0 = torch.stack([torch.full((3, 64, 64), 0.5), board.expand(3, -1, -1)])
-    monkeypatch.setattr(stage_1, "PARTED", 1.0)
-    flat, fine = stage_1.parted(x0, torch.tensor([400, 400]), torch.Generator().manual_seed(0))
+    monkeypatch.setattr(stage_1, "SWAPPED", 1.0)
+    flat, fine = stage_1.swap_low_frequencies(x0, torch.tensor([400, 400]), torch.Generator().manual_seed(0))
     torch.testing.assert_close(flat, torch.zeros(3, 64, 64), atol=1e-3, rtol=0)  # the board's mean, and no details
     torch.testing.assert_close(fine, x0[1] + 0.5, atol=1e-3, rtol=0)
 
 
 def test_large_scales_are_exchanged_in_the_share_and_at_the_noise_levels_that_are_named():
     x0, t = torch.linspace(-0.9, 0.9, 2000).view(-1, 1, 1, 1).expand(-1, 3, 20, 20), torch.arange(2000) % 600
-    changed = (stage_1.parted(x0, t, torch.Generator().manual_seed(0)) - x0).abs().amax((1, 2, 3)) > 1e-4
-    low = t < stage_1.PARTED_FROM
+    changed = (stage_1.swap_low_frequencies(x0, t, torch.Generator().manual_seed(0)) - x0).abs().amax((1, 2, 3)) > 1e-4
+    low = t < stage_1.SWAP_FROM
     assert not changed[low].any()
-    assert changed[~low].float().mean().item() == pytest.approx(stage_1.PARTED, abs=0.05)
+    assert changed[~low].float().mean().item() == pytest.approx(stage_1.SWAPPED, abs=0.05)
 
 
 def test_captions_are_dropped_as_often_as_guidance_needs():
-    found = stage_1.dropped(["a dog"] * 4000, torch.Generator().manual_seed(0))
+    found = stage_1.drop_captions(["a dog"] * 4000, torch.Generator().manual_seed(0))
     assert set(found) == {"a dog", ""}
     assert found.count("") / 4000 == pytest.approx(stage_1.CAPTION_DROPOUT, abs=0.02)
 
@@ -195,7 +195,7 @@ def test_every_matrix_between_hidden_states_is_muons_and_all_else_adamws():
 def test_the_held_out_errors_are_those_of_the_network(monkeypatch):
     x0, abar = torch.zeros(3, 3, 64, 64), scheduler().alphas_cumprod
     monkeypatch.setattr(stage_1, "clean", lambda network, x, t, tokens, abar_t: torch.full_like(x, 0.5))
-    found = stage_1.errors(nn.Identity(), x0, torch.zeros(3, 17, 384), abar)
+    found = stage_1.validation_errors(nn.Identity(), x0, torch.zeros(3, 17, 384), abar)
     assert found == {str(level): pytest.approx(0.25) for level in stage_1.LEVELS}
 
 
@@ -232,11 +232,11 @@ def test_what_is_blurred_stays_near():
 def test_stage_1_draws_most_of_what_stage_2_learns_from(monkeypatch):
     low = torch.zeros(400, 3, 8, 8)
     monkeypatch.setattr(later_stages, "clean", lambda network, x, t, tokens, abar_t: torch.full_like(x, 3.0))
-    found = later_stages.redrawn(
+    found = later_stages.reconstructed(
         nn.Identity(), schedule_of(scheduler()), low, torch.zeros(400, 17, 384), torch.Generator().manual_seed(0)
     )
     assert set(found.unique().tolist()) == {0, 1}  # as it was, or drawn again and clamped
-    assert found[:, 0, 0, 0].mean().item() == pytest.approx(later_stages.REDRAWN, abs=0.08)
+    assert found[:, 0, 0, 0].mean().item() == pytest.approx(later_stages.RECONSTRUCTED, abs=0.08)
 
 
 def test_training_starts_from_the_weights_that_ship(monkeypatch, tmp_path):
@@ -244,14 +244,14 @@ def test_training_starts_from_the_weights_that_ship(monkeypatch, tmp_path):
     shipped = patches.load(models.SHIPPED / "transformer").state_dict()
     assert all(torch.equal(value, shipped[key]) for key, value in later_stages.stage_1().state_dict().items())
     for part, network in (("stage_2", super_resolution.stage_2()), ("stage_3", super_resolution.stage_3())):
-        loop.start(network, part)
+        loop.load_shipped(network, part)
         assert network.conv_out.weight.abs().sum() > 0  # untrained, it is 0
 
 
 def test_stage_2_learns_from_the_stage_1_in_training(monkeypatch, tmp_path):
     monkeypatch.setattr(loop, "CHECKPOINTS", tmp_path)
     average = {key: torch.full_like(value, 0.5) for key, value in later_stages.stage_1().state_dict().items()}
-    loop.save("stage_1", {"average": average})
+    loop.save_checkpoint("stage_1", {"average": average})
     assert all((value == 0.5).all() for value in later_stages.stage_1().state_dict().values())
 
 

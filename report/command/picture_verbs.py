@@ -157,6 +157,7 @@ def search(
     After Ctrl-C, the same command resumes the search.
     """
     from generators import models
+    from generators.making.judging import readings, shipped
     from generators.making.judging import search as searching
 
     from . import picture, ranking
@@ -165,19 +166,21 @@ def search(
     models.folder(model)
     name = hybrid or view
     png = picture.place(out, "search", name)
-    prompts = prompts or searching.PROMPTS
+    prompts = prompts or readings.PROMPTS
+    judges = shipped.judges()
     try:
-        searching.check(prompts)
+        searching.check(prompts, judges.first.vocabulary)
         pairing = searching.pairing(name)
     except ValueError as error:
         raise RequestError(
             f"{error}; the judges know only pocket's names, see generators/models/pocket/MODEL_CARD.md"
         ) from None
     with Progress() as progress:
-        finds = searching.search(pairing, prompts, count, stride, model, ROOT / ".cache" / "search", progress)
-    for line in ranking.table(finds):
+        kept = ROOT / ".cache" / "search"
+        results = searching.search(judges, pairing, prompts, count, stride, model, kept, progress)
+    for line in ranking.table(results):
         click.echo(line)
-    ranking.write(png, pairing, finds)
+    ranking.write(png, pairing, results)
     click.echo(f"{png} (all scores: {png.with_suffix('.json')})")
 
 

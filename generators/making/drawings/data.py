@@ -5,33 +5,20 @@ and backdrop, or a scene with all parts randomised. Drawings are vectors and are
 for stage 2 and 1024 for stage 3. The input images of the report are never drawn.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from .icons import any_icon
+from .icons import HELD_OUT, any_icon, icon
+from .names import NOUNS, synonym
 from .nature import daylight, dim, hills, studio
 from .scenes import SCENES, VIEWS
 from .sights import animal
 from .styles import ANY, FILTERS, LITHOGRAPH, OIL, PHOTO, SKETCH
 from .vectors import UNITS, chance, moved, near, pick, rasterise, rect, shadowed, sky
 
-NAMES = """
-dog:dog-face lion fox cat:cat-face bear panda rabbit-face pig-face tiger-face zebra sheep:ewe horse-face cow:cow-face
-monkey-face koala penguin frog elephant whale tropical-fish octopus butterfly turtle
-skull rocket pencil robot trophy fire top-hat coffee:hot-beverage castle house church sailboat airplane automobile
-bicycle balloon umbrella key crown star sun crescent-moon snowman:snowman-without-snow christmas-tree
-pine-tree:evergreen-tree palm-tree cactus tulip rose sunflower mushroom red-apple strawberry banana pineapple watermelon
-pizza hamburger ice-cream birthday-cake guitar ghost alien jack-o-lantern
-""".split()
-
-SYNONYMS = {
-    "airplane": "a plane", "automobile": "a car", "bicycle": "a bike", "coffee": "a cup of coffee", "dog": "a puppy",
-    "fire": "a flame", "hamburger": "a burger", "house": "a home", "jack o lantern": "a pumpkin",
-    "pencil": "a yellow pencil", "red apple": "an apple", "robot": "an android", "rocket": "a rocket ship",
-    "sheep": "an ewe", "skull": "a human skull", "trophy": "a golden cup", "top hat": "a black hat", "cat": "a kitten",
-    "old man": "an elderly man", "man": "a young man", "city": "a skyline",
-}  # fmt: skip
 GROUNDS = {  # settings: top and bottom of the sky, ground
     "on the grass": ("#8cc4f0", "#e6f4fc", "#6fae4a"),
     "in the snow": ("#b4c8dc", "#eef4fa", "#ffffff"),
@@ -66,30 +53,17 @@ class Drawing:
         return (FILTERS[self.style](rgb.clip(0, 1)) * 255).round().astype(np.uint8)
 
 
-def phrase(word: str) -> str:
-    """Returns the noun phrase for an icon's name: "a cat" for "cat-face"."""
-    words = word.removesuffix("-face").replace("-", " ")
-    return ("an " if words[0] in "aeiou" else "a ") + words
-
-
-NOUNS = {  # icon keys by noun phrase: {"a cat": "cat-face", …}
-    phrase(word): key or word for word, _, key in (item.partition(":") for item in NAMES)
-}
-
-
 def captions(noun: str, style: str) -> tuple[str, ...]:
     """Returns the captions of a thing in a style; the plain noun is listed three times, so that it is chosen more."""
-    said = [noun] * 3
-    if synonym := SYNONYMS.get(noun.split(" ", 1)[-1]):
-        said.append(synonym)
-    if style:
-        said = [f"{style} {words}" for words in said]
-    return tuple(said)
+    phrases = [noun] * 3
+    if other := synonym(noun):
+        phrases.append(other)
+    return tuple(f"{style} {words}".lstrip() for words in phrases)
 
 
-def whole(said: tuple[str, ...], style: str) -> tuple[str, ...]:
+def view_captions(captions: tuple[str, ...], style: str) -> tuple[str, ...]:
     """Adds HIGH_QUALITY to the captions of a whole view if it is a photo."""
-    return (*said, *[HIGH_QUALITY] * 5) if style == PHOTO else said
+    return (*captions, *[HIGH_QUALITY] * 5) if style == PHOTO else captions
 
 
 def draw(rng: np.random.Generator) -> Drawing:
@@ -130,14 +104,23 @@ def scene(rng: np.random.Generator) -> Drawing:
     room = (zoom - 1) * UNITS / 2
     dx, dy = rng.uniform(-room, room, 2)
     body = moved(body, dx, dy, zoom, mirror=chance(rng, 0.5))
-    said = captions(noun, style)
-    return Drawing(body, style, whole(said, style) if which in VIEWS else said)
+    named = captions(noun, style)
+    return Drawing(body, style, view_captions(named, style) if which in VIEWS else named)
 
 
 def alone(noun: str, style: str, rng: np.random.Generator) -> Drawing:
     """Draws one thing in a style, large and near the middle."""
+    return _alone(partial(any_icon, rng, NOUNS[noun]), noun, style, rng)
+
+
+def held_out(noun: str, style: str, rng: np.random.Generator) -> Drawing:
+    """Draws what `alone` draws, by the hand that is never trained on. Raises KeyError if it has no such icon."""
+    return _alone(partial(icon, NOUNS[noun], HELD_OUT), noun, style, rng)
+
+
+def _alone(placed_icon: Callable[..., str], noun: str, style: str, rng: np.random.Generator) -> Drawing:
     x, y = 128 + rng.uniform(-12, 12, 2)
-    thing = any_icon(rng, NOUNS[noun], x, y, rng.uniform(172, 236), tilt=rng.normal(0, 5))
+    thing = placed_icon(x, y, rng.uniform(172, 236), tilt=rng.normal(0, 5))
     return Drawing(backdrop(style, rng) + shadowed(thing), style, captions(noun, style))
 
 
@@ -146,8 +129,8 @@ def placed(noun: str, style: str, rng: np.random.Generator) -> Drawing:
     where = pick(rng, *PLACES)
     x, y = np.array(PLACES[where]) + rng.uniform(-10, 10, 2)
     body = backdrop(style, rng) + shadowed(any_icon(rng, NOUNS[noun], x, y, rng.uniform(110, 146)))
-    said = captions(noun, style)
-    return Drawing(body, style, (*said, *(f"{words} {where}" for words in said)))
+    named = captions(noun, style)
+    return Drawing(body, style, (*named, *(f"{words} {where}" for words in named)))
 
 
 def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:
@@ -162,8 +145,8 @@ def grounded(noun: str, style: str, rng: np.random.Generator) -> Drawing:
 def outdoors(style: str, rng: np.random.Generator) -> Drawing:
     """Draws a sitting animal in a meadow that the captions name."""
     body, noun = animal(rng)
-    said = f"{style} {noun} {MEADOW}"
-    return Drawing(body, style, whole((said, said), style))
+    caption = f"{style} {noun} {MEADOW}"
+    return Drawing(body, style, view_captions((caption, caption), style))
 
 
 def paired(left: str, right: str, rng: np.random.Generator) -> Drawing:

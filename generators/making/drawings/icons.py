@@ -1,6 +1,6 @@
 """The free vector icons of pocket's training: things drawn by several hands (icon sets).
 
-icons.json.gz holds the icons of the names in data.py, extracted from npm packages by `python -m
+icons.json.gz holds the icons of the names in names.py, extracted from npm packages by `python -m
 generators.making.drawings.icons`, so training needs no package. Sources and licences: MODEL_CARD.md.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .names import NOUNS
 from .vectors import chance
 
 PACKAGES = {  # npm packages of the scope @iconify-json, one hand each, with pinned versions
@@ -71,9 +72,7 @@ def any_icon(rng: np.random.Generator, key: str, x: float, y: float, size: float
 
 def collect() -> None:
     """Rebuilds FILE from the npm packages. Raises CalledProcessError if npm fails."""
-    from . import data
-
-    keys = sorted({*data.NOUNS.values(), "ewe", "high-voltage"})
+    keys = sorted({*NOUNS.values(), "ewe", "high-voltage"})
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         wanted = [f"@iconify-json/{name}@{version}" for name, version in PACKAGES.items()]

@@ -8,11 +8,7 @@ hatch, graphite), which averages out at 64 pixels and which stage 2 restores fro
 from collections.abc import Callable
 
 import numpy as np
-
-from .. import training_packages
-
-with training_packages():
-    from scipy.ndimage import gaussian_filter, uniform_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 PHOTO, OIL, LITHOGRAPH, SKETCH = "a photo of", "an oil painting of", "a lithograph of", "a pencil sketch of"
 ANY = ("", PHOTO, OIL, LITHOGRAPH, SKETCH)  # "" is a plain drawing

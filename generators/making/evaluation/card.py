@@ -14,7 +14,7 @@ ENLARGED = "samples, enlarged by stage 2"
 SURE = 0.5  # a judge's best name counts as certain from this probability
 
 
-def share(found: Sequence[float]) -> str:
+def format_share(found: Sequence[float]) -> str:
     """Formats a share and its interval: [0.41, 0.3, 0.53] becomes "0.41 (0.30–0.53)"."""
     value, low, high = found
     return f"{value:.2f} ({low:.2f}–{high:.2f})"
@@ -42,8 +42,8 @@ def section(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
         "### In short",
         summary(found, readings),
         "### The judges",
-        f"Two networks of different architectures (`judges.py`) rank {found['judges']['names']} names for a picture: a "
-        "perceptron over histograms of gradients and colours, whose numbers count, and a residual convolutional "
+        f"Two networks of different architectures (`networks.py`) rank {found['judges']['names']} names for a picture: "
+        "a perceptron over histograms of gradients and colours, whose numbers count, and a residual convolutional "
         "network, which checks it. Both learned only from drawings, each from its own. Accuracy of the first; the "
         "second on unseen drawings (icons of a hand that neither they nor pocket trained on; scenes, things in places "
         "and pairs from new random numbers):",
@@ -57,8 +57,9 @@ def section(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
         table(
             ("Prompts", "n", "R@1", "R@5", "right style", "right place", "R@1 by the second judge", "both agree"),
             [
-                (what, row["n"], *(share(row[key]) if key in row else "" for key in ("R@1", "R@5", "style", "place")),
-                 share(row["second"]["R@1"]), share(row["agreement"]))
+                (what, row["n"],
+                 *(format_share(row[key]) if key in row else "" for key in ("R@1", "R@5", "style", "place")),
+                 format_share(row["second"]["R@1"]), format_share(row["agreement"]))
                 for what, part in PROMPTS.items()
                 for row in found[part]
             ],
@@ -67,16 +68,16 @@ def section(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
         "### Gamma, clipping, steps",
         f"At every {found['sweep'][0]['stride']}th timestep, n = {found['sweep'][0]['n']} a cell: R@1 with x_0^ "
         "clipped (threshold 1) or thresholded dynamically.",
-        sweep(found["sweep"]),
+        sweep_table(found["sweep"]),
         table(
             ("Every … timesteps", "n", "R@1", "R@5"),
-            [(row["stride"], row["n"], share(row["R@1"]), share(row["R@5"])) for row in found["strides"]],
+            [(row["stride"], row["n"], format_share(row["R@1"]), format_share(row["R@5"])) for row in found["strides"]],
         ),
         "### Memorised?",
         f"Distance to the nearest of {near['training drawings']:,} training drawings (quartiles), for {near['n']} "
         "names drawn by pocket and for pictures outside the training. Copies: nearer than 19 in 20 of those; of new "
         "drawings, 1 in 20 counts as a copy.",
-        copies(near),
+        copy_table(near),
         "### Diversity",
         "Mean root mean square difference of two samples of one prompt, as a fraction of the range from black to "
         "white, compared with that of the training drawings with this caption.",
@@ -102,10 +103,10 @@ def section(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
         "As in Geng et al. 2024: alignment is the score of the worse reading, here a log-probability, at best 0; "
         "concealment the mean softmax probability of the right prompts, 0.5 if the readings are indistinguishable. "
         "Rank: each reading's own prompt among 20, by the first judge and by the second.",
-        illusions(readings),
+        illusion_table(readings),
         "### SDEdit",
         "Root mean square distance to the original by i_start.",
-        edits(found["sdedit"]),
+        edit_table(found["sdedit"]),
         "### Borders",
         "Mean absolute step from pixel to pixel (black to white is 2) across the border of each hole of section 1.7.2, "
         "filled and in the original:",
@@ -131,16 +132,16 @@ def summary(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
     sure = sum(row["probabilities"][0] >= SURE for row in found["photos"])
     falls = found["sdedit"]["falls"].values()
     rows = [
-        ("names, R@1", share(found["names"][0]["R@1"]), "≥ 0.85"),
-        ("with a style word, R@1", share(found["styles"][0]["R@1"]), "≥ 0.60"),
-        ("never met (style and place), R@1", share(found["places"][0]["R@1"]), "≥ 0.40"),
+        ("names, R@1", format_share(found["names"][0]["R@1"]), "≥ 0.85"),
+        ("with a style word, R@1", format_share(found["styles"][0]["R@1"]), "≥ 0.60"),
+        ("never met (style and place), R@1", format_share(found["places"][0]["R@1"]), "≥ 0.40"),
         ("diversity of six prompts, as a share of the training drawings' own", f"{min(diverse):.2f} to "
          f"{max(diverse):.2f}", "≥ 0.50 each"),
-        ("copies, in pixels", share(found["nearest"]["pixels"]["references"][FRESH]["copies"]), "≤ 0.10"),
+        ("copies, in pixels", format_share(found["nearest"]["pixels"]["references"][FRESH]["copies"]), "≤ 0.10"),
         *(
             (f"{figure}, “{'”, “'.join(prompts)}”: samples with every reading first of 20; by the second judge",
              f"{first} of {n}; {second} of {n}", "≥ 1")
-            for (figure, *prompts), first, second, n in all_first(readings)
+            for (figure, *prompts), first, second, n in count_first_ranks(readings)
         ),
         (f"1.6: samples whose best name has a probability of {SURE} or more", f"{sure} of {len(found['photos'])}",
          "≥ 4 of 5"),
@@ -156,7 +157,7 @@ def summary(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
     return table(("Measure", "reached", "target"), rows)
 
 
-def all_first(rows: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, ...], int, int, int]]:
+def count_first_ranks(rows: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, ...], int, int, int]]:
     """For each figure, named with its prompts, counts the samples in which all readings rank first, by each judge, and
     all samples."""
     figures: dict[tuple[str, ...], list[dict[str, Any]]] = {}
@@ -169,18 +170,18 @@ def all_first(rows: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, ...], int
     return [(figure, first(some, "ranks"), first(some, "second"), len(some)) for figure, some in figures.items()]
 
 
-def copies(near: dict[str, Any]) -> str:
+def copy_table(near: dict[str, Any]) -> str:
     """Formats the distances to the nearest training drawings as a table."""
     rows = []
     for space in ("pixels", "features"):
         drawn = " / ".join(f"{v:.3f}" for v in near[space]["drawn"])
         for what, row in near[space]["references"].items():
             apart = " / ".join(f"{v:.3f}" for v in row["quartiles"])
-            rows.append((space, drawn, f"{what} (n = {row['n']})", apart, share(row["copies"])))
+            rows.append((space, drawn, f"{what} (n = {row['n']})", apart, format_share(row["copies"])))
     return table(("Space", "drawn", "not seen in training", "their distance", "copies"), rows)
 
 
-def sweep(rows: Sequence[dict[str, Any]]) -> str:
+def sweep_table(rows: Sequence[dict[str, Any]]) -> str:
     """Formats R@1 as a table of thresholds by gammas."""
     gammas = list(dict.fromkeys(row["gamma"] for row in rows))
     cells = {(row["threshold"], row["gamma"]): f"{row['R@1'][0]:.2f}" for row in rows}
@@ -191,7 +192,7 @@ def sweep(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def illusions(rows: Sequence[dict[str, Any]]) -> str:
+def illusion_table(rows: Sequence[dict[str, Any]]) -> str:
     return table(
         ("Figure", "readings", "sample", "alignment", "concealment", "ranks", "by the second judge"),
         [
@@ -202,7 +203,7 @@ def illusions(rows: Sequence[dict[str, Any]]) -> str:
     )  # fmt: skip
 
 
-def edits(found: dict[str, Any]) -> str:
+def edit_table(found: dict[str, Any]) -> str:
     levels = list(dict.fromkeys(level for row in found["distance"].values() for level in row))
     return table(
         ("Image", *(f"i_start {level}" for level in levels), "falls at every step"),
@@ -213,7 +214,7 @@ def edits(found: dict[str, Any]) -> str:
     )
 
 
-def put(card: str, text: str) -> str:
+def replace_section(card: str, text: str) -> str:
     """Replaces the text between the card's two markers.
 
     Raises ValueError if a marker is missing, repeated, or in the wrong order.

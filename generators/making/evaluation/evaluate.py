@@ -3,14 +3,13 @@
     python -m generators.making.evaluation.evaluate   # writes evaluation.json, .svg, illusions.json and the card
 
 Samples are drawn as in the report, with its seeds (sample k at 42 + k), without selection. Two judges rate each: the
-first one's numbers count, the second one's are shown beside them (see scorer.py). Their accuracy on unseen drawings
-bounds what a perfect model could reach. Shares come with Wilson's 95% interval, which accounts only for the number of
-pictures.
+first one's numbers count, the second one's are shown beside them (see judging/judge.py). Their accuracy on unseen
+drawings bounds what a perfect model could reach. Shares come with Wilson's 95% interval, which accounts only for the
+number of pictures.
 """
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -33,13 +32,12 @@ from ...models.pocket.patches import PATCH
 from ...models.pocket.super_resolution import SCALE
 from ...sections import part_1_7_2
 from ..drawings import icons
-from ..judging import scorer, train_scorer
-from ..judging.measures import copies, falls, mean_distance, quartiles, rms, seams, wilson
-from ..judging.scorer import Judge, Judges, parse
-from ..judging.scorer_pictures import labelled, shown, tests
-from ..training.pool import WORKERS, Endless, Picture, as_images, small
-from . import card, illusions
-from .illusions import rounded
+from ..judging import accuracy, shipped
+from ..judging.judge import Judge, Judges
+from ..judging.labelled import drawing_of, labelled, test_sets
+from ..training.pool import WORKERS, Endless, Picture, as_images, picture_64
+from . import card, illusions, results
+from .measures import copies, falls, mean_distance, quartiles, rms, seams, wilson
 from .plan import STRIDE, Job, draw, plan
 
 HERE = Path(__file__).parent
@@ -51,52 +49,56 @@ SEAMED = 30  # samples of which the target for patch borders speaks
 
 def training_drawings(count: int) -> list[Picture]:
     """Returns the first `count` drawings of stage 1's training."""
-    return list(islice(DataLoader(Endless(small, 0), batch_size=None, num_workers=WORKERS), count))
+    return list(islice(DataLoader(Endless(picture_64, 0), batch_size=None, num_workers=WORKERS), count))
 
 
 # --------------------------------------------------------------------------------------------------- judging
 
 
-def judged(judges: Judges, images: Tensor, prompts: Sequence[str]) -> dict[str, Any]:
+def retrieval_rates(judges: Judges, images: Tensor, prompts: Sequence[str]) -> dict[str, Any]:
     """Returns R@1 and R@5 of the images among all names, and the shares with the right style and place; by the first
     judge, and by the second under "second". agreement: share with the same best name by both."""
-    readings = [parse(prompt) for prompt in prompts]
+    vocabulary = judges.first.vocabulary
+    readings = [vocabulary.parse(prompt) for prompt in prompts]
     best, found = [], []
     for judge in judges:
-        seen = judge.see(images)
-        ranks = scorer.retrieval(seen.names, prompts)
+        output = judge.predict(images)
+        ranks = accuracy.retrieval_ranks(output.names, prompts, vocabulary)
         rates = {f"R@{k}": wilson(int((ranks <= k).sum()), len(ranks)) for k in (1, 5)}
-        for what, known, logits in (("style", scorer.STYLES, seen.style), ("place", scorer.PLACES, seen.place)):
-            said = [(row, known.index(word)) for row, read in enumerate(readings) if (word := getattr(read, what))]
-            if said:
-                rates[what] = wilson(sum(int(logits[row].argmax()) == number for row, number in said), len(said))
+        for part, words, logits in (
+            ("style", vocabulary.styles, output.style),
+            ("place", vocabulary.places, output.place),
+        ):
+            asked = [(row, words.index(word)) for row, each in enumerate(readings) if (word := getattr(each, part))]
+            if asked:
+                rates[part] = wilson(sum(int(logits[row].argmax()) == number for row, number in asked), len(asked))
         found.append(rates)
-        best.append(seen.names.argmax(-1))
+        best.append(output.names.argmax(-1))
     agreed = wilson(int((best[0] == best[1]).sum()), len(prompts))
     return {"n": len(prompts), **found[0], "second": found[1], "agreement": agreed}
 
 
-def by(judges: Judges, jobs: Sequence[Job], images: Tensor, *fields: str) -> list[dict[str, Any]]:
-    """Returns `judged` for each combination of these fields' values, in order of appearance."""
+def rates_by(judges: Judges, jobs: Sequence[Job], images: Tensor, *fields: str) -> list[dict[str, Any]]:
+    """Returns `retrieval_rates` for each combination of these fields' values, in order of appearance."""
     groups: dict[tuple, list[int]] = {}
     for row, job in enumerate(jobs):
-        groups.setdefault(tuple(job.said[field] for field in fields), []).append(row)
+        groups.setdefault(tuple(job.case[field] for field in fields), []).append(row)
     return [
         dict(zip(fields, values, strict=True))
-        | judged(judges, images[rows], [jobs[row].said["prompt"] for row in rows])
+        | retrieval_rates(judges, images[rows], [jobs[row].case["prompt"] for row in rows])
         for values, rows in groups.items()
     ]
 
 
-def photos(judges: Judges, jobs: Sequence[Job], images: Tensor) -> list[dict[str, Any]]:
+def best_names(judges: Judges, jobs: Sequence[Job], images: Tensor) -> list[dict[str, Any]]:
     """Returns each judge's best name, with its probability, for each sample of a prompt without a name."""
-    seen = [judge.see(images).names.softmax(-1).max(-1) for judge in judges]
+    most_probable = [judge.predict(images).names.softmax(-1).max(-1) for judge in judges]
     return [
         {
-            "k": job.said["k"],
-            "gamma": job.said["gamma"],
-            "names": [scorer.names()[int(best.indices[row])][0] for best in seen],
-            "probabilities": [best.values[row].item() for best in seen],
+            "k": job.case["k"],
+            "gamma": job.case["gamma"],
+            "names": [judges.first.vocabulary.names[int(best.indices[row])][0] for best in most_probable],
+            "probabilities": [best.values[row].item() for best in most_probable],
         }
         for row, job in enumerate(jobs)
     ]
@@ -114,7 +116,7 @@ def nearest(judge: Judge, drawn: Tensor, references: dict[str, Tensor], training
     found: dict[str, Any] = {"n": len(drawn), "training drawings": len(training)}
     views: tuple[tuple[str, View], ...] = (
         ("pixels", lambda images: images.flatten(1) / (2 * images[0].numel() ** 0.5)),
-        ("features", lambda images: F.normalize(judge.see(images).features, dim=-1)),
+        ("features", lambda images: F.normalize(judge.predict(images).features, dim=-1)),
     )
     for space, view in views:
         among = view(training)
@@ -137,9 +139,9 @@ def diversity(jobs: Sequence[Job], images: Tensor, training: Tensor, captions: S
     share: the first over the second; None with fewer than two such drawings.
     """
     found = []
-    for prompt in dict.fromkeys(job.said["prompt"] for job in jobs):
-        rows = [row for row, job in enumerate(jobs) if job.said["prompt"] == prompt]
-        same = [row for row, said in enumerate(captions) if prompt in said]
+    for prompt in dict.fromkeys(job.case["prompt"] for job in jobs):
+        rows = [row for row, job in enumerate(jobs) if job.case["prompt"] == prompt]
+        same = [row for row, own in enumerate(captions) if prompt in own]
         drawn = mean_distance(images[rows])
         trained = mean_distance(training[same]) if len(same) > 1 else None
         found.append(
@@ -156,9 +158,9 @@ def sdedit(lab: Lab, jobs: Sequence[Job], images: Tensor) -> dict[str, Any]:
     step."""
     found: dict[str, dict[str, float]] = {}
     for job, edited in zip(jobs, images, strict=True):
-        original = lab.image(job.said["image"]).float().cpu()
+        original = lab.image(job.case["image"]).float().cpu()
         distance = rms(edited[None], original[None]).item()
-        found.setdefault(job.said["image"], {})[str(job.said["i_start"])] = distance
+        found.setdefault(job.case["image"], {})[str(job.case["i_start"])] = distance
     return {"distance": found, "falls": {image: falls(list(row.values())) for image, row in found.items()}}
 
 
@@ -166,9 +168,9 @@ def inpainting(lab: Lab, jobs: Sequence[Job], images: Tensor) -> list[dict[str, 
     """Returns the mean step across the border of each hole, filled and in the original, and their ratio."""
     found = []
     for job, image in zip(jobs, images, strict=True):
-        mask = part_1_7_2.hole(job.said["image"])
-        ours, own = (border_step(x, mask) for x in (image, lab.image(job.said["image"]).float().cpu()))
-        found.append({**job.said, "filled": ours, "original": own, "ratio": ours / own})
+        mask = part_1_7_2.hole(job.case["image"])
+        ours, own = (border_step(x, mask) for x in (image, lab.image(job.case["image"]).float().cpu()))
+        found.append({**job.case, "filled": ours, "original": own, "ratio": ours / own})
     return found
 
 
@@ -177,7 +179,7 @@ def patch_borders(lab: Lab, jobs: Sequence[Job], images: Tensor, training: Tenso
     times as wide; of the enlarged ones also among the borders of the smaller image's pixels only; and of as many
     drawings."""
     large = torch.stack(
-        [lab.enlarge(image, job.said["prompt"]) for job, image in zip(jobs, images, strict=True)]
+        [lab.enlarge(image, job.case["prompt"]) for job, image in zip(jobs, images, strict=True)]
     ).clamp(-1, 1)
     rows = (
         ("samples", images, 1, 1),
@@ -194,20 +196,22 @@ def patch_borders(lab: Lab, jobs: Sequence[Job], images: Tensor, training: Tenso
 
 def evaluate(lab: Lab, judges: Judges) -> dict[str, Any]:
     """Draws and judges everything but illusions, and returns the numbers. Takes a quarter of an hour on two cores."""
-    began = time.monotonic()
-    jobs = plan(lab)
+    began, vocabulary = time.monotonic(), judges.first.vocabulary
+    jobs = plan(lab, vocabulary)
     with tqdm(desc="drawing", total=sum(job.evaluations for part in jobs.values() for job in part)) as progress:
         images = {name: draw(lab.model, [job.work for job in part], progress) for name, part in jobs.items()}
-    pictures, lots = training_drawings(TRAINING), tests()
+    pictures, sets = training_drawings(TRAINING), test_sets()
     training = as_images(torch.stack([picture.rgb for picture in pictures]))
     fresh = labelled(
         [
-            shown(scorer.names()[scorer.number(job.said["prompt"])], "", np.random.default_rng([COMPARED, row, k]))
+            drawing_of(
+                vocabulary.names[vocabulary.number(job.case["prompt"])], "", np.random.default_rng([COMPARED, row, k])
+            )
             for row, job in enumerate(jobs["names"])
             for k in range(FRESH)
         ]
     )
-    plain = lots["icons"].at(lots["icons"].style == 0)
+    plain = sets["icons"].at(sets["icons"].style == 0)
     references = {card.FRESH: fresh, f"icons of {icons.HELD_OUT}": plain}
     return {
         "model": {
@@ -216,19 +220,19 @@ def evaluate(lab: Lab, judges: Judges) -> dict[str, Any]:
             "megabytes": sum(path.stat().st_size for path in models.SHIPPED.rglob("*") if path.is_file()) / 1e6,
         },
         "judges": {
-            "names": len(scorer.names()),
-            "digests": {name: train_scorer.digest(name) for name in train_scorer.JUDGES},
-            "held out": [train_scorer.held_out(judge, lots) for judge in judges],
+            "names": len(vocabulary.names),
+            "digests": {name: shipped.digest(name) for name in shipped.NETWORKS},
+            "held out": [accuracy.held_out(judge, sets) for judge in judges],
         },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "diffusers")}},
         "sampler": {"gamma": lab.model.gamma, "stride": STRIDE, "threshold": lab.schedule.threshold},
-        "names": by(judges, jobs["names"], images["names"], "gamma"),
-        "styles": by(judges, jobs["styles"], images["styles"], "gamma"),
-        "places": by(judges, jobs["places"], images["places"], "gamma"),
-        "pairs": by(judges, jobs["pairs"], images["pairs"], "gamma"),
-        "sweep": by(judges, jobs["sweep"], images["sweep"], "threshold", "gamma", "stride"),
-        "strides": by(judges, jobs["strides"], images["strides"], "stride"),
-        "photos": photos(judges, jobs["photos"], images["photos"]),
+        "names": rates_by(judges, jobs["names"], images["names"], "gamma"),
+        "styles": rates_by(judges, jobs["styles"], images["styles"], "gamma"),
+        "places": rates_by(judges, jobs["places"], images["places"], "gamma"),
+        "pairs": rates_by(judges, jobs["pairs"], images["pairs"], "gamma"),
+        "sweep": rates_by(judges, jobs["sweep"], images["sweep"], "threshold", "gamma", "stride"),
+        "strides": rates_by(judges, jobs["strides"], images["strides"], "stride"),
+        "photos": best_names(judges, jobs["photos"], images["photos"]),
         "nearest": nearest(
             judges.first, images["names"], {what: as_images(some.rgb) for what, some in references.items()}, training
         ),
@@ -242,14 +246,13 @@ def evaluate(lab: Lab, judges: Judges) -> dict[str, Any]:
 
 
 def main() -> None:
-    judges = Judges(*(train_scorer.load(name) for name in train_scorer.JUDGES))
+    judges = shipped.judges()
     lab = Lab(models.load("pocket"))
-    found, readings = rounded(evaluate(lab, judges)), illusions.write(lab.model, judges)["samples"]
-    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
-    (HERE / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+    found = results.write(HERE / "evaluation.json", evaluate(lab, judges))
+    text = card.section(found, illusions.evaluate(lab.model, judges)["samples"])
     card.chart(found, CARD.with_name("evaluation.svg"))
-    CARD.write_text(card.put(CARD.read_text(encoding="utf-8"), card.section(found, readings)), encoding="utf-8")
-    print(card.section(found, readings))
+    CARD.write_text(card.replace_section(CARD.read_text(encoding="utf-8"), text), encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

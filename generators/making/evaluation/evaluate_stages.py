@@ -19,25 +19,25 @@ from torch import Tensor
 
 from ... import models
 from ...models.pocket.super_resolution import SCALE
-from ..drawings.data import NOUNS, Drawing
+from ..drawings import data
 from ..drawings.icons import HELD_OUT, has
+from ..drawings.names import NOUNS
 from ..drawings.styles import FILTERS
-from ..judging.scorer_pictures import held_out_icon
 
 EACH = {256: 6, 1024: 2}  # drawings of each style for stages 2 and 3; those at 1024 pixels are slow
 
 
-def held_out(count: int) -> list[Drawing]:
+def held_out(count: int) -> list[data.Drawing]:
     """Returns so many things in each style, different ones for each; every k-th name, for variety."""
     drawn = [noun for noun, key in NOUNS.items() if has(key, HELD_OUT)]
     chosen = drawn[:: len(drawn) // (count * len(FILTERS))]
     rng = np.random.default_rng(0)
     return [
-        held_out_icon(chosen[k * len(FILTERS) + j], style, rng) for j, style in enumerate(FILTERS) for k in range(count)
+        data.held_out(chosen[k * len(FILTERS) + j], style, rng) for j, style in enumerate(FILTERS) for k in range(count)
     ]
 
 
-def pixels(drawing: Drawing, size: int) -> Tensor:
+def pixels(drawing: data.Drawing, size: int) -> Tensor:
     return torch.from_numpy(drawing.render(size)).permute(2, 0, 1).float() / 127.5 - 1
 
 

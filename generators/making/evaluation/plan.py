@@ -18,9 +18,10 @@ from ...lab import Lab
 from ...models.base import Model
 from ...running import single_figure
 from ...sections import part_1_6, part_1_7, part_1_7_1, part_1_7_2
-from ..drawings import data
+from ..drawings.data import GROUNDS
+from ..drawings.names import NOUNS
 from ..drawings.styles import LITHOGRAPH, SKETCH
-from ..judging import scorer
+from ..judging.vocabulary import Vocabulary
 from .card import WAYS
 
 NAMES, STYLED, PLACED, PAIRED, SWEPT = 64, 15, 32, 12, 20  # names in each part, evenly spread
@@ -36,82 +37,84 @@ SEEDS = 5
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to draw: the work, its network evaluations, and its description (prompt, gamma, …)."""
+    """One picture to draw: the work, its network evaluations, and the case that it is of (prompt, gamma, …)."""
 
     work: Callable[[], Tensor]
     evaluations: int
-    said: dict[str, Any]
+    case: dict[str, Any]
 
 
-def sample(lab: Lab, prompt: str, gamma: float | None = None, k: int = 0, stride: int = STRIDE) -> Job:
-    """Sample k of a prompt. At gamma = 1 guidance is the conditional estimate, at half the evaluations."""
+def sample_job(lab: Lab, prompt: str, gamma: float | None = None, k: int = 0, stride: int = STRIDE) -> Job:
+    """Returns the job of sample k of a prompt. At gamma = 1, the conditional estimate takes half the evaluations."""
     gamma = lab.model.gamma if gamma is None else gamma
     estimate = lab.estimate(prompt) if gamma == 1 else lab.guided(prompt, gamma)
-    said = {"prompt": prompt, "gamma": gamma, "stride": stride, "threshold": lab.schedule.threshold, "k": k}
-    return Job(partial(lab.sample, estimate, k, stride), len(strided(stride)) * (1 if gamma == 1 else 2), said)
+    case = {"prompt": prompt, "gamma": gamma, "stride": stride, "threshold": lab.schedule.threshold, "k": k}
+    return Job(partial(lab.sample, estimate, k, stride), len(strided(stride)) * (1 if gamma == 1 else 2), case)
 
 
-def filled(lab: Lab, image: str, show: str) -> Job:
-    """The panel `show` of 1.7.2's image, with its hole filled."""
+def inpainting_job(lab: Lab, image: str, show: str) -> Job:
+    """Returns the job of the panel `show` of 1.7.2's image, with its hole filled."""
     (figure,), case = part_1_7_2.SECTION.figures, {"image": image, "show": show}
     evaluations = single_figure.evaluations(replace(figure, cases=[case]))
     return Job(lambda: part_1_7_2.inpaint(lab, **case).image, evaluations, case)
 
 
-def spread(items: Sequence[str], count: int) -> list[str]:
+def evenly_spaced(items: Sequence[str], count: int) -> list[str]:
     """Returns `count` of the items, evenly spread from the first on."""
     return [items[k * len(items) // count] for k in range(count)]
 
 
-def placed(count: int) -> list[str]:
+def unseen_prompts(count: int) -> list[str]:
     """Returns prompts without a training picture: things in a place, in a style in which `data.draw` draws no
     landscape."""
-    places = list(data.GROUNDS)
+    places = list(GROUNDS)
     return [
         f"{(LITHOGRAPH, SKETCH)[k % 2]} {noun} {places[k % len(places)]}"
-        for k, noun in enumerate(spread(list(data.NOUNS), count))
+        for k, noun in enumerate(evenly_spaced(list(NOUNS), count))
     ]
 
 
-def paired(count: int) -> list[str]:
+def pair_prompts(count: int) -> list[str]:
     """Returns prompts for two things."""
-    nouns = list(data.NOUNS)
-    return [f"{noun} and {nouns[(nouns.index(noun) + len(nouns) // 2) % len(nouns)]}" for noun in spread(nouns, count)]
+    nouns = list(NOUNS)
+    partners = dict(zip(nouns, nouns[len(nouns) // 2 :] + nouns, strict=False))  # half the list further on
+    return [f"{noun} and {partners[noun]}" for noun in evenly_spaced(nouns, count)]
 
 
-def cases(section: Any, *fields: str) -> list[tuple]:
+def distinct_cases(section: Any, *fields: str) -> list[tuple]:
     """Returns the distinct values of these fields in a section's cases, in order."""
     return list(dict.fromkeys(tuple(c[field] for field in fields) for figure in section.figures for c in figure.cases))
 
 
-def plan(lab: Lab) -> dict[str, list[Job]]:
-    """Returns all jobs, by part."""
-    known = [phrases[0] for phrases in scorer.names()]
-    swept = spread(known, SWEPT)
+def plan(lab: Lab, vocabulary: Vocabulary) -> dict[str, list[Job]]:
+    """Returns all jobs, by part, of the names and styles of a vocabulary."""
+    known = [synonyms[0] for synonyms in vocabulary.names]
+    swept = evenly_spaced(known, SWEPT)
     labs = {threshold: Lab(lab.model) for threshold in SWEEP_THRESHOLDS}
     for threshold, other in labs.items():
         other.schedule = replace(lab.schedule, threshold=threshold)
     steps = len(strided(STRIDE))
     return {
-        "names": [sample(lab, prompt) for prompt in spread(known, NAMES)],
+        "names": [sample_job(lab, prompt) for prompt in evenly_spaced(known, NAMES)],
         "styles": [
-            sample(lab, f"{style} {noun}")
-            for noun in spread(list(data.NOUNS), STYLED)
-            for style in scorer.STYLES
+            sample_job(lab, f"{style} {noun}")
+            for noun in evenly_spaced(list(NOUNS), STYLED)
+            for style in vocabulary.styles
             if style
         ],
-        "places": [sample(lab, prompt) for prompt in placed(PLACED)],
-        "pairs": [sample(lab, prompt) for prompt in paired(PAIRED)],
+        "places": [sample_job(lab, prompt) for prompt in unseen_prompts(PLACED)],
+        "pairs": [sample_job(lab, prompt) for prompt in pair_prompts(PAIRED)],
         "sweep": [
-            sample(other, prompt, gamma, stride=SWEEP_STRIDE)
+            sample_job(other, prompt, gamma, stride=SWEEP_STRIDE)
             for other in labs.values()
             for gamma in SWEEP_GAMMAS
             for prompt in swept
         ],
-        "strides": [sample(lab, prompt, stride=stride) for stride in (*STRIDES, STRIDE) for prompt in swept],
-        "diversity": [sample(lab, prompt, k=k) for prompt in DIVERSE for k in range(SEEDS)],
+        "strides": [sample_job(lab, prompt, stride=stride) for stride in (*STRIDES, STRIDE) for prompt in swept],
+        "diversity": [sample_job(lab, prompt, k=k) for prompt in DIVERSE for k in range(SEEDS)],
         "photos": [
-            sample(lab, prompt, gamma, k) for prompt, gamma, k in cases(part_1_6.SECTION, "prompt", "gamma", "k")
+            sample_job(lab, prompt, gamma, k)
+            for prompt, gamma, k in distinct_cases(part_1_6.SECTION, "prompt", "gamma", "k")
         ],
         "sdedit": [
             Job(partial(edit, lab, **case), 2 * (steps - case["i_start"]), dict(case))
@@ -120,7 +123,7 @@ def plan(lab: Lab) -> dict[str, list[Job]]:
             for case in figure.cases
             if case["i_start"] is not None
         ],
-        "inpainting": [filled(lab, image, show) for show in WAYS for image in part_1_7_2.HOLES],
+        "inpainting": [inpainting_job(lab, image, show) for show in WAYS for image in part_1_7_2.HOLES],
     }
 
 

@@ -1,1 +1,1 @@
-"""Two judges of pictures, and the search for pairs of prompts that they recognise in one picture."""
+"""Two judges of pictures, their training, and the search for pairs of prompts that they recognise in one picture."""

@@ -1,8 +1,7 @@
 """Searches for pairs of prompts that make an illusion: draws samples of every pair and scores them by pocket's judges.
 
 The first judge ranks the samples by alignment, the score of the worse reading. Concealment, how well the readings can
-be distinguished, breaks ties between pairs (Geng et al. 2024, "Visual Anagrams"; `measures` defines both, on the
-judges' log-probabilities instead of CLIP similarities). The second judge's ranks are only reported.
+be distinguished, breaks ties between pairs (readings.py defines both). The second judge's ranks are only reported.
 
 Each pair's drawing is kept in a folder named by the digest of its dependencies. An interrupted search therefore
 resumes, and a search with more prompts draws only the new pairs.
@@ -29,11 +28,9 @@ from ...diffusion.views import named
 from ...figures import Figure
 from ...models.base import Model
 from ...running import run, single_figure, staleness
-from ..evaluation.illusions import PROMPTS, judged
-from . import scorer, train_scorer
-from .scorer import Judges
-
-__all__ = ["PROMPTS", "Find", "Pairing", "check", "pairing", "search"]
+from .judge import Judges
+from .readings import score_readings
+from .vocabulary import Vocabulary
 
 DRAWN_ALIKE = ("1.8", "1.9")  # sections that draw as a search does; a change of their source outdates its drawings
 
@@ -55,11 +52,11 @@ class Pairing:
 
 
 @dataclass(frozen=True)
-class Find:
+class Result:
     """The result for one pair.
 
-    record: of its figure, with one row of samples for each reading; the panels are in `folder`. samples: `judged` of
-    each, with its number k, best first.
+    record: of its figure, with one row of samples for each reading; the panels are in `folder`. samples: each sample's
+    `score_readings`, with its number k, best first.
     """
 
     pair: tuple[str, str]
@@ -79,26 +76,32 @@ def pairing(name: str) -> Pairing:
     return Pairing(name, lambda pair, *how: single_figure.anagrams(pair, [name], *how), False)
 
 
-def check(prompts: Sequence[str]) -> None:
+def check(prompts: Sequence[str], vocabulary: Vocabulary) -> None:
     """Raises ValueError, one line, for fewer than two distinct prompts and for a prompt unknown to the judges."""
     if len(set(prompts)) < 2:
         raise ValueError("a search needs at least two different prompts")
     for prompt in prompts:
-        phrases = scorer.parse(prompt).phrases
-        if not phrases:
+        names = vocabulary.parse(prompt).names
+        if not names:
             raise ValueError(f"{prompt!r} names nothing that the judges can recognise")
-        for phrase in phrases:
-            scorer.number(phrase)
+        for name in names:
+            vocabulary.number(name)
 
 
 def search(
-    pairing: Pairing, prompts: Sequence[str], count: int, stride: int, model: str, kept: Path, observer: run.Observer
-) -> list[Find]:
+    judges: Judges,
+    pairing: Pairing,
+    prompts: Sequence[str],
+    count: int,
+    stride: int,
+    model: str,
+    kept: Path,
+    observer: run.Observer,
+) -> list[Result]:
     """Draws `count` samples of every pair, scores them, and returns the results, best pair first.
 
     kept: the folder with the drawings of earlier searches, which are reused. Raises ModelError or DrawingError.
     """
-    judges = train_scorer.judges()
     digests = [models.digest(model), *(staleness.source_digest(section, model) for section in DRAWN_ALIKE)]
     depends = [model, *digests, pairing.name, count, stride]
     pairs = pairing.pairs(prompts)
@@ -114,8 +117,8 @@ def search(
         drawing = single_figure.ready("search", f"{len(to_draw)} pairs of prompts", expected, covering, model, observer)
         for pair, folder in to_draw:
             _draw(drawing, figure(pair), folder)
-    finds = [_judged(judges, pair, folder) for pair, folder in zip(pairs, folders, strict=True)]
-    return sorted(finds, key=lambda find: (-find.samples[0]["alignment"], -find.samples[0]["concealment"]))
+    results = [_scored(judges, pair, folder) for pair, folder in zip(pairs, folders, strict=True)]
+    return sorted(results, key=lambda result: (-result.samples[0]["alignment"], -result.samples[0]["concealment"]))
 
 
 def _draw(model: Model, figure: Figure, folder: Path) -> None:
@@ -127,20 +130,17 @@ def _draw(model: Model, figure: Figure, folder: Path) -> None:
     part.rename(folder)
 
 
-def _judged(judges: Judges, pair: tuple[str, str], folder: Path) -> Find:
+def _scored(judges: Judges, pair: tuple[str, str], folder: Path) -> Result:
+    """Scores the drawing of a pair, each sample by its panels, one for each reading."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    readings: dict[int, list[dict[str, Any]]] = {}
+    panels_of: dict[int, list[dict[str, Any]]] = {}
     for panel in record["figures"][0]["panels"]:
-        readings.setdefault(panel["case"]["k"], []).append(panel)
-    samples = [
-        {"k": k, **judged(judges, torch.stack([_image(folder / panel["file"]) for panel in panels]), _prompts(panels))}
-        for k, panels in readings.items()
-    ]
-    return Find(pair, folder, record, sorted(samples, key=lambda sample: -sample["alignment"]))
-
-
-def _prompts(panels: Sequence[dict[str, Any]]) -> list[str]:
-    return [panel["case"]["prompt"] for panel in panels]
+        panels_of.setdefault(panel["case"]["k"], []).append(panel)
+    samples = []
+    for k, panels in panels_of.items():
+        views = torch.stack([_image(folder / panel["file"]) for panel in panels])
+        samples.append({"k": k, **score_readings(judges, views, [panel["case"]["prompt"] for panel in panels])})
+    return Result(pair, folder, record, sorted(samples, key=lambda sample: -sample["alignment"]))
 
 
 def _image(path: Path) -> Tensor:

@@ -4,8 +4,8 @@
     python -m generators.making.training.bundle train FOLDER stage_1 --minutes 9   # there, with this repository
     python -m generators.making.training.bundle unpack FOLDER                      # here: takes over what was trained
 
-There, torch, diffusers, greenlet and platformdirs are enough for stage 1, and training uses only the pictures of the
-bundle. If resvg_py is installed too, half of its cores draw new pictures continuously, and stages 2 and 3 can be
+There, torch, diffusers, greenlet, scipy and platformdirs are enough for stage 1, and training uses only the pictures of
+the bundle. If resvg_py is installed too, half of its cores draw new pictures continuously, and stages 2 and 3 can be
 trained as well. The text encoder stays here: its tokens are in the bundle. The returned files have at most 16 MB each.
 Here, stage 1 becomes the checkpoint, with new optimisers; stages 2 and 3 come back as finished networks.
 """
@@ -30,9 +30,9 @@ from ...models.base import schedule_of
 from ...models.pocket import minilm, patches
 from ...models.pocket.cascade import scheduler
 from . import later_stages
-from .loop import DEVICE, TRAINED, encoded, fit, load, save, start
-from .pool import TRAINING, Picture, Pool, drawing, small, watched
-from .stage_1 import EMA, UPDATES, WATCHED, errors, objective, optimizers, trainable
+from .loop import DEVICE, TRAINED, encode_captions, fit, load_checkpoint, load_shipped, save_checkpoint
+from .pool import TRAINING, Picture, Pool, drawing, picture_64, validation_set
+from .stage_1 import EMA, UPDATES, VALIDATION_SIZE, objective, optimizers, untrained, validation_errors
 
 PICTURES = 1500  # pictures in the bundle, about 4.5 KB each
 CAPTIONED = 20_000  # drawings whose captions are in the bundle
@@ -42,15 +42,15 @@ SCALE, LARGER = 16, 32  # factors on the batch of stage 1, and on that of stages
 
 def pack(folder: Path, pictures: int = PICTURES, captioned: int = CAPTIONED) -> None:
     """Writes the bundle, at most 60 MB."""
-    if (state := load("stage_1")) is None:
-        start(network := trainable(), "transformer")
+    if (state := load_checkpoint("stage_1")) is None:
+        load_shipped(network := untrained(), "transformer")
         state = {"average": network.state_dict(), "update": 0, "core_seconds": 0.0}
     folder.mkdir(parents=True, exist_ok=True)
     save_file({key: value.half() for key, value in state["average"].items()}, folder / "average.safetensors")
-    some = [picture for number in range(pictures) for picture in small(number, TRAINING)]
-    said = {caption for number in range(captioned) for caption in drawing(number, TRAINING)[0].captions}
-    vocabulary = sorted({"", *said, *(caption for picture in some for caption in picture.captions)})
-    tokens = encoded(vocabulary).cpu().half()
+    some = [picture for number in range(pictures) for picture in picture_64(number, TRAINING)]
+    drawn = {caption for number in range(captioned) for caption in drawing(number, TRAINING)[0].captions}
+    vocabulary = sorted({"", *drawn, *(caption for picture in some for caption in picture.captions)})
+    tokens = encode_captions(vocabulary).cpu().half()
     lengths = (tokens != 0).any(-1).sum(-1)
     save_file({"tokens": tokens[(tokens != 0).any(-1)], "lengths": lengths}, folder / "tokens.safetensors")
     np.savez_compressed(folder / "pictures.npz", rgb=torch.stack([picture.rgb for picture in some]).numpy())
@@ -60,7 +60,7 @@ def pack(folder: Path, pictures: int = PICTURES, captioned: int = CAPTIONED) -> 
 
 
 def encoder(folder: Path) -> Callable[[list[str]], Tensor]:
-    """Returns a replacement for `training.encoded` that knows a bundle's captions; any other counts as dropped."""
+    """Returns a replacement for `loop.encode_captions` that knows a bundle's captions; any other counts as dropped."""
     vocabulary = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))["vocabulary"]
     stored = load_file(folder / "tokens.safetensors")
     table = torch.zeros(len(vocabulary), minilm.TOKENS, minilm.WIDTH)
@@ -73,22 +73,23 @@ def encoder(folder: Path) -> Callable[[list[str]], Tensor]:
 def train_stage_1(folder: Path, encode: Callable[[list[str]], Tensor], minutes: float) -> None:
     """Continues the training of the bundle's stage 1, with larger batches, and writes the result into the folder."""
     manifest = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-    network, abar, watch = trainable(), scheduler().alphas_cumprod, None
+    network, abar, validate = untrained(), scheduler().alphas_cumprod, None
     average = {key: value.float() for key, value in load_file(folder / "average.safetensors").items()}
     weights = {"network": average, "average": average}
     made = {key: manifest[key] for key in ("update", "core_seconds")}
-    save("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(network)], **made})
+    save_checkpoint("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(network)], **made})
     if find_spec("resvg_py"):
         workers = max(1, (cpu_count() or 1) // 2)  # the others are free to feed the GPU
-        pool = Pool(small, 16_384, uses=USES, first=1_000_000 + manifest["update"], workers=workers)
-        x0, captions = watched(WATCHED)
-        watch = partial(errors, x0=x0, tokens=encode(captions), abar=abar)
+        pool = Pool(picture_64, 16_384, uses=USES, first=1_000_000 + manifest["update"], workers=workers)
+        x0, first_captions = validation_set(VALIDATION_SIZE)
+        validate = partial(validation_errors, x0=x0, tokens=encode(first_captions), abar=abar)
     else:
         rgb = torch.from_numpy(np.load(folder / "pictures.npz")["rgb"])
-        said = [tuple(captions) for captions in manifest["captions"]]
-        pool = Pool(lambda number: [Picture(rgb[number % len(rgb)], said[number % len(rgb)])], len(rgb), 1, workers=0)
-    fit("stage_1", network, objective(pool, encode, abar, SCALE), optimizers(network), UPDATES, EMA, watch, minutes)
-    state = load("stage_1")
+        captions = [tuple(some) for some in manifest["captions"]]
+        pictures = [Picture(*each) for each in zip(rgb, captions, strict=True)]
+        pool = Pool(lambda number: [pictures[number % len(pictures)]], len(pictures), 1, workers=0)
+    fit("stage_1", network, objective(pool, encode, abar, SCALE), optimizers(network), UPDATES, EMA, validate, minutes)
+    state = load_checkpoint("stage_1")
     assert state
     for part in ("network", "average"):
         network.load_state_dict(state[part])
@@ -121,7 +122,8 @@ def unpack(folder: Path) -> None:
     if (path := trained / "trained.json").is_file():
         manifest = json.loads(path.read_text(encoding="utf-8"))
         weights = {part: patches.load(trained / part).state_dict() for part in ("network", "average")}
-        save("stage_1", {**weights, "optimizers": [one.state_dict() for one in optimizers(trainable())], **manifest})
+        states = [one.state_dict() for one in optimizers(untrained())]
+        save_checkpoint("stage_1", {**weights, "optimizers": states, **manifest})
     elif not stages:
         raise SystemExit(f"{trained}: nothing was trained there; first run `bundle train {folder} STAGE` there")
 

@@ -24,14 +24,14 @@ from ...models.base import schedule_of
 from ...models.pocket import super_resolution
 from ...models.pocket.cascade import scheduler
 from ...models.pocket.patches import clean, denoiser
-from .loop import DEVICE, TRAINED, adamw, encoded, fit, load, start
-from .pool import WORKERS, Picture, Pool, details, whole
-from .stage_1 import dropped, noisy
+from .loop import DEVICE, TRAINED, adamw, encode_captions, fit, load_checkpoint, load_shipped
+from .pool import WORKERS, Picture, Pool, crops_1024, picture_256
+from .stage_1 import add_noise, drop_captions
 
 BATCH, SIDE, RATE, EMA = 8, 96, 2e-3, 0.998
 HIGHEST_LEVEL = 60  # level of the noise on the smaller image: sigma = 0.1
 OTHERS = 8  # processes that draw in advance where batches are larger
-REDRAWN, LATEST = 0.75, 300  # the share of pictures that stage 1 reconstructs, and the highest t for it
+RECONSTRUCTED, HIGHEST_T = 0.75, 300  # the share of pictures that stage 1 reconstructs, and the highest t for it
 
 
 def blurred(low: Tensor, rng: torch.Generator) -> Tensor:
@@ -68,29 +68,31 @@ def diffusion_loss(
     level, t = (
         (top * torch.rand(n, generator=rng) ** 2).round().long() for top in (HIGHEST_LEVEL, super_resolution.FIRST)
     )
-    x, abar_t = noisy(x0, t, schedule.abar)
+    x, abar_t = add_noise(x0, t, schedule.abar)
     given = super_resolution.condition(schedule, low, level.to(DEVICE), torch.randn_like(low), tokens)
     x0_hat = super_resolution.predicted(network, x, abar_t, t.to(DEVICE), given)
     return ((x0_hat - x0) / super_resolution.RESIDUAL).square().mean()
 
 
-def redrawn(stage_1: torch.nn.Module, schedule: Schedule, low: Tensor, tokens: Tensor, rng: torch.Generator) -> Tensor:
+def reconstructed(
+    stage_1: torch.nn.Module, schedule: Schedule, low: Tensor, tokens: Tensor, rng: torch.Generator
+) -> Tensor:
     """Returns images (N, 3, 64, 64), most of them reconstructed by stage 1 from a little noise."""
-    t = torch.randint(LATEST, (len(low),), generator=rng)
-    x, abar_t = noisy(low, t, schedule.abar)
+    t = torch.randint(HIGHEST_T, (len(low),), generator=rng)
+    x, abar_t = add_noise(low, t, schedule.abar)
     with torch.no_grad():
         drawn = clean(stage_1, x, t.to(DEVICE), tokens, abar_t).clamp(-1, 1)
-    chosen = torch.rand(len(low), 1, 1, 1, generator=rng) < REDRAWN
+    chosen = torch.rand(len(low), 1, 1, 1, generator=rng) < RECONSTRUCTED
     return torch.where(chosen.to(DEVICE), drawn, low)
 
 
 def stage_1() -> torch.nn.Module:
     """Loads stage 1's latest checkpoint, or the stage 1 that ships."""
     network = denoiser().to(DEVICE).eval()
-    if state := load("stage_1"):
+    if state := load_checkpoint("stage_1"):
         network.load_state_dict(state["average"])
     else:
-        start(network, "transformer")
+        load_shipped(network, "transformer")
     return network
 
 
@@ -98,26 +100,26 @@ Encode = Callable[[list[str]], Tensor]
 
 
 def train_stage_2(
-    schedule: Schedule, updates: int, encode: Encode = encoded, scale: int = 1, minutes: float = math.inf
+    schedule: Schedule, updates: int, encode: Encode = encode_captions, scale: int = 1, minutes: float = math.inf
 ) -> torch.nn.Module:
-    """Trains stage 2, with batches `scale` times as large as on a CPU; encode: as in `train_stage_1.objective`."""
-    before, pool = stage_1(), _pool("stage_2", whole, 1024, scale)
+    """Trains stage 2, with batches `scale` times as large as on a CPU; encode: as in `stage_1.objective`."""
+    before, pool = stage_1(), _pool("stage_2", picture_256, 1024, scale)
 
     def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
         x0, captions = pool.batch(scale * BATCH, rng)
-        tokens = encode(dropped(captions, rng))
-        low = redrawn(before, schedule, F.avg_pool2d(x0, super_resolution.SCALE), tokens, rng)
+        tokens = encode(drop_captions(captions, rng))
+        low = reconstructed(before, schedule, F.avg_pool2d(x0, super_resolution.SCALE), tokens, rng)
         return diffusion_loss(network, schedule, *crops(x0, low, rng), tokens, rng)
 
     network = super_resolution.stage_2().to(DEVICE)
-    start(network, "stage_2")
+    load_shipped(network, "stage_2")
     fit("stage_2", network, loss_of, [adamw(network.parameters(), RATE)], updates, EMA, minutes=minutes)
     return network
 
 
 def train_stage_3(schedule: Schedule, updates: int, scale: int = 1, minutes: float = math.inf) -> torch.nn.Module:
     """Trains stage 3, with batches `scale` times as large as on a CPU."""
-    pool = _pool("stage_3", details, 2048, scale)
+    pool = _pool("stage_3", crops_1024, 2048, scale)
 
     def loss_of(network: Callable[..., Any], rng: torch.Generator) -> Tensor:
         x0, _ = pool.batch(scale * BATCH, rng)
@@ -125,14 +127,14 @@ def train_stage_3(schedule: Schedule, updates: int, scale: int = 1, minutes: flo
         return diffusion_loss(network, schedule, *crops(x0, low, rng), None, rng)
 
     network = super_resolution.stage_3().to(DEVICE)
-    start(network, "stage_3")
+    load_shipped(network, "stage_3")
     fit("stage_3", network, loss_of, [adamw(network.parameters(), RATE)], updates, EMA, minutes=minutes)
     return network
 
 
 def _pool(name: str, draw: Callable[[int], list[Picture]], size: int, scale: int) -> Pool:
     """Returns a pool of drawings that no earlier run of this training has used."""
-    state = load(name)
+    state = load_checkpoint(name)
     return Pool(draw, size, 16 * scale, BATCH * state["update"] if state else 0, WORKERS if scale == 1 else OTHERS)
 
 

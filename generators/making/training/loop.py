@@ -22,10 +22,13 @@ from torch import Tensor, nn
 
 from ... import models
 from ...models.pocket import minilm
-from .. import training_packages
 
-with training_packages():
+try:
     from platformdirs import user_state_path
+except ModuleNotFoundError:
+    raise SystemExit(
+        "pocket: the package platformdirs is not installed; training needs it: pip install -e '.[train]'"
+    ) from None
 
 # Outside the work tree, so that a merge or `git clean` cannot delete days of training.
 CHECKPOINTS = user_state_path("diffusion-report") / "pocket"
@@ -33,8 +36,8 @@ TRAINED = CHECKPOINTS / "weights"  # finished networks, as diffusers saves them
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SEED, WARMUP = 42, 100
 REPORT, SAVE = 60, 300  # seconds between lines of progress, and between checkpoints
-WATCH = 1000  # updates between evaluations of the held-out error
-COOLING = 0.5  # the last share of the training, in which the learning rate decays
+VALIDATE_EVERY = 1000  # updates between evaluations of the held-out error
+DECAY = 0.5  # the last share of the training, in which the learning rate falls
 
 
 def adamw(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
@@ -45,7 +48,7 @@ def adamw(parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimi
 def learning_rate(update: int, share: float) -> float:
     """Returns the factor of the learning rate: warm-up over the run's first updates, constant, then linear decay to
     0.02. update: of this run, from 0. share: of the whole training that is done, 0 … 1."""
-    return min(1.0, (update + 1) / WARMUP) * max(0.02, min(1.0, (1 - share) / COOLING))
+    return min(1.0, (update + 1) / WARMUP) * max(0.02, min(1.0, (1 - share) / DECAY))
 
 
 @cache
@@ -53,18 +56,18 @@ def _encoded(caption: str) -> Tensor:
     return minilm.encode([caption])[0][0].half()  # float16, because there are about ten thousand captions
 
 
-def encoded(captions: Sequence[str]) -> Tensor:
+def encode_captions(captions: Sequence[str]) -> Tensor:
     """Returns minilm's tokens of the captions, (N, 17, 384), on DEVICE; encodes each caption once."""
     return torch.stack([_encoded(caption) for caption in captions]).float().to(DEVICE)
 
 
-def start(network: nn.Module, part: str) -> None:
+def load_shipped(network: nn.Module, part: str) -> None:
     """Loads the weights that ship, those of the folder weights/`part`, into the network."""
     files = sorted((models.SHIPPED / part).glob("*.safetensors"))
     network.load_state_dict({key: value for file in files for key, value in load_file(file).items()})
 
 
-def load(name: str) -> dict[str, Any] | None:
+def load_checkpoint(name: str) -> dict[str, Any] | None:
     """Loads the last checkpoint of that name, or the previous one if that is unreadable; None if there is none."""
     for path in (CHECKPOINTS / f"{name}.pt", CHECKPOINTS / f"{name}.previous.pt"):
         try:
@@ -76,7 +79,7 @@ def load(name: str) -> dict[str, Any] | None:
     return None
 
 
-def save(name: str, state: dict[str, Any]) -> None:
+def save_checkpoint(name: str, state: dict[str, Any]) -> None:
     """Writes a checkpoint and keeps the last one as the previous one; a kill at any time leaves a complete one."""
     CHECKPOINTS.mkdir(parents=True, exist_ok=True)
     part, path = CHECKPOINTS / f"{name}.part", CHECKPOINTS / f"{name}.pt"
@@ -93,7 +96,7 @@ def fit(
     optimizers: Sequence[torch.optim.Optimizer],
     updates: int,
     ema: float,
-    watch: Callable[[nn.Module], dict[str, float]] | None = None,
+    validate: Callable[[nn.Module], dict[str, float]] | None = None,
     minutes: float = math.inf,
 ) -> None:
     """Trains the network up to `updates` updates, including those of earlier runs, and loads its averaged weights.
@@ -101,9 +104,9 @@ def fit(
 
     loss_of(network, generator): draws a batch and returns its loss; its network computes in bfloat16, and is compiled
     if there is a C compiler. optimizers: of the network's parameters on DEVICE, with their peak learning rates; they
-    step at the same time, each in one thread. ema: the decay of the exponential moving average of the weights. watch:
-    returns the errors of a network; every WATCH updates, those of the averaged weights are appended to NAME.jsonl
-    beside the checkpoint, NAME.pt, in CHECKPOINTS.
+    step at the same time, each in one thread. ema: the decay of the exponential moving average of the weights.
+    validate: returns the errors of a network; every VALIDATE_EVERY updates, those of the averaged weights are appended
+    to NAME.jsonl beside the checkpoint, NAME.pt, in CHECKPOINTS.
 
     Ctrl-C and SIGTERM raise KeyboardInterrupt after the checkpoint is saved. Raises SystemExit if the checkpoint is of
     another number of optimizers.
@@ -111,7 +114,7 @@ def fit(
     rates = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     average = {key: value.clone() for key, value in network.state_dict().items()}
     update, earlier = 0, 0.0
-    if state := load(name):
+    if state := load_checkpoint(name):
         if len(state["optimizers"]) != len(optimizers):
             raise SystemExit(f"{CHECKPOINTS / name}.pt: was saved with other optimizers; move it away to start anew")
         network.load_state_dict(state["network"])
@@ -129,13 +132,13 @@ def fit(
     def checkpoint() -> None:
         states = [optimizer.state_dict() for optimizer in optimizers]
         state = {"network": weights, "average": average, "optimizers": states}
-        save(name, {**state, "update": update, "core_seconds": core_seconds()})
+        save_checkpoint(name, {**state, "update": update, "core_seconds": core_seconds()})
 
-    def look(watch: Callable[[nn.Module], dict[str, float]]) -> None:
+    def log_validation(validate: Callable[[nn.Module], dict[str, float]]) -> None:
         """Logs the errors of the averaged weights, then restores the weights in training."""
         kept = {key: value.clone() for key, value in weights.items()}
         network.load_state_dict(average)
-        errors = watch(network)
+        errors = validate(network)
         network.load_state_dict(kept)
         line = {"update": update, "core_hours": round(core_seconds() / 3600, 3), **errors}
         with (CHECKPOINTS / f"{name}.jsonl").open("a") as curve:
@@ -171,8 +174,8 @@ def fit(
                 print(f"{name}: update {update}, loss {mean:.4f}, {pace:.2f} a second, {left:.0f} min left", flush=True)
                 reported = now
                 losses.clear()
-            if watch and update % WATCH == 0:
-                look(watch)
+            if validate and update % VALIDATE_EVERY == 0:
+                log_validation(validate)
             if now - saved > SAVE:
                 checkpoint()
                 saved = time.monotonic()

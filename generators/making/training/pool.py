@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from ..drawings import data
 from .loop import DEVICE
 
-TRAINING, WATCHING = 1, 999  # disjoint sequences of drawings, for training and for the held-out error
+TRAINING, VALIDATION = 1, 999  # disjoint sequences of drawings, for training and for the held-out error
 WORKERS, BLOCK = 2, 32  # processes that draw in advance; pictures that they hand over at a time
 DETAILS, SIDE = 12, 256  # crops per drawing at 1024 pixels, which is slow to render; their side in pixels
 
@@ -32,20 +32,20 @@ def drawing(number: int, sequence: int = TRAINING) -> tuple[data.Drawing, np.ran
     return data.draw(rng), rng
 
 
-def small(number: int, sequence: int = TRAINING) -> list[Picture]:
+def picture_64(number: int, sequence: int = TRAINING) -> list[Picture]:
     """Returns the drawing at 64 pixels, for stage 1: the 2 x 2 average of its rendering at 128."""
     drawn, _ = drawing(number, sequence)
     rgb = drawn.render(128).reshape(64, 2, 64, 2, 3).mean((1, 3)).round().astype(np.uint8)
     return [Picture(_channels_first(rgb), drawn.captions)]
 
 
-def whole(number: int, sequence: int = TRAINING) -> list[Picture]:
+def picture_256(number: int, sequence: int = TRAINING) -> list[Picture]:
     """Returns the drawing at 256 pixels, for stage 2."""
     drawn, _ = drawing(number, sequence)
     return [Picture(_channels_first(drawn.render(256)), drawn.captions)]
 
 
-def details(number: int, sequence: int = TRAINING) -> list[Picture]:
+def crops_1024(number: int, sequence: int = TRAINING) -> list[Picture]:
     """Returns crops of the drawing at 1024 pixels, aligned to 4 pixels, for stage 3; favours crops with more detail."""
     drawn, rng = drawing(number, sequence)
     rendered = drawn.render(1024)
@@ -74,7 +74,7 @@ class Endless(IterableDataset):
             number += step
 
 
-def stacked(some: list[Picture]) -> tuple[Tensor, list[tuple[str, ...]]]:
+def collate(some: list[Picture]) -> tuple[Tensor, list[tuple[str, ...]]]:
     """Returns the pixels of N pictures, (N, 3, H, W), and their captions."""
     return torch.stack([picture.rgb for picture in some]), [picture.captions for picture in some]
 
@@ -89,11 +89,11 @@ class Pool:
         self, draw: Callable[[int], list[Picture]], size: int, uses: int, first: int = 0, workers: int = WORKERS
     ) -> None:
         ahead = {"num_workers": workers, "prefetch_factor": 4} if workers else {}
-        self._drawn = iter(DataLoader(Endless(draw, first), BLOCK, collate_fn=stacked, **ahead))  # type: ignore
+        self._drawn = iter(DataLoader(Endless(draw, first), BLOCK, collate_fn=collate, **ahead))  # type: ignore
         blocks = islice(self._drawn, -(-size // BLOCK))
         some = [(rgb.clone(), captions) for rgb, captions in blocks]  # a clone frees the worker's shared memory
         self._rgb = torch.cat([rgb for rgb, _ in some]).to(DEVICE)
-        self._captions = [said for _, captions in some for said in captions]
+        self._captions = [captions for _, of_block in some for captions in of_block]
         self._uses, self._oldest, self._due = uses, 0, 0.0
 
     def batch(self, count: int, rng: torch.Generator) -> tuple[Tensor, list[str]]:
@@ -105,8 +105,8 @@ class Pool:
             self._rgb[places], self._captions[places] = next(self._drawn)
             self._oldest, self._due = (self._oldest + BLOCK) % len(self._captions), self._due - BLOCK
         index, which = torch.randint(len(self._captions), (count,), generator=rng), torch.rand(count, generator=rng)
-        said = [self._captions[k] for k in index.tolist()]
-        chosen = [some[int(share * len(some))] for some, share in zip(said, which.tolist(), strict=True)]
+        captions = [self._captions[k] for k in index.tolist()]
+        chosen = [some[int(share * len(some))] for some, share in zip(captions, which.tolist(), strict=True)]
         return as_images(self._rgb[index.to(DEVICE)]), chosen
 
 
@@ -115,7 +115,7 @@ def as_images(rgb: Tensor) -> Tensor:
     return rgb.float() / 127.5 - 1
 
 
-def watched(count: int) -> tuple[Tensor, list[str]]:
-    """Returns held-out pictures in -1 … 1, (N, 3, 64, 64), and the first caption of each."""
-    some = [picture for number in range(count) for picture in small(number, WATCHING)]
+def validation_set(count: int) -> tuple[Tensor, list[str]]:
+    """Returns `count` held-out pictures in -1 … 1, (N, 3, 64, 64), and the first caption of each."""
+    some = [picture for number in range(count) for picture in picture_64(number, VALIDATION)]
     return as_images(torch.stack([rgb for rgb, _ in some])), [captions[0] for _, captions in some]

@@ -1,4 +1,4 @@
-"""Train pocket's stage 1: a transformer that predicts the clean 64 x 64 image from a noisy one and a caption.
+"""Trains pocket's stage 1: a transformer that predicts the clean 64 x 64 image from a noisy one and a caption.
 
     python -m generators.making.training.stage_1 --updates 60000        # resumes from its last checkpoint
 
@@ -23,21 +23,19 @@ from torch import Tensor, nn
 from ...diffusion.filters import low_pass
 from ...models.pocket.cascade import scheduler
 from ...models.pocket.patches import COARSE, SHIFT, Denoiser, answer, clean, denoiser, halved
-from .loop import DEVICE, SEED, TRAINED, adamw, encoded, fit, load, start
-from .pool import Pool, small, watched
+from .loop import DEVICE, SEED, TRAINED, adamw, encode_captions, fit, load_checkpoint, load_shipped
+from .pool import Pool, picture_64, validation_set
 
 UPDATES = 60_000
 RATE, MUON_RATE, EMA = 1e-3, 1.5e-3, 0.999
 FINE_BATCH, COARSE_BATCH = 32, 64  # pictures per update, at the lower and the higher noise levels
 COARSE_SHARE = 0.4  # share of updates at the higher noise levels
-PARTED, PARTED_FROM = 0.25, 300  # share of the pictures that get another's large scale, from this t to COARSE
-PARTED_SIGMAS = (1.5, 3.0)  # of the Gaussian that parts the scales, in pixels, from and to
+SWAPPED, SWAP_FROM = 0.25, 300  # share of the pictures that get another's large scale, from this t to COARSE
+SWAP_SIGMAS = (1.5, 3.0)  # of the Gaussian that separates the scales, in pixels, from and to
 CAPTION_DROPOUT = 0.1  # share of captions replaced by "", the unconditional prompt of guidance
 LEAST_SIGMA = 0.2  # caps the loss weight at 25: with less noise the task is almost trivial
-WATCHED, LEVELS = (
-    256,
-    (999, 950, 900, 800, 700, 600, 500, 400, 200),
-)  # held-out pictures, and the t at which they are evaluated
+VALIDATION_SIZE = 256  # held-out pictures
+LEVELS = (999, 950, 900, 800, 700, 600, 500, 400, 200)  # the t at which they are evaluated
 
 
 def v_weighted(error: Tensor, abar_t: Tensor) -> Tensor:
@@ -57,22 +55,22 @@ def fine_timesteps(count: int, rng: torch.Generator) -> Tensor:
     return (COARSE * ((1 + 8 * u).sqrt() - 1) / 2).long().clamp(max=COARSE - 1)
 
 
-def parted(x0: Tensor, t: Tensor, rng: torch.Generator) -> Tensor:
-    """Gives a random PARTED of the pictures with t >= PARTED_FROM, (N, 3, H, W) in -1 … 1, the large scale of the one
+def swap_low_frequencies(x0: Tensor, t: Tensor, rng: torch.Generator) -> Tensor:
+    """Gives a random SWAPPED of the pictures with t >= SWAP_FROM, (N, 3, H, W) in -1 … 1, the large scale of the one
     before, the first one that of the last. t: (N,).
 
     The caption stays that of the details. In drawings the scales always agree, so a network that has seen nothing else
     does not draw the details that a caption asks for over a large scale of something else, as a hybrid image needs.
     At lower t the details are there already.
     """
-    low, high = PARTED_SIGMAS
+    low, high = SWAP_SIGMAS
     sigma = low + (high - low) * torch.rand((), generator=rng).item()
     large = low_pass(x0.flatten(0, 1), sigma=sigma).view_as(x0)
-    chosen = (torch.rand(len(x0), generator=rng) < PARTED) & (t >= PARTED_FROM)
+    chosen = (torch.rand(len(x0), generator=rng) < SWAPPED) & (t >= SWAP_FROM)
     return torch.where(chosen.to(x0.device).view(-1, 1, 1, 1), large.roll(1, 0) + x0 - large, x0).clamp(-1, 1)
 
 
-def dropped(captions: list[str], rng: torch.Generator) -> list[str]:
+def drop_captions(captions: list[str], rng: torch.Generator) -> list[str]:
     """Returns the captions with a random CAPTION_DROPOUT of them replaced by ""."""
     drop = torch.rand(len(captions), generator=rng) < CAPTION_DROPOUT
     return ["" if dropping else caption for caption, dropping in zip(captions, drop.tolist(), strict=True)]
@@ -95,23 +93,23 @@ def optimizers(network: nn.Module) -> list[torch.optim.Optimizer]:
     return [*halves, adamw(rest, RATE)]
 
 
-def noisy(x0: Tensor, t: Tensor, abar: Tensor, eps: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def add_noise(x0: Tensor, t: Tensor, abar: Tensor, eps: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Returns x_t of clean images x0, (N, 3, H, W), at t, (N,), and abar_t, (N, 1, 1, 1); eps is random by default."""
     abar_t = abar.to(x0.device)[t.to(x0.device)].view(-1, 1, 1, 1)
     return abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * (torch.randn_like(x0) if eps is None else eps), abar_t
 
 
-def errors(network: nn.Module, x0: Tensor, tokens: Tensor, abar: Tensor) -> dict[str, float]:
+def validation_errors(network: nn.Module, x0: Tensor, tokens: Tensor, abar: Tensor) -> dict[str, float]:
     """Returns the mean squared error of x_0^ at 32 x 32 pixels, at each of LEVELS, with the same noise every time."""
     found = {}
     for level in LEVELS:
         eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(level))
-        x, abar_t = noisy(x0, torch.full((len(x0),), level), abar, eps)
+        x, abar_t = add_noise(x0, torch.full((len(x0),), level), abar, eps)
         with torch.no_grad(), torch.autocast(DEVICE, torch.bfloat16):
             parts = zip(*(part.to(DEVICE).split(64) for part in (x, abar_t, tokens, x0)), strict=True)
             errs = [  # 64 pictures at a time
-                F.avg_pool2d(clean(network, x, torch.full((len(x),), level, device=DEVICE), said, abar_t) - x0, 2)
-                for x, abar_t, said, x0 in parts
+                F.avg_pool2d(clean(network, x, torch.full((len(x),), level, device=DEVICE), texts, abar_t) - x0, 2)
+                for x, abar_t, texts, x0 in parts
             ]
         found[str(level)] = round(torch.cat(errs).square().mean().item(), 5)
     return found
@@ -131,17 +129,17 @@ def objective(
         x0, captions = pool.batch(n, rng)
         t = torch.randint(COARSE, 1000, (n,), generator=rng) if coarse else fine_timesteps(n, rng)
         if not coarse:
-            x0 = parted(x0, t, rng)
-        x, abar_t = noisy(x0, t, abar)
+            x0 = swap_low_frequencies(x0, t, rng)
+        x, abar_t = add_noise(x0, t, abar)
         shift = 0 if coarse or torch.rand((), generator=rng).item() < 0.5 else SHIFT  # both grids in turn
         if coarse:
             x, x0 = halved(x, abar_t), F.avg_pool2d(x0, 2)
-        return v_weighted(answer(network, x, t.to(DEVICE), encode(dropped(captions, rng)), shift) - x0, abar_t)
+        return v_weighted(answer(network, x, t.to(DEVICE), encode(drop_captions(captions, rng)), shift) - x0, abar_t)
 
     return loss_of
 
 
-def trainable() -> Denoiser:
+def untrained() -> Denoiser:
     """Returns stage 1's untrained network on DEVICE, with the same initial weights at every call."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
@@ -156,17 +154,17 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=UPDATES, help="total updates, including those of earlier runs")
     updates = parser.parse_args().updates
 
-    abar, state = scheduler().alphas_cumprod, load("stage_1")
-    pool = Pool(small, size=16_384, uses=10, first=FINE_BATCH * state["update"] if state else 0)
-    watched_x0, watched_captions = watched(WATCHED)
-    watched_tokens = encoded(watched_captions)
+    abar, state = scheduler().alphas_cumprod, load_checkpoint("stage_1")
+    pool = Pool(picture_64, size=16_384, uses=10, first=FINE_BATCH * state["update"] if state else 0)
+    validation_x0, validation_captions = validation_set(VALIDATION_SIZE)
+    validation_tokens = encode_captions(validation_captions)
 
-    def watch(network: nn.Module) -> dict[str, float]:
-        return errors(network, watched_x0, watched_tokens, abar)
+    def validate(network: nn.Module) -> dict[str, float]:
+        return validation_errors(network, validation_x0, validation_tokens, abar)
 
-    network = trainable()
-    start(network, "transformer")
-    fit("stage_1", network, objective(pool, encoded, abar), optimizers(network), updates, EMA, watch)
+    network = untrained()
+    load_shipped(network, "transformer")
+    fit("stage_1", network, objective(pool, encode_captions, abar), optimizers(network), updates, EMA, validate)
     network.half().save_pretrained(TRAINED / "transformer", max_shard_size="16MB")
     scheduler().save_pretrained(TRAINED / "scheduler")
 

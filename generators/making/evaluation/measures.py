@@ -1,4 +1,4 @@
-"""Measures of pictures and judgements that need no model: shares, ranks, distances, steps across borders."""
+"""Measures of pictures that need no model: shares, distances, steps across borders."""
 
 from __future__ import annotations
 
@@ -19,32 +19,6 @@ def wilson(hits: int, n: int, z: float = 1.96) -> list[float]:
     share = hits / n
     middle, root = share + z * z / (2 * n), z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
     return [share, (middle - root) / (1 + z * z / n), (middle + root) / (1 + z * z / n)]
-
-
-# ---------------------------------------------------------------------------------------------------------- illusions
-
-
-def alignment(scores: Tensor) -> float:
-    """A = min_i S_ii: the score of the worse reading (Geng et al. 2024, "Visual Anagrams").
-
-    scores: S, (V, V), of view i under prompt j; here log-probabilities, so 0 is best.
-    """
-    return scores.diagonal().min().item()
-
-
-def concealment(scores: Tensor) -> float:
-    """C = tr(softmax(S)) / V, after the concealment score of Geng et al. 2024.
-
-    1 if each view shows only its own prompt, 1 / V if the views are indistinguishable. Averaging the softmax over
-    prompts and that over views is this project's choice. The paper divides CLIP's cosines by its temperature; these
-    scores are already log-probabilities, at temperature 1.
-    """
-    return (scores.softmax(0).trace() + scores.softmax(1).trace()).item() / (2 * len(scores))
-
-
-def rank(scores: Tensor, own: int) -> int:
-    """Returns the rank of the prompt of index `own` among one image's scores (P,); 1 is best."""
-    return 1 + int((scores > scores[own]).sum())
 
 
 # ---------------------------------------------------------------------------------------------------------- distances
