@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import tiny_if
 
+from generators.records.record import read
+
 ROOT = Path(__file__).parents[1]
 KEPT = ("0", "1.1", "1.3", "1.7.2", "1.8")
 CHANGES = {  # fewer prompts, pictures and steps, so that it takes seconds
@@ -82,10 +84,12 @@ def test_records_say_how_the_model_was_set_up_and_where_nothing_lies(project, we
 
 
 def test_the_records_of_enlarged_panels_count_both_stages(project):
-    small, large = records(project)["1.8"]["figures"][0]["panels"][:2]
-    assert (small["evaluations"], small["later_timesteps"]) == (4 * 34, [])
-    assert (large["evaluations"], len(large["later_timesteps"]), large["width"]) == (4 * 34 + 4 * 6, 6, 256)
-    assert large["timesteps"] == small["timesteps"]
+    small, large = read(project / ".report/deepfloyd/1.8/record.json", None).figures[0].panels[:2]
+    assert (small.evaluations, len(small.timesteps), small.of_stage(2)) == (4 * 34, 34, [])
+    (walk,) = large.of_stage(2)
+    assert (large.evaluations, len(walk.timesteps), large.width) == (4 * 34 + 4 * 6, 6, 256)
+    assert (walk.seed, walk.gamma) == (1_000_042, (4.0,))
+    assert large.of_stage(1) == small.of_stage(1)
     sizes = [panel["width"] for panel in records(project)["0"]["figures"][0]["panels"]]
     assert sizes == [64, 256, 1024]
 
@@ -99,11 +103,7 @@ def test_the_dry_run_counted_what_was_drawn(project):
     assert int(first) + int(second) == sum(record["evaluations"] for record in records(project).values())
     assert int(third) == 1
     prompts = {
-        prompt
-        for record in records(project).values()
-        for figure in record["figures"]
-        for panel in figure["panels"]
-        for prompt in panel["prompts"]
+        prompt for record in records(project).values() for walk in record["trajectories"] for prompt in walk["prompts"]
     }
     assert prompts == set(re.findall(r"deepfloyd: encoding +“(.*)”", told))
 

@@ -36,7 +36,8 @@ def drawn(draw, tmp_path, **fields) -> dict:
     with torch.inference_mode():
         tasks = run(works(made, Lab(DryRunModel(1, False))))
     figure = made.figures[0]
-    return write_panel(tmp_path, "a-01.webp", made, figure, figure.cases[0], tasks[0], {walk: 0 for walk in tasks[0].trace.trajectories})
+    numbers = dict.fromkeys(tasks[0].trace.trajectories, 0)
+    return write_panel(tmp_path, "a-01.webp", made, figure, figure.cases[0], tasks[0], numbers)
 
 
 def one(value: float, side: int = 64) -> torch.Tensor:

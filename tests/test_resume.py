@@ -14,7 +14,7 @@ from generators.figures import Figure, Section, each
 from generators.models.deepfloyd.cascade import HELD, DeepFloyd, Place, SecondStage, Spot, ThirdStage
 from generators.models.deepfloyd.text import Embeddings, encode
 from generators.models.forward_cache import ForwardCache
-from generators.running import run
+from generators.running.session import Observer, Session
 
 CPU = torch.device("cpu")
 KILLS = 4
@@ -58,8 +58,12 @@ def counted():
     """A list that grows with every answer that is kept."""
     kept, usual = [], ForwardCache.keep
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ForwardCache, "keep", lambda self, *told: kept.append(1) or usual(self, *told))
+        patch.setattr(ForwardCache, "keep", lambda self, *told, **more: kept.append(1) or usual(self, *told))
         yield kept
+
+
+def drawn(model, folder):
+    return Session(model, Observer()).draw(SECTION, folder, {}, source="the definitions that it reaches")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,7 @@ def whole(model, tmp_path_factory):
     """The record of a run that nobody stopped, and how many answers were kept meanwhile."""
     folder = tmp_path_factory.mktemp("whole") / "1.5"
     with counted() as kept:
-        record = run.draw_section(SECTION, model, folder)
+        record = drawn(model, folder)
     assert {path.name for path in folder.parent.iterdir()} == {"1.5"}
     return record, len(kept)
 
@@ -82,12 +86,12 @@ def drawn_and_killed(model, folder, moment):
         passed += 1
         if passed == moment:
             if moment % 2 == 0:
-                (folder.parent / ".1.5.answers" / "half.part").write_bytes(b"half")
+                (folder.parent / ".1.5.outputs" / "half.part").write_bytes(b"half")
             os.kill(os.getpid(), signal.SIGKILL)
         usual(self, *told)
 
     ForwardCache.keep = keep
-    run.draw_section(SECTION, model, folder)
+    drawn(model, folder)
 
 
 def killed(model, folder, moment):
@@ -98,8 +102,8 @@ def killed(model, folder, moment):
 
 
 def untimed(record):
-    panels = [{**panel, "seconds": 0} for figure in record["figures"] for panel in figure["panels"]]
-    return {**record, "seconds": 0, "seal": "", "figures": panels}
+    walks = [{**walk, "seconds": 0} for walk in record["trajectories"]]
+    return {**record, "seconds": 0, "seal": "", "trajectories": walks}
 
 
 def test_killed_at_counted_moments_it_goes_on_with_the_same_pixels(model, whole, tmp_path):
@@ -112,7 +116,7 @@ def test_killed_at_counted_moments_it_goes_on_with_the_same_pixels(model, whole,
         killed(model, folder, moment)
         assert not folder.exists()  # nothing half-done
         with counted() as kept:
-            again = run.draw_section(SECTION, model, folder)
+            again = drawn(model, folder)
         assert untimed(again) == untimed(record), moment
         left = answers - (moment - 1)
         assert left <= len(kept) < left + 4  # at most the one forward of four images is computed again
@@ -123,7 +127,7 @@ def test_killed_again_and_again_it_ends(model, whole, tmp_path):
     folder = tmp_path / "1.5"
     for _ in range(3):
         killed(model, folder, 11)  # each time ten answers further
-    assert untimed(run.draw_section(SECTION, model, folder)) == untimed(whole[0])
+    assert untimed(drawn(model, folder)) == untimed(whole[0])
 
 
 def test_an_answer_comes_with_the_seconds_that_it_took(tmp_path):

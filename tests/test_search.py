@@ -11,8 +11,8 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from generators.making.judging import readings, search, shipped
-from generators.running import single_figure
+from generators.making.judging import scores, search, shipped
+from generators.running.session import Session
 from report.command import cli, picture_verbs
 from report.figures import figure_png
 
@@ -68,7 +68,7 @@ def test_the_scores_are_of_the_readings_as_they_are_seen(here, tiny_pocket, unse
     assert run(DOG, LION, more=("--view", "rotate180", "-k", "2")).exit_code == 0
     told = json.loads((here / "search-rotate180.json").read_text())["pairs"][0]["samples"][0]
     (folder,) = (here / "project" / ".cache" / "search").iterdir()
-    upright, turned = (folder / f"{number + told['k']:02}.webp" for number in (1, 3))
+    upright, turned = (folder / f"rotate180-{number + told['k']:02}.webp" for number in (1, 3))
     seen = torch.stack([search._image(upright), search._image(turned)])
     assert torch.equal(seen[1], torch.rot90(seen[0], 2, (-2, -1)))
     expected = shipped.judges().first.scores(seen, [DOG, LION])
@@ -90,15 +90,15 @@ def test_of_hybrids_a_pair_turned_round_is_another(here, tiny_pocket, unset):
 def test_a_search_that_was_stopped_goes_on_and_more_prompts_cost_only_their_pairs(
     here, tiny_pocket, unset, monkeypatch
 ):
-    drawn, usual = [], single_figure.draw
+    drawn, usual = [], Session.draw
 
-    def draw(kind, figure, model, folder):
+    def draw(self, section, *rest):
         if len(drawn) == stops:
             raise KeyboardInterrupt
-        drawn.append(figure.caption_text())
-        return usual(kind, figure, model, folder)
+        drawn.append(section.figures[0].caption_text())
+        return usual(self, section, *rest)
 
-    monkeypatch.setattr(single_figure, "draw", draw)
+    monkeypatch.setattr(Session, "draw", draw)
     stops = 1
     stopped = run(DOG, LION, SKULL)
     assert (stopped.exit_code, len(drawn)) == (130, 1)
@@ -143,8 +143,8 @@ def test_a_judge_that_is_missing_is_told_in_one_line(here, tiny_pocket, monkeypa
 
 
 def test_the_prompts_that_stand_for_none_are_known_to_the_judges():
-    search.check(readings.PROMPTS, shipped.judges().first.vocabulary)
-    assert len(search.pairing("flip").pairs(readings.PROMPTS)) == 22 * 21 // 2
+    search.check(scores.PROMPTS, shipped.judges().first.vocabulary)
+    assert len(search.pairing("flip").pairs(scores.PROMPTS)) == 22 * 21 // 2
 
 
 ABSENT = ("platformdirs", *(f"generators.making.{room}" for room in ("drawings", "training", "evaluation")))

@@ -11,14 +11,14 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from generators import editing, models
+from generators import editing, models, readings
 from generators.diffusion import batching
-from generators.diffusion.filters import grey, low_pass, motion_blur
+from generators.diffusion.filters import gaussian_blur, grey, motion_blur
 from generators.diffusion.views import named
-from generators.lab import READING_GAMMA, Lab
+from generators.lab import Lab
 from generators.models.deepfloyd import weights
-from generators.models.pocket.cascade import Pocket
-from generators.running import single_figure
+from generators.models.pocket.cascade import FirstStage
+from generators.running import session
 from report.command import cli, picture_verbs
 from report.figures import figure_png
 
@@ -76,15 +76,17 @@ def test_a_picture_is_drawn_with_the_reports_seeds_and_says_how(here, tiny_pocke
     assert drawn.exit_code == 0, drawn.output
     assert sorted(path.name for path in here.iterdir()) == [f"{name}.json", f"{name}.png"]
     record, panels = told(here / f"{name}.png")
+    walks = record["trajectories"]
     assert [(panel["row"], panel["seeds"], panel["label"]) for panel in panels] == [
         (row, [42 + k], f"sample {k}") for row in rows for k in range(2)
     ]
-    assert all(panel["timesteps"] == [999, 666, 333, 0] for panel in panels)
-    assert {prompt for panel in panels for prompt in panel["prompts"]} == prompts
-    own, middle = Pocket.gamma, (Pocket.gamma + READING_GAMMA) / 2
-    hybrid = middle if "colour" in arguments else [own, READING_GAMMA]
-    gammas = {"sample": own, "anagram": READING_GAMMA, "hybrid": hybrid}
-    assert all(panel["gamma"] == gammas[arguments[0]] for panel in panels)
+    assert [panel["trajectories"] for panel in panels] == [[k] for _ in rows for k in range(2)]
+    assert all(walk["timesteps"] == [999, 666, 333, 0] for walk in walks)
+    assert {prompt for walk in walks for prompt in walk["prompts"]} == prompts
+    own, reading = FirstStage.gamma, 7
+    hybrid = [(own + reading) / 2] if "colour" in arguments else [own, reading]
+    gammas = {"sample": [own], "anagram": [reading], "hybrid": hybrid}
+    assert all(walk["gamma"] == gammas[arguments[0]] for walk in walks)
     # Both readings of a hybrid share the estimate for the empty prompt; the views of an anagram see different x_t.
     a_step = 3 if "hybrid" in arguments else 2 * (len(prompts) - 1)
     assert record["evaluations"] == 4 * 2 * a_step
@@ -112,9 +114,9 @@ def test_the_samples_are_those_that_a_section_draws(here, tiny_pocket, unset):
     [
         (("sample", DOG), None),
         (("anagram", DOG, LION, "--view", "rotate90"), named("rotate90")),
-        (("hybrid", DOG, LION), partial(low_pass, kernel=133, sigma=8.0)),
+        (("hybrid", DOG, LION), partial(gaussian_blur, kernel=133, sigma=8.0)),
         (("hybrid", DOG, LION, "--by", "colour"), grey),
-        (("hybrid", DOG, LION, "--by", "motion"), partial(motion_blur, length=25)),
+        (("hybrid", DOG, LION, "--by", "motion"), motion_blur),
     ],
 )
 def test_at_256_pixels_views_and_filters_grow_with_the_picture(
@@ -122,12 +124,12 @@ def test_at_256_pixels_views_and_filters_grow_with_the_picture(
 ):
     images = {}
 
-    def write_panel(folder, name, section, figure, case, task):
+    def write_panel(folder, name, section, figure, case, task, numbers):
         images[name] = task.result.image
-        return usual(folder, name, section, figure, case, task)
+        return usual(folder, name, section, figure, case, task, numbers)
 
-    usual = single_figure.write_panel
-    monkeypatch.setattr(single_figure, "write_panel", write_panel)
+    usual = session.write_panel
+    monkeypatch.setattr(session, "write_panel", write_panel)
     assert run(*arguments, "--stride", "333", "-k", "1", "--pixels", "256", "-o", "large.png").exit_code == 0
     _, panels = told(here / "large.png")
     assert {(panel["width"], panel["height"], panel["case"]["pixels"]) for panel in panels} == {(256, 256, 256)}
@@ -137,7 +139,7 @@ def test_at_256_pixels_views_and_filters_grow_with_the_picture(
 
 
 def test_the_hybrids_of_the_command_line_are_those_that_can_be_drawn():
-    assert list(picture_verbs.HYBRIDS.choices) == list(single_figure.HYBRIDS)  # written twice: torch loads slowly
+    assert list(picture_verbs.HYBRIDS.choices) == list(readings.HYBRIDS)  # written twice: torch loads slowly
 
 
 def test_an_edit_shows_the_levels_of_the_report_and_the_picture_as_it_was(here, tiny_pocket, monkeypatch):
@@ -179,7 +181,7 @@ def test_what_it_has_written_itself_it_writes_again_and_nothing_else(here, tiny_
         (("anagram", DOG, LION, "--view", "sideways"), "there is no view 'sideways'; the views are identity, flip"),
         (("anagram", DOG, LION, "--view", "flip", "--view", "skew"), "2 prompts and 2 views: give one --view for each"),
         (("anagram", DOG), "1 prompts and 1 views"),
-        (("anagram", DOG, LION, "a fox", "--view", "flip", "--view", "flip"), "two panels have the label"),
+        (("anagram", DOG, LION, "a fox", "--view", "flip", "--view", "flip"), "two prompts have the same view"),
         (("edit", "absent.jpg", "a pencil"), "absent.jpg is not a regular file"),
         (("edit", "text.png", "a pencil"), "text.png is not a readable image"),
         (("sample", DOG, "-o", "dog.jpg"), "dog.jpg: the file is written as PNG; give it a name that ends in .png"),
@@ -214,5 +216,5 @@ def test_deepfloyd_draws_them_too_with_its_learned_variance(here, unset, tmp_pat
     drawn = run("anagram", "a dog", "a lion", "--view", "negative", "--model", "deepfloyd", *QUICK, "-o", "both.png")
     assert drawn.exit_code == 0, drawn.output
     record, panels = told(here / "both.png")
-    assert (record["model"]["name"], len(panels), panels[0]["gamma"]) == ("deepfloyd", 4, 7.0)
+    assert (record["model"]["name"], len(panels), record["trajectories"][0]["gamma"]) == ("deepfloyd", 4, [7.0])
     assert record["evaluations"] == 4 * 2 * 2 * 2

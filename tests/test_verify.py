@@ -16,6 +16,7 @@ from PIL import Image
 from generators import models
 from generators.records.errors import VerifyError
 from generators.running import run, staleness
+from generators.running.session import Observer, Session
 from report.figures import figure_png
 from report.page.builder import build
 from report.problems import Problems
@@ -75,13 +76,13 @@ def test_twice_in_a_row_every_pixel_is_identical(root):
 def test_threads_chunks_and_the_order_of_sections_stay_within_tolerance(published, tmp_path, threads, chunk):
     """Drawn in one process in the opposite order, by other batches and thread counts than what was published."""
     loaded, before = models.load("pocket"), torch.get_num_threads()
-    loaded.chunk = chunk
+    loaded.first.chunk = chunk
     pages = {record.id: record for record in load(published, "pocket", published / "site", Problems(published))}
     torch.set_num_threads(threads)
     try:
         for section_id in reversed(SECTIONS):
             folder = tmp_path / section_id
-            again = run.draw_section(run.load_section(section_id), loaded, folder)
+            again = run.draw_section(Session(loaded, Observer()), run.load_section(section_id), folder, Observer())
             for figure in pages[section_id].figures:
                 for result in verify.compare(pages[section_id], figure, again, folder, published, "pocket"):
                     assert result.kind in (IDENTICAL, CLOSE), (figure.id, result)

@@ -48,8 +48,8 @@ def records(root: Path) -> dict[str, dict]:
     found = {}
     for section_id in SECTIONS:
         record = read_drawn(run.state_folder(root, "pocket") / section_id)
-        for panel in (panel for figure in record["figures"] for panel in figure["panels"]):
-            panel.pop("seconds")
+        for walk in record["trajectories"]:
+            walk.pop("seconds")
         record.pop("seconds"), record.pop("seal")
         found[section_id] = record
     return found

@@ -84,7 +84,7 @@ def stage_1(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     rate = machine.core_rate()
     declared = list(map(run.load_section, sections))
     progress, loading = Progress(workload(declared).first), Usage()
-    session = Session(name, progress)
+    session = Session(load(name), progress)
     loaded = loading.stop()["wall"]
     watch = Usage()
     records = [run.draw_section(session, each, folder / "drawn" / each.id, progress) for each in declared]

@@ -34,7 +34,7 @@ def state_folder(root: Path, model: str) -> Path:
 
 def in_process(expected: dict[str, int], model: str, state: Path, observer: Observer) -> None:
     """Draws in this process; a `Backend`."""
-    session = Session(model, observer)
+    session = Session(models.load(model), observer)
     for section_id in expected:
         draw_section(session, load_section(section_id), state / section_id, observer)
 

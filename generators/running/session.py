@@ -65,11 +65,11 @@ def prepare(model: str, sections: Iterable[Section], observer: Observer) -> None
 
 
 class Session:
-    """A loaded model. Raises ModelError if it cannot be loaded; it must have been prepared."""
+    """A loaded model, and who hears of its evaluations."""
 
-    def __init__(self, model: str, observer: Observer) -> None:
-        self.model: Cascade = models.load(model)
-        self.model.meter.on_evaluated = observer.evaluated
+    def __init__(self, model: Cascade, observer: Observer) -> None:
+        self.model = model
+        model.meter.on_evaluated = observer.evaluated
 
     def draw(
         self, section: Section, folder: Path, about: Mapping[str, Any], source: str | None = None

@@ -22,6 +22,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from .. import models
 from ..records.errors import WorkerError
 from . import run
 from .session import Observer, Session
@@ -160,7 +161,7 @@ def _gpus() -> list[str]:
 
 @cache
 def _session(model: str) -> Session:
-    return Session(model, Observer())
+    return Session(models.load(model), Observer())
 
 
 def _draw(section_id: str, model: str, state: str) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def draw(kind: str, declared: Section, model: str, png: Path, observer: Observer
     """
     from PIL import Image
 
+    from generators import models
     from generators.records.record import parsed
     from generators.running.session import Session, prepare, workload
 
@@ -55,7 +56,7 @@ def draw(kind: str, declared: Section, model: str, png: Path, observer: Observer
     title = declared.figures[0].caption_text()
     observer.begin({kind: ("requested", workload([declared]).first)})
     prepare(model, [declared], observer)
-    session = Session(model, observer)
+    session = Session(models.load(model), observer)
     observer.section(kind, title)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / kind

@@ -157,7 +157,7 @@ def search(
     After Ctrl-C, the same command resumes the search.
     """
     from generators import models
-    from generators.making.judging import readings, shipped
+    from generators.making.judging import scores, shipped
     from generators.making.judging import search as searching
 
     from . import picture, ranking
@@ -166,7 +166,7 @@ def search(
     models.folder(model)
     name = hybrid or view
     png = picture.place(out, "search", name)
-    prompts = prompts or readings.PROMPTS
+    prompts = prompts or scores.PROMPTS
     judges = shipped.judges()
     try:
         searching.check(prompts, judges.first.vocabulary)

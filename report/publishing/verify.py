@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from generators import models
 from generators.records.errors import PanelError, VerifyError
 from generators.records.files import locked
 from generators.records.record import Figure, Panel, Record, read_json
@@ -55,7 +56,7 @@ def verify(
         chosen = [section_id for section_id in chosen if section_id in drawn]
     observer.begin({section_id: ("to be redrawn", published[section_id].evaluations) for section_id in chosen})
     prepare(model, map(load_section, chosen), observer)
-    session, found = Session(model, observer), {}
+    session, found = Session(models.load(model), observer), {}
     with tempfile.TemporaryDirectory(prefix="report-verify-") as scratch:
         for section_id in chosen:
             record = published[section_id]

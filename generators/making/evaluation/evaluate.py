@@ -225,7 +225,7 @@ def evaluate(lab: Lab, judges: Judges) -> dict[str, Any]:
             "held out": [accuracy.held_out(judge, sets) for judge in judges],
         },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "diffusers")}},
-        "sampler": {"gamma": lab.model.gamma, "stride": STRIDE, "threshold": lab.schedule.threshold},
+        "sampler": {"gamma": lab.model.first.gamma, "stride": STRIDE, "threshold": lab.schedule.threshold},
         "names": rates_by(judges, jobs["names"], images["names"], "gamma"),
         "styles": rates_by(judges, jobs["styles"], images["styles"], "gamma"),
         "places": rates_by(judges, jobs["places"], images["places"], "gamma"),
@@ -240,7 +240,7 @@ def evaluate(lab: Lab, judges: Judges) -> dict[str, Any]:
         "sdedit": sdedit(lab, jobs["sdedit"], images["sdedit"]),
         "inpainting": inpainting(lab, jobs["inpainting"], images["inpainting"]),
         "seams": patch_borders(lab, jobs["names"], images["names"], training),
-        "evaluations": lab.model.evaluations,
+        "evaluations": lab.model.meter.evaluations,
         "seconds": time.monotonic() - began,
     }
 

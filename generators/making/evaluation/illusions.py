@@ -15,14 +15,15 @@ import torch
 from tqdm import tqdm
 
 from ... import models
-from ...figures import Case, Figure, reading
+from ...figures import Case, Figure, Section, reading
 from ...lab import Lab
-from ...models.base import Model
-from ...running import single_figure, staleness
+from ...models.base import Cascade
+from ...running import staleness
 from ...running.run import load_section
+from ...running.session import workload
 from ..judging import shipped
 from ..judging.judge import Judges
-from ..judging.readings import score_readings
+from ..judging.scores import score_readings
 from . import results
 from .plan import draw
 
@@ -51,7 +52,7 @@ def samples(figure: Figure) -> list[tuple[int, list[Case]]]:
     return [(k, list(cases)) for k, cases in groupby(of_readings, number)]
 
 
-def judge_all(model: Model, judges: Judges, progress: tqdm) -> list[dict[str, Any]]:
+def judge_all(model: Cascade, judges: Judges, progress: tqdm) -> list[dict[str, Any]]:
     """Draws all samples of `figures` in one batch; returns `score_readings` of each, with its figure, k and shows."""
     jobs = []
     for name, figure in figures().items():
@@ -67,9 +68,9 @@ def judge_all(model: Model, judges: Judges, progress: tqdm) -> list[dict[str, An
     return found
 
 
-def evaluate(model: Model, judges: Judges) -> dict[str, Any]:
+def evaluate(model: Cascade, judges: Judges) -> dict[str, Any]:
     """Judges all illusions, writes illusions.json, and returns its content."""
-    expected = sum(single_figure.evaluations(figure) for figure in figures().values())
+    expected = workload(Section("0", figure.name, [figure]) for figure in figures().values()).first
     with tqdm(desc="illusions", total=expected) as progress:
         found = {
             "model": {"name": model.name, "digest": model.digest},

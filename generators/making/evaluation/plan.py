@@ -15,8 +15,8 @@ from ...diffusion import batching
 from ...diffusion.schedule import strided
 from ...editing import edit
 from ...lab import Lab
-from ...models.base import Model
-from ...running import single_figure
+from ...models.base import Cascade
+from ...running.session import workload
 from ...sections import part_1_6, part_1_7, part_1_7_1, part_1_7_2
 from ..drawings.data import GROUNDS
 from ..drawings.names import NOUNS
@@ -46,7 +46,7 @@ class Job:
 
 def sample_job(lab: Lab, prompt: str, gamma: float | None = None, k: int = 0, stride: int = STRIDE) -> Job:
     """Returns the job of sample k of a prompt. At gamma = 1, the conditional estimate takes half the evaluations."""
-    gamma = lab.model.gamma if gamma is None else gamma
+    gamma = lab.model.first.gamma if gamma is None else gamma
     estimate = lab.estimate(prompt) if gamma == 1 else lab.guided(prompt, gamma)
     case = {"prompt": prompt, "gamma": gamma, "stride": stride, "threshold": lab.schedule.threshold, "k": k}
     return Job(partial(lab.sample, estimate, k, stride), len(strided(stride)) * (1 if gamma == 1 else 2), case)
@@ -55,7 +55,7 @@ def sample_job(lab: Lab, prompt: str, gamma: float | None = None, k: int = 0, st
 def inpainting_job(lab: Lab, image: str, show: str) -> Job:
     """Returns the job of the panel `show` of 1.7.2's image, with its hole filled."""
     (figure,), case = part_1_7_2.SECTION.figures, {"image": image, "show": show}
-    evaluations = single_figure.evaluations(replace(figure, cases=[case]))
+    evaluations = workload([replace(part_1_7_2.SECTION, figures=[replace(figure, cases=[case])])]).first
     return Job(lambda: part_1_7_2.inpaint(lab, **case).image, evaluations, case)
 
 
@@ -127,10 +127,10 @@ def plan(lab: Lab, vocabulary: Vocabulary) -> dict[str, list[Job]]:
     }
 
 
-def draw(model: Model, works: Sequence[Callable[[], Tensor]], progress: tqdm) -> Tensor:
+def draw(model: Cascade, works: Sequence[Callable[[], Tensor]], progress: tqdm) -> Tensor:
     """Draws the pictures in one batch, (N, 3, 64, 64) in -1 … 1; `progress` counts stage 1's evaluations."""
-    model.on_evaluated = progress.update
+    usual, model.meter.on_evaluated = model.meter.on_evaluated, progress.update
     with torch.inference_mode():
         drawn = batching.run(works)
-    del model.on_evaluated  # later evaluations are not part of these
+    model.meter.on_evaluated = usual  # later evaluations are not part of these
     return torch.stack([task.result for task in drawn]).float().cpu().clamp(-1, 1)

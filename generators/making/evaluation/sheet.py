@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ... import models
 from ...diffusion import batching
 from ...lab import Lab
+from ...running.drawing import pixels_of
 
 GROUPS = {  # ten prompts per row
     "The course's prompts, and Part 0's": (
@@ -92,10 +93,9 @@ def draw(lab: Lab) -> dict[str, list[Image.Image]]:
     """Draws sample 0 of every prompt, guided as in the report."""
     prompts = [prompt for group in GROUPS.values() for prompt in group]
     with tqdm(desc="samples", total=len(prompts) * 68) as progress, torch.inference_mode():
-        lab.model.on_evaluated = progress.update
+        lab.model.meter.on_evaluated = progress.update
         drawn = batching.run([partial(lab.sample, lab.guided(prompt)) for prompt in prompts])
-    pixels = [((s.result.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy() for s in drawn]
-    pictures = iter(Image.fromarray(array) for array in pixels)
+    pictures = iter(Image.fromarray(pixels_of(sample.result).numpy()) for sample in drawn)
     return {heading: [next(pictures) for _ in group] for heading, group in GROUPS.items()}
 
 

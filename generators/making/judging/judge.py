@@ -5,7 +5,7 @@ and the place. `Vocabulary.parse` splits a prompt into the same three, and its s
 of the parts it specifies.
 
 Two judges of different architectures (networks.py) keep one's quirks from passing for a picture's merits. Both learned
-only from drawings, never from a generated picture. shipped.py loads them, readings.py and search.py use them; train.py
+only from drawings, never from a generated picture. shipped.py loads them, scores.py and search.py use them; train.py
 trains them on the examples of examples.py, and accuracy.py tests them on icons by a hand that neither they nor pocket
 trained on.
 """

@@ -1,7 +1,7 @@
 """Searches for pairs of prompts that make an illusion: draws samples of every pair and scores them by pocket's judges.
 
 The first judge ranks the samples by alignment, the score of the worse reading. Concealment, how well the readings can
-be distinguished, breaks ties between pairs (readings.py defines both). The second judge's ranks are only reported.
+be distinguished, breaks ties between pairs (scores.py defines both). The second judge's ranks are only reported.
 
 Each pair's drawing is kept in a folder named by the digest of its dependencies. An interrupted search therefore
 resumes, and a search with more prompts draws only the new pairs.
@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,27 +22,29 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ... import models
+from ... import models, pictures
 from ...diffusion.views import named
-from ...figures import Figure
-from ...models.base import Model
-from ...running import run, single_figure, staleness
+from ...figures import Section
+from ...readings import HYBRIDS
+from ...records.record import read_drawn
+from ...running import staleness
+from ...running.session import Observer, Session, prepare, workload
 from .judge import Judges
-from .readings import score_readings
+from .scores import score_readings
 from .vocabulary import Vocabulary
-
-DRAWN_ALIKE = ("1.8", "1.9")  # sections that draw as a search does; a change of their source outdates its drawings
 
 
 @dataclass(frozen=True)
 class Pairing:
     """A kind of illusion made from two prompts.
 
-    figure: declares it from the pair, the number of samples and the stride. ordered: whether (a, b) and (b, a) differ.
+    declare: declares it from the pair, the number of samples and the stride. definition: of what it is declared with. A
+    change of what that reaches outdates its drawings. ordered: whether (a, b) and (b, a) differ.
     """
 
     name: str
-    figure: Callable[[Sequence[str], int, int], Figure]
+    declare: Callable[[Sequence[str], int, int], Section]
+    definition: str
     ordered: bool
 
     def pairs(self, prompts: Sequence[str]) -> list[tuple[str, str]]:
@@ -66,14 +67,14 @@ class Result:
 
 
 def pairing(name: str) -> Pairing:
-    """Returns the pairing for a key of `single_figure.HYBRIDS`, or for anagrams with the view of that name.
-
-    Raises ViewError.
-    """
-    if name in single_figure.HYBRIDS:
-        return Pairing(name, lambda pair, *how: single_figure.hybrids(name, *pair, *how), True)
+    """Returns the pairing for a key of `readings.HYBRIDS`, or for anagrams with the view of that name. Raises
+    ViewError."""
+    if name in HYBRIDS:
+        hybrids = "generators.pictures:hybrids"
+        return Pairing(name, lambda pair, *how: pictures.hybrids(name, *pair, *how), hybrids, ordered=True)
     named(name)
-    return Pairing(name, lambda pair, *how: single_figure.anagrams(pair, [name], *how), False)
+    anagrams = "generators.pictures:anagrams"
+    return Pairing(name, lambda pair, *how: pictures.anagrams(pair, [name], *how), anagrams, ordered=False)
 
 
 def check(prompts: Sequence[str], vocabulary: Vocabulary) -> None:
@@ -96,43 +97,37 @@ def search(
     stride: int,
     model: str,
     kept: Path,
-    observer: run.Observer,
+    observer: Observer,
 ) -> list[Result]:
     """Draws `count` samples of every pair, scores them, and returns the results, best pair first.
 
     kept: the folder with the drawings of earlier searches, which are reused. Raises ModelError or DrawingError.
     """
-    digests = [models.digest(model), *(staleness.source_digest(section, model) for section in DRAWN_ALIKE)]
-    depends = [model, *digests, pairing.name, count, stride]
+    depends = [model, models.digest(model), staleness.digest_of(pairing.definition, model), pairing.name, count, stride]
     pairs = pairing.pairs(prompts)
 
-    def figure(pair: Sequence[str]) -> Figure:
-        return pairing.figure(pair, count, stride)
+    def declare(pair: Sequence[str]) -> Section:
+        return pairing.declare(pair, count, stride)
 
     folders = [kept / hashlib.sha256(json.dumps([*depends, pair]).encode()).hexdigest()[:32] for pair in pairs]
     to_draw = [(pair, folder) for pair, folder in zip(pairs, folders, strict=True) if not folder.is_dir()]
     if to_draw:
-        expected = len(to_draw) * single_figure.evaluations(figure(to_draw[0][0]))
-        covering = [figure(pair) for pair in itertools.pairwise(dict.fromkeys(prompts))]  # every prompt, in few pairs
-        drawing = single_figure.ready("search", f"{len(to_draw)} pairs of prompts", expected, covering, model, observer)
+        expected = len(to_draw) * workload([declare(to_draw[0][0])]).first
+        observer.begin({"search": ("requested", expected)})
+        # Every prompt, in few pairs.
+        prepare(model, map(declare, itertools.pairwise(dict.fromkeys(prompts))), observer)
+        session = Session(models.load(model), observer)
+        observer.section("search", f"{len(to_draw)} pairs of prompts")
         for pair, folder in to_draw:
-            _draw(drawing, figure(pair), folder)
+            session.draw(declare(pair), folder, {"id": "search", "source": "report search"})
     results = [_scored(judges, pair, folder) for pair, folder in zip(pairs, folders, strict=True)]
     return sorted(results, key=lambda result: (-result.samples[0]["alignment"], -result.samples[0]["concealment"]))
 
 
-def _draw(model: Model, figure: Figure, folder: Path) -> None:
-    """Draws a pair's panels and record into a temporary folder and renames it, so that `folder` is always complete."""
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # of an interrupted search
-    part.mkdir(parents=True)
-    (part / "record.json").write_text(json.dumps(single_figure.draw("search", figure, model, part)), encoding="utf-8")
-    part.rename(folder)
-
-
 def _scored(judges: Judges, pair: tuple[str, str], folder: Path) -> Result:
     """Scores the drawing of a pair, each sample by its panels, one for each reading."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    record = read_drawn(folder)
+    assert record, folder
     panels_of: dict[int, list[dict[str, Any]]] = {}
     for panel in record["figures"][0]["panels"]:
         panels_of.setdefault(panel["case"]["k"], []).append(panel)
