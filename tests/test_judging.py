@@ -14,7 +14,8 @@ from safetensors import safe_open
 
 from generators.making.drawings import data, icons, scenes
 from generators.making.drawings.names import NOUNS
-from generators.making.judging import accuracy, examples, labelled, scores, shipped, train
+from generators.making.judging import accuracy, examples, labelled, shipped, train
+from generators.making.judging import scores as scoring
 from generators.making.judging.judge import Judges
 from generators.making.judging.networks import Gradients, Residual
 from generators.making.judging.vocabulary import Reading
@@ -82,8 +83,8 @@ def test_what_a_drawing_shows_is_read_off_its_captions(no_icons, draw):
 
 
 def test_every_prompt_of_the_ranking_is_known_to_the_judges():
-    assert len(scores.PROMPTS) >= scores.AMONG
-    for prompt in scores.PROMPTS:
+    assert len(scoring.PROMPTS) >= scoring.AMONG
+    for prompt in scoring.PROMPTS:
         reading = KNOWN.parse(prompt)
         assert reading.style
         assert reading.names[0] in KNOWN.numbers
@@ -315,7 +316,7 @@ def test_recall():
 
 
 def test_alignment_is_the_score_of_the_worse_reading():
-    assert scores.alignment(torch.tensor([[-0.5, -9.0], [-9.0, -2.0]])) == -2.0
+    assert scoring.alignment(torch.tensor([[-0.5, -9.0], [-9.0, -2.0]])) == -2.0
 
 
 @pytest.mark.parametrize(
@@ -329,12 +330,12 @@ def test_alignment_is_the_score_of_the_worse_reading():
     ],
 )
 def test_concealment_by_hand(scores, expected):
-    assert scores.concealment(torch.tensor(scores)) == pytest.approx(expected, abs=1e-6)
+    assert scoring.concealment(torch.tensor(scores)) == pytest.approx(expected, abs=1e-6)
 
 
 def test_rank_among_prompts():
     scores = torch.tensor([-3.0, -1.0, -2.0, -9.0])
-    assert [scores.rank(scores, own) for own in range(4)] == [3, 1, 2, 4]
+    assert [scoring.rank(scores, own) for own in range(4)] == [3, 1, 2, 4]
 
 
 def test_each_reading_is_judged_against_all_prompts(random_judge, monkeypatch):
@@ -347,7 +348,7 @@ def test_each_reading_is_judged_against_all_prompts(random_judge, monkeypatch):
     monkeypatch.setattr(random_judge, "scores", scores)
     views = torch.rand(2, 3, 64, 64)
     pair = ("an oil painting of an old man", "an oil painting of people around a campfire")
-    found = scores.score_readings(Judges(random_judge, random_judge), views, pair)
+    found = scoring.score_readings(Judges(random_judge, random_judge), views, pair)
     (images, prompts), _ = asked
     assert torch.equal(images, views)
     assert prompts[:2] == [*pair]
