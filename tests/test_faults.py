@@ -21,10 +21,12 @@ import pytest
 from click.testing import CliRunner
 
 from generators import models
+from generators.records.errors import BuildError
+from generators.records.record import read_drawn
 from generators.running import run, staleness
 from report.command import cli
 from report.figures import figure_png
-from report.page import builder, links
+from report.page import links
 from report.page.builder import build
 
 SECTIONS = ("1.1", "1.5")  # one that asks the network nothing, one that samples
@@ -70,7 +72,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def pixels(root: Path) -> dict[str, list[str]]:
-    records = {name: staleness.read_record(run.state_folder(root, "pocket") / name) for name in SECTIONS}
+    records = {name: read_drawn(run.state_folder(root, "pocket") / name) for name in SECTIONS}
     return {
         name: [panel["pixels"] for figure in record["figures"] for panel in figure["panels"]]
         for name, record in records.items()
@@ -170,7 +172,7 @@ def test_a_site_on_its_way_out_comes_back(root):
     (root / "site").rename(root / ".site.old")
     (root / ".site.new").mkdir()
     fixture.prose(root, "intro", "TODO\n")
-    with pytest.raises(builder.BuildError):
+    with pytest.raises(BuildError):
         build(root)
     assert files(root / "site") == before
     assert {path.name for path in root.iterdir() if path.name.startswith(".site")} == {".site.lock"}
@@ -369,7 +371,7 @@ def test_clocks_that_jump_make_nothing_stale(root, monkeypatch):
         os.utime(path, (0, 4_000_000_000))
     assert run.draw(root, "pocket", ["1.1"]) == 0
     assert run.draw(root, "pocket", ["1.1"], again=True) == 1
-    assert staleness.read_record(root / ".report/pocket/1.1")["seconds"] >= 0
+    assert read_drawn(root / ".report/pocket/1.1")["seconds"] >= 0
 
 
 def test_builds_at_once_take_turns(root):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jinja2 import TemplateError, TemplateSyntaxError
 
-from generators.records.errors import BuildError, PanelError
+from generators.records.errors import PanelError
 from generators.records.files import locked, replacing
 from generators.records.record import Figure, Record
 from report.figures import figure_png
@@ -25,8 +25,6 @@ from report.problems import Problems
 from report.records import verification
 from report.web import metadata
 from report.web.images import Store, open_panel, place_panel, place_reduced, thumbnail
-
-__all__ = ["BuildError", "build", "sources"]
 
 STATIC = {".css", ".js", ".woff2", ".png", ".txt"}  # the files of templates/static that belong to the site
 
@@ -42,17 +40,16 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
     with locked(site), replacing(site) as new:
         page = ReportPage(root, model, site, problems)
         try:
-            html = page.render()
-            companions = page.companions()
+            pages = {"index.html": page.render(), **page.companions()}
         except TemplateError as error:
             problems.add(*_wrong_template(error, root / "templates"))
         problems.check()
-        _write(page, {"index.html": html, **companions}, new)
-        for name, each in {"index.html": html, **companions}.items():
-            for text, wrong in links.broken(each, new):
+        _write(page, pages, new)
+        for name, html in pages.items():
+            for text, wrong in links.broken(html, new):
                 path, line = page.find(text) if name == "index.html" else (site / name, None)
                 problems.add(path, line, wrong)
-        for wrong in budget.broken(html, new):
+        for wrong in budget.broken(pages["index.html"], new):
             problems.add(site / "index.html", None, wrong)
         problems.check()
     return site / "index.html"

@@ -112,9 +112,9 @@ class ReportPage:
         for record in self.records:
             texts = [record.title]
             for figure in record.figures:
-                texts += [figure.caption]
-                texts += [text for panel in figure.panels for text in (panel.row, panel.label, panel.alt)]
+                texts.append(figure.caption)
                 for panel in figure.panels:
+                    texts += [panel.row, panel.label, panel.alt]
                     if not panel.alt.strip() or panel.alt.strip().lower() in ("image", "figure", "picture", "photo"):
                         wrong = f"figure {figure.id}, panel {panel.number}: alt {panel.alt!r} says nothing; describe it"
                         self.problems.add(record.path, None, wrong)

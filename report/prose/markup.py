@@ -40,7 +40,13 @@ PLACEHOLDER = re.compile(
     r"\b[A-Z]+_HERE\b|\bTODO\b|\bFIXME\b|\bXXX+\b|\bTBD\b|(?i:\blorem ipsum\b)"
     r"|\[(?i:your|my|insert|add)\b[^\]]*\](?![(\[])"
 )
-DIRECTIVES = ("fig", "code", "only", *OPENING)
+# For each directive, how many arguments it takes, and its form.
+DIRECTIVES = {
+    "fig": ((1, 2, 3), "/// fig | 1.2-blur` or `/// fig | 1.2-blur | control"),
+    "code": ((1, 2), "/// code | path/to/file.py::name` or `/// code | path/to/file.py::name | folded"),
+    "only": ((1,), "/// only | name"),
+    **{name: ((0,), f"/// {name}") for name in OPENING},
+}
 
 _CONTROL = re.compile(rf"(?![\n\r\t]){CONTROL}")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[ \t]*$")
@@ -170,14 +176,9 @@ class Prose:
         if name not in DIRECTIVES:
             self.problem(number, f"unknown directive {name!r}; the directives are: {', '.join(DIRECTIVES)}")
             return None, True
-        wanted = {"fig": (1, 2, 3), "code": (1, 2)}.get(name, (0,) if name in OPENING else (1,))
-        if len(arguments) not in wanted or not all(arguments) or (name == "code" and arguments[1:] not in ([], FOLDED)):
-            form = {
-                "fig": "/// fig | 1.2-blur` or `/// fig | 1.2-blur | control",
-                "code": "/// code | path/to/file.py::name` or `/// code | path/to/file.py::name | folded",
-                **{name: f"/// {name}" for name in OPENING},
-            }
-            self.problem(number, f"`/// {name}` must have the form `{form.get(name, f'/// {name} | name')}`")
+        counts, form = DIRECTIVES[name]
+        if len(arguments) not in counts or not all(arguments) or (name == "code" and arguments[1:] not in ([], FOLDED)):
+            self.problem(number, f"`/// {name}` must have the form `{form}`")
             return Directive("broken", number, arguments), True
         if name == "only":
             return None, model in arguments[0].split()
