@@ -147,9 +147,8 @@ def place_panel(store: Store, record: Record, figure: Figure, panel: Panel) -> N
     for form in forms(figure, panel):
 
         def make(form: Form = form) -> bytes:
-            return encode(
-                open_panel(record, figure, panel, store.published), form, metadata.xmp(record, figure, [panel])
-            )
+            image = open_panel(record, figure, panel, store.published)
+            return encode(image, form, metadata.xmp(record, figure, [panel]))
 
         if not store.place(form.path, make if record.folder is not None else None):
             raise PanelError(f"{form.path}: the published file is missing; run `report section {record.id}`")
