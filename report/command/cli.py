@@ -96,17 +96,17 @@ def check(model: str) -> None:
 @main.command()
 @click.option("--remote", default="origin", show_default=True, help="A remote of this repository, or a URL.")
 @click.option("--branch", default="gh-pages", show_default=True, help="The branch that the host serves.")
-@click.option("--push", "sends", is_flag=True, help="Push; without it, only list the changes.")
+@click.option("--push", is_flag=True, help="Push; without it, only list the changes.")
 @model_option
 @one_line_errors
-def publish(remote: str, branch: str, sends: bool, model: str) -> None:
+def publish(remote: str, branch: str, push: bool, model: str) -> None:
     """Publish site/ to a branch of a remote, if it is committed, up to date and verified."""
     from ..publishing import publish as publishing
 
     _refuse(publishing.refusals(ROOT, model))
     planned = publishing.plan(ROOT, remote, branch)
     click.echo(planned.summary())
-    if planned.changes and sends:
+    if planned.changes and push:
         click.echo(f"pushed {publishing.push(ROOT, planned)[:12]}")
     elif planned.changes:
         click.echo("Nothing was pushed. To publish, run `make publish PUSH=1`, or the same command with --push.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
 
 from markupsafe import Markup
 
@@ -13,7 +15,7 @@ from report.figures.controls import Control, Overlay
 from report.figures.judgement import Judgement
 from report.prose.mathml import plain, rich
 from report.prose.values import compact, duration, ranges, shown, title, vary
-from report.web.images import Form, forms, pixelated, thumbnail
+from report.web.images import Form, forms, pixelated
 
 ORIGINS = {
     "sample": "sampled from noise",
@@ -121,17 +123,19 @@ def figure_view(
             singles.append((heading(name), cells[0]))
         else:
             rows.append((heading(name), cells))
-    fine = any(not pixelated(panel) for panel in figure.panels)
     wide = 64 * scale * figure.columns > CAPTION_BESIDE or kind in ("slide", "loupe")
-    layout = f"columns-{min(figure.columns, 8)} scale-{scale}"
-    layout += "".join(f" {name}" for name, so in (("fine", fine), ("aside", not wide)) if so)
-    layout += f" {control.layout}" if control else ""
+    layout = [
+        f"columns-{min(figure.columns, 8)} scale-{scale}",
+        "" if all(map(pixelated, figure.panels)) else "fine",
+        "" if wide else "aside",
+        control.layout if control else "",
+    ]
     return FigureView(
         id=figure.id,
         number=number,
         caption=rich(figure.caption),
         note=note,
-        layout=layout,
+        layout=" ".join(filter(None, layout)),
         sizes="128px" if kind == "loupe" else f"{64 * scale}px",
         is_grid=figure.is_grid,
         headers=[heading(panel.label) for panel in figure.rows[0][1]] if figure.is_grid else [],
@@ -166,17 +170,11 @@ def heading(text: str) -> Heading:
 
 
 def panel_view(figure: Figure, panel: Panel) -> PanelView:
-    files = forms(figure, panel)
-    kinds = list(dict.fromkeys(form.format for form in files))
-    sources = []
-    for kind in kinds if len(files) > 1 else []:
-        of_kind = [form for form in files if form.format == kind]
-        srcset = ", ".join(f"{form.path} {form.width}w" for form in of_kind) if len(of_kind) > 1 else of_kind[0].path
-        sources.append(Source(of_kind[0].type, srcset))
+    *better, fallback = (list(of_format) for _, of_format in groupby(forms(figure, panel), attrgetter("format")))
     return PanelView(
-        src=next(form.path for form in files if form.format == kinds[-1]),
-        sources=sources,
-        full=files[-1].path,
+        src=fallback[0].path,
+        sources=[_source(of_format) for of_format in better],
+        full=fallback[-1].path,
         width=panel.width,
         height=panel.height,
         alt=plain(panel.alt),
@@ -185,15 +183,17 @@ def panel_view(figure: Figure, panel: Panel) -> PanelView:
     )
 
 
-def thumbnail_view(figure: Figure, panel: Panel) -> PanelView:
-    """Returns a panel at 64 pixels, for the table of contents."""
-    return reduced_view(figure, panel, thumbnail(figure, panel))
+def _source(files: Sequence[Form]) -> Source:
+    """Returns the <source> of a panel's files of one format."""
+    if len(files) == 1:
+        return Source(files[0].type, files[0].path)
+    return Source(files[0].type, ", ".join(f"{form.path} {form.width}w" for form in files))
 
 
 def reduced_view(figure: Figure, panel: Panel, form: Form) -> PanelView:
     """Returns a panel shown by one smaller file, with its own file as the fallback."""
     view = panel_view(figure, panel)
-    return replace(view, sources=[Source(form.type, form.path), Source("", view.src)], pixelated=False)
+    return replace(view, sources=[_source([form])], pixelated=False)
 
 
 def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> list[Fact]:

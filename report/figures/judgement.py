@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from generators.records.errors import JudgeError
 from generators.records.record import Figure, Record
@@ -82,7 +81,7 @@ def _samples(path: Path, weights: str, figure: str) -> list[_Sample]:
     if not path.is_file():
         return []
     try:
-        content = _read(path, path.stat().st_mtime_ns)
+        content = json.loads(path.read_text(encoding="utf-8"))
         if content["model"]["digest"] != weights:
             return []
         return [
@@ -92,8 +91,3 @@ def _samples(path: Path, weights: str, figure: str) -> list[_Sample]:
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise JudgeError(f"not a valid judgement ({type(error).__name__}: {error}); run `make evaluate`") from None
-
-
-@cache
-def _read(path: Path, _changed: int) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

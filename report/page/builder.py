@@ -8,25 +8,23 @@ from __future__ import annotations
 import re
 import shutil
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jinja2 import TemplateError, TemplateSyntaxError
 
-from generators.records.errors import BuildError, PanelError
+from generators.records.errors import PanelError
 from generators.records.files import locked, replacing
 from generators.records.record import Figure, Record
 from report.figures import figure_png
 from report.page import budget, links, structured_data
-from report.page.companions import card_html
+from report.page.companions import card_images
 from report.page.report_page import TITLE, ReportPage, prose_files
 from report.problems import Problems
 from report.records import verification
 from report.web import metadata
 from report.web.images import Store, open_panel, place_panel, place_reduced, thumbnail
-
-__all__ = ["BuildError", "build", "sources"]
 
 STATIC = {".css", ".js", ".woff2", ".png", ".txt"}  # the files of templates/static that belong to the site
 
@@ -42,17 +40,16 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
     with locked(site), replacing(site) as new:
         page = ReportPage(root, model, site, problems)
         try:
-            html = page.render()
-            companions = page.companions()
+            pages = {"index.html": page.render(), **page.companions()}
         except TemplateError as error:
             problems.add(*_wrong_template(error, root / "templates"))
         problems.check()
-        _write(page, {"index.html": html, **companions}, new)
-        for name, each in {"index.html": html, **companions}.items():
-            for text, wrong in links.broken(each, new):
+        _write(page, pages, new)
+        for name, html in pages.items():
+            for text, wrong in links.broken(html, new):
                 path, line = page.find(text) if name == "index.html" else (site / name, None)
                 problems.add(path, line, wrong)
-        for wrong in budget.broken(html, new):
+        for wrong in budget.broken(pages["index.html"], new):
             problems.add(site / "index.html", None, wrong)
         problems.check()
     return site / "index.html"
@@ -76,7 +73,7 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     store = Store(page.root / ".report" / "web", page.site, new)
     panels = [(record, figure, panel) for record, figure in page.figures.values() for panel in figure.panels]
     with ThreadPoolExecutor() as threads:  # encoders run outside the interpreter's lock
-        placed = [threads.submit(place_panel, store, *each, page.site) for each in panels]
+        placed = [threads.submit(place_panel, store, *each) for each in panels]
     for (record, _, _), future in zip(panels, placed, strict=True):
         try:
             future.result()
@@ -95,9 +92,9 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
                 page.problems.add(record.path, None, str(error))
     if not page.problems.lines:
         for record, figure, panel in page.thumbnails.values():
-            place_reduced(store, record, figure, panel, thumbnail(figure, panel), page.site)
+            place_reduced(store, record, figure, panel, thumbnail(figure, panel))
         if page.logo:
-            page.logo.place(store, page.site)
+            page.logo.place(store)
         if card := page.card:
             store.place(card.path, lambda: card.compose(page.site))
     (new / "records").mkdir()
@@ -105,12 +102,12 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
         shutil.copyfile(record.path, new / "records" / f"{record.id}.json")
         if verified := verification.read(page.site, record.path):
             verification.write(new, record.id, verified)
-    for path in _static(page.root / "templates" / "static"):
-        target = new / "static" / path.name
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, target)
+    (new / "static").mkdir()
+    for path in (page.root / "templates" / "static").iterdir():
+        if path.suffix in STATIC:
+            shutil.copyfile(path, new / "static" / path.name)
     (new / ".nojekyll").touch()  # GitHub Pages: serve the files as they are
-    for path in card_html(page.model_card)[1] if page.model_card else ():
+    for path in card_images(page.model_card) if page.model_card else ():
         if not path.is_file():
             page.problems.add(page.model_card or path, None, f"{path.name}: the card shows it, but it does not exist")
         else:
@@ -120,10 +117,6 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     if page.citation:
         crate = structured_data.crate(new, TITLE, page.citation, page.records)
         (new / structured_data.CRATE).write_text(crate, encoding="utf-8")
-
-
-def _static(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.iterdir()) if path.suffix in STATIC)
 
 
 def _wrong_template(error: TemplateError, folder: Path) -> tuple[Path, int | None, str]:

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from markdown import Markdown
 from markupsafe import Markup
 
 from report.prose.excerpt import highlighted
+from report.prose.markup import markdown
 
 CODE, CARD = "code.html", "model-card.html"
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([\w.-]+)\)")
@@ -43,15 +43,18 @@ def model_card(root: Path, model: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def card_html(card: Path) -> tuple[Markup, list[Path]]:
-    """Returns a model card as HTML, with the images that it shows from its folder."""
-    text = re.sub(r"<!--.*?-->", "", card.read_text(encoding="utf-8"))
-    md = Markdown(extensions=["tables", "toc", "sane_lists", "smarty", "fenced_code"], output_format="html")
-    md.preprocessors.deregister("html_block")  # as in the report's prose, HTML is text
-    md.inlinePatterns.deregister("html")
-    html = re.sub(
-        r"<table>", '<div class="scroll" role="group" aria-label="Table" tabindex="0"><table>', md.convert(text)
-    )
-    html = re.sub(r"</table>", "</table></div>", re.sub(r' style="text-align: \w+;"', "", html))
-    html = html.replace("<pre>", '<pre role="group" aria-label="Code" tabindex="0">')
-    return Markup(html), [card.parent / name for name in _IMAGE.findall(text)]
+def card_html(card: Path) -> Markup:
+    """Returns a model card as HTML."""
+    html = markdown("toc", "fenced_code").convert(_text(card))
+    html = html.replace("<table>", '<div class="scroll" role="group" aria-label="Table" tabindex="0"><table>')
+    html = re.sub(r' style="text-align: \w+;"', "", html).replace("</table>", "</table></div>")
+    return Markup(html.replace("<pre>", '<pre role="group" aria-label="Code" tabindex="0">'))
+
+
+def card_images(card: Path) -> list[Path]:
+    """Returns the images that a model card shows from its folder."""
+    return [card.parent / name for name in _IMAGE.findall(_text(card))]
+
+
+def _text(card: Path) -> str:
+    return re.sub(r"<!--.*?-->", "", card.read_text(encoding="utf-8"))

@@ -75,9 +75,12 @@ class Directives:
             return Markup("")
         except TexError:
             return Markup("")  # reported when the records were scanned
-        mark = verification.mark(verification.read(self.site, record.path), figure.name)
         code = code_address(record.source, lines[0] if lines else 1)
-        return render(self.root, "figure.html.j2", figure=view, mark=mark, code=code)
+        return render(self.root, "figure.html.j2", figure=view, mark=self.mark(record, figure), code=code)
+
+    def mark(self, record: Record, figure: Figure) -> verification.Mark | None:
+        """Returns what the page says about a figure's verification; None if there is none."""
+        return verification.mark(verification.read(self.site, record.path), figure.name)
 
     def control(self, record: Record, figure: Figure, option: str) -> controls.Control:
         """Returns a figure's control. Raises LookupError if it would mislead, PanelError if a picture is missing."""

@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from generators.records.record import Panel
 from report.figures import figure_view
 from report.page.opening import Exhibit
-from report.web.images import Form, Store, open_panel, pixelated, place_reduced
+from report.web.images import Form, Store, as_png, open_panel, pixelated, place_reduced
 
 PAPER = "#fbfbf9"  # the page's background
 ICON, TOUCH_ICON = 32, 180  # pixels a side: of a browser's tab, and of a phone's home screen
@@ -57,17 +55,16 @@ class Logo:
         panel, other, control = self.exhibit.panel, self.exhibit.other, self.exhibit.control
         return [panel, other] if other and control and control.kind in ("invert", "rearrange") else [panel]
 
-    def place(self, store: Store, site: Path) -> None:
-        """Puts the logo's files into the new site. site: the published one. Raises PanelError."""
+    def place(self, store: Store) -> None:
+        """Puts the logo's files into the new site. Raises PanelError."""
         shown = self.exhibit
         for panel in self._panels:
             if not pixelated(panel):  # those are shown as they are
-                place_reduced(store, shown.record, shown.figure, panel, _form(panel), site)
+                place_reduced(store, shown.record, shown.figure, panel, _form(panel))
 
         def make(draw: Callable[[Image.Image], Image.Image]) -> bytes:
-            data = io.BytesIO()
-            draw(open_panel(shown.record, shown.figure, shown.panel, site)).save(data, "PNG", optimize=True)
-            return data.getvalue()
+            image = open_panel(shown.record, shown.figure, shown.panel, store.published)
+            return as_png(draw(image), optimize=True)
 
         store.place(self.icon, lambda: make(lambda image: disc(image, ICON)))
         store.place(self.touch_icon, lambda: make(_on_paper))

@@ -17,7 +17,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from generators.records.errors import PanelError, TexError
 from generators.records.record import Figure, Panel, Record
@@ -26,13 +28,17 @@ from report.figures.controls import VIEWS, Control
 from report.page.directives import Directives
 from report.prose.markup import OPENING, Prose
 
+T = TypeVar("T")
 LEAD, CONTENTS, LOGO = OPENING
 SINGLE_PICTURE_CONTROLS = (*VIEWS, "distance")  # the controls that work on a single picture
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One result on the first screen: its panel, its control, and the other panel, into which a view turns it."""
+    """One result on the first screen: its panel, its control, and the other panel, into which a view turns it.
+
+    number: of its figure. picture, turned: the panel and the other one, for the templates.
+    """
 
     record: Record
     figure: Figure
@@ -44,14 +50,14 @@ class Exhibit:
     control: Control | None = None
 
     @property
-    def asked(self) -> str:
-        """The panel's prompt, without the empty one of guidance."""
+    def prompt(self) -> str:
+        """The panel's prompt, not the empty one of guidance."""
         return next(filter(None, self.panel.prompts), "")
 
 
 def exhibits(prose: Prose | None, directives: Directives) -> list[Exhibit]:
     """Returns the exhibits of `/// lead`; a faulty line becomes a problem."""
-    return _exhibits(prose, LEAD, directives)
+    return _read(prose, LEAD, lambda text: _exhibit(text, directives))
 
 
 def logo(prose: Prose | None, directives: Directives) -> Exhibit | None:
@@ -59,22 +65,7 @@ def logo(prose: Prose | None, directives: Directives) -> Exhibit | None:
     for line, _ in _lines(prose, LOGO)[1:]:
         assert prose
         prose.problem(line, "a second logo; the page has one, so remove this line or the first")
-    return next(iter(_exhibits(prose, LOGO, directives)), None)
-
-
-def _exhibits(prose: Prose | None, kind: str, directives: Directives) -> list[Exhibit]:
-    found = []
-    for line, text in _lines(prose, kind):
-        assert prose
-        try:
-            found.append(_exhibit(text, directives))
-        except LookupError as error:
-            prose.problem(line, str(error.args[0]))
-        except PanelError as error:
-            prose.problem(line, str(error))
-        except TexError:
-            continue  # reported when the records were scanned
-    return found
+    return next(iter(_read(prose, LOGO, lambda text: _exhibit(text, directives))), None)
 
 
 def _exhibit(text: str, directives: Directives) -> Exhibit:
@@ -98,19 +89,28 @@ def _exhibit(text: str, directives: Directives) -> Exhibit:
 
 
 def thumbnails(prose: Prose | None, directives: Directives) -> dict[str, tuple[Record, Figure, Panel]]:
-    """Returns section id -> the panel that `/// contents` names for it."""
-    found = {}
-    for line, text in _lines(prose, CONTENTS):
-        assert prose
+    """Returns section id -> the panel that `/// contents` names for it; a faulty line becomes a problem."""
+
+    def thumbnail(text: str) -> tuple[str, tuple[Record, Figure, Panel]]:
         section, _, target = (part.strip() for part in text.partition("|"))
+        if section not in directives.by_id:
+            raise LookupError(f"there is no section {section!r} on the page; write 1.8 | 1.8-lion[show=upright,k=0]")
+        return section, directives.panel(target)
+
+    return dict(_read(prose, CONTENTS, thumbnail))
+
+
+def _read(prose: Prose | None, kind: str, read: Callable[[str], T]) -> list[T]:
+    """Returns what `read` makes of the lines in directives of this kind, but for faulty lines."""
+    found = []
+    for line, text in _lines(prose, kind):
+        assert prose
         try:
-            if section not in directives.by_id:
-                raise LookupError(
-                    f"there is no section {section!r} on the page; write 1.8 | 1.8-lion[show=upright,k=0]"
-                )
-            found[section] = directives.panel(target)
-        except LookupError as error:
+            found.append(read(text))
+        except (LookupError, PanelError) as error:
             prose.problem(line, str(error.args[0]))
+        except TexError:
+            continue  # reported when the records were scanned
     return found
 
 

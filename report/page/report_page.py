@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,21 @@ from markupsafe import Markup
 
 from generators.records.errors import CitationError, TexError
 from generators.records.record import Figure, Record
-from generators.records.texts import section_key
+from generators.records.texts import SECTION, section_key
 from report.figures import figure_view
 from report.page import opening, structured_data
 from report.page.citation import read_citation
 from report.page.companions import CARD, CODE, card_html, listing, model_card
 from report.page.directives import Directives, known_figures
 from report.page.logo import Logo
-from report.page.social_card import Card, card_of
+from report.page.social_card import Card
 from report.page.templates import render
 from report.problems import Problems
 from report.prose import values
 from report.prose.markup import OPENING, PLACEHOLDER, Directive, Prose
 from report.prose.mathml import rich, rich_or_plain
-from report.records import verification
 from report.records.drawn import load
+from report.web.images import thumbnail
 
 TITLE = "The Power of Diffusion Models"
 
@@ -33,7 +34,7 @@ TITLE = "The Power of Diffusion Models"
 def prose_files(root: Path) -> dict[str, Path]:
     """Returns name -> prose file in page order: intro, the sections by id, credits."""
     found = {path.stem.removeprefix("part_").replace("_", "."): path for path in root.glob("report/writeup/part_*.md")}
-    ordered = sorted(found, key=lambda name: section_key(name) if re.fullmatch(r"\d+(\.\d+)*", name) else (-1,))
+    ordered = sorted(found, key=lambda name: section_key(name) if re.fullmatch(SECTION, name) else (-1,))
     named = {"intro": root / "report" / "writeup" / "intro.md"} | {name: found[name] for name in ordered}
     named["credits"] = root / "report" / "writeup" / "credits.md"
     return {name: path for name, path in named.items() if path.is_file()}
@@ -52,7 +53,7 @@ class ReportPage:
         for name, path in prose_files(root).items():
             if name in self.by_id or name in ("intro", "credits"):
                 self.prose[name] = Prose(path, model, problems)
-            elif re.fullmatch(r"\d+(\.\d+)*", name):
+            elif re.fullmatch(SECTION, name):
                 problems.add(path, None, f"section {name} has not been drawn by {model}; run `report section {name}`")
             else:
                 problems.add(path, None, "name it part_ and the section's number, as in part_1_7_2.md")
@@ -64,7 +65,7 @@ class ReportPage:
         self.thumbnails = opening.thumbnails(self.prose.get("intro"), self.directives)
         logo = opening.logo(self.prose.get("intro"), self.directives)
         self.logo = Logo(logo) if logo else None
-        self.card: Card | None = card_of(TITLE, self.exhibits, logo)
+        self.card = Card(TITLE, self.exhibits[:3], logo) if self.exhibits else None
         self.model_card = model_card(root, model)
         self.citation = None
         try:
@@ -111,9 +112,9 @@ class ReportPage:
         for record in self.records:
             texts = [record.title]
             for figure in record.figures:
-                texts += [figure.caption]
-                texts += [text for panel in figure.panels for text in (panel.row, panel.label, panel.alt)]
+                texts.append(figure.caption)
                 for panel in figure.panels:
+                    texts += [panel.row, panel.label, panel.alt]
                     if not panel.alt.strip() or panel.alt.strip().lower() in ("image", "figure", "picture", "photo"):
                         wrong = f"figure {figure.id}, panel {panel.number}: alt {panel.alt!r} says nothing; describe it"
                         self.problems.add(record.path, None, wrong)
@@ -151,7 +152,10 @@ class ReportPage:
                 mine = [figure.id for figure in record.figures if self._is_unplaced(figure)]
                 html = Markup("").join(self.directives.figure(name, Markup()) for name in mine)
             sections.append({"id": record.id, "title": rich_or_plain(record.title), "level": level, "html": html})
-        thumbnails = {name: figure_view.thumbnail_view(*found[1:]) for name, found in self.thumbnails.items()}
+        thumbnails = {
+            name: figure_view.reduced_view(figure, panel, thumbnail(figure, panel))
+            for name, (_, figure, panel) in self.thumbnails.items()
+        }
         texts = {name: Markup("") for name in ("intro", "credits")}
         texts |= {name: self.prose[name].html(self.directives, 2) for name in texts if name in self.prose}
         self.problems.check()
@@ -180,11 +184,11 @@ class ReportPage:
         quoted = (each.arguments[0].partition("::")[0].strip() for each in self._directives("code"))
         files = listing(self.root, [*quoted, *(record.source for record in self.records)])
         shared = {"title": TITLE, "logo": self.logo, "static": self._static()}
-        pages = {CODE: render(self.root, "code_page.html.j2", files=files, **shared)}
+        pages: dict[str, str] = {CODE: render(self.root, "code_page.html.j2", files=files, **shared)}
         if self.model_card:
-            html, _ = card_html(self.model_card)
+            html = card_html(self.model_card)
             pages[CARD] = render(self.root, "card_page.html.j2", html=html, model=self.records[0].model, **shared)
-        return dict(pages)
+        return pages
 
     def _directives(self, kind: str) -> list[Directive]:
         return [each for prose in self.prose.values() for each in prose.directives if each.kind == kind]
@@ -199,16 +203,16 @@ class ReportPage:
     def _provenance(self) -> dict[str, Any]:
         """Returns the footer's facts. If sections used different weights, each digest names its sections."""
 
-        def by(text: Any) -> list[tuple[str, str]]:
+        def distinct(text: Callable[[Record], str]) -> list[tuple[str, str]]:
             groups: dict[str, list[str]] = {}
             for record in self.records:
                 groups.setdefault(text(record), []).append(record.id)
             return [(found, ", ".join(ids) if len(groups) > 1 else "") for found, ids in groups.items()]
 
         return {
-            "digests": by(lambda record: record.digest),
-            "runs": by(lambda record: f"{record.device}, {record.dtype}"),
-            "versions": by(figure_view.versions),
+            "digests": distinct(lambda record: record.digest),
+            "runs": distinct(lambda record: f"{record.device}, {record.dtype}"),
+            "versions": distinct(figure_view.versions),
             "figures": len(self.figures),
             "panels": sum(len(figure.panels) for _, figure in self.figures.values()),
             "evaluations": sum(record.evaluations for record in self.records),
@@ -219,15 +223,14 @@ class ReportPage:
 
     def _verified(self) -> list[tuple[str, str]]:
         """Returns (result, figures) of the verification of the whole page; empty if no figure was verified."""
-        said: dict[str, list[int]] = {}
+        groups: dict[str, list[int]] = {}
         for name, number in sorted(self.numbers.items(), key=lambda pair: pair[1]):
-            record, figure = self.figures[name]
-            mark = verification.mark(verification.read(self.site, record.path), figure.name)
-            said.setdefault(mark.sentence if mark else "", []).append(number)
-        silent = said.pop("", [])
-        if silent and said:
-            said["Not verified."] = silent
-        return [(sentence, values.ranges(numbers) if len(said) > 1 else "") for sentence, numbers in said.items()]
+            mark = self.directives.mark(*self.figures[name])
+            groups.setdefault(mark.sentence if mark else "", []).append(number)
+        unverified = groups.pop("", [])
+        if unverified and groups:
+            groups["Not verified."] = unverified
+        return [(found, values.ranges(numbers) if len(groups) > 1 else "") for found, numbers in groups.items()]
 
 
 def _named(record: Record) -> str:

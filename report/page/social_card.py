@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from report.page.logo import PAPER, disc
 from report.page.opening import Exhibit
-from report.web.images import open_panel
+from report.web.images import as_png, digest, open_panel, pixelated
 
 LAYOUT = 3  # increase it when the drawing below changes: cards are cached by digest
 SIZE = (1200, 630)
@@ -25,7 +22,10 @@ FONT = Path(__file__).parents[2] / "templates" / "static" / "stix-two-text-regul
 
 @dataclass(frozen=True)
 class Card:
-    """The card's content and its path in the site; the name contains a digest of the content."""
+    """The card's content and its path in the site; the name contains a digest of the content.
+
+    exhibits: one to three.
+    """
 
     title: str
     exhibits: Sequence[Exhibit]
@@ -35,7 +35,7 @@ class Card:
     def path(self) -> str:
         pictures = [*self.exhibits, *([self.logo] if self.logo else [])]
         shows = [LAYOUT, self.title, self.exhibits[0].record.model, [each.panel.pixels for each in pictures]]
-        return f"figures/card-{hashlib.sha256(json.dumps(shows).encode()).hexdigest()[:12]}.png"
+        return f"figures/card-{digest(shows)}.png"
 
     @property
     def alt(self) -> str:
@@ -54,21 +54,14 @@ class Card:
             card.paste(logo, (SIZE[0] - MARGIN - LOGO, LOGO_TOP), logo)
         for index, each in enumerate(self.exhibits):
             image = open_panel(each.record, each.figure, each.panel, site)
-            if image.width <= 64:
-                size, how = ROOM // image.width * image.width, Image.Resampling.NEAREST
+            if pixelated(each.panel):
+                size, resampling = ROOM // image.width * image.width, Image.Resampling.NEAREST
             else:
-                size, how = ROOM, Image.Resampling.LANCZOS
-            card.paste(image.resize((size, size), how), (MARGIN + index * (ROOM + GAP), TOP + ROOM - size))
+                size, resampling = ROOM, Image.Resampling.LANCZOS
+            card.paste(image.resize((size, size), resampling), (MARGIN + index * (ROOM + GAP), TOP + ROOM - size))
         summary = f"Every sample drawn by {self.exhibits[0].record.model}, from records"
         draw.text((MARGIN, TOP + ROOM + 18), summary, INK, _font(32))
-        data = io.BytesIO()
-        card.save(data, "PNG", optimize=True)
-        return data.getvalue()
-
-
-def card_of(title: str, exhibits: Sequence[Exhibit], logo: Exhibit | None) -> Card | None:
-    """Returns the card, with the logo and the first three exhibits; None without exhibits."""
-    return Card(title, exhibits[:3], logo) if exhibits else None
+        return as_png(card, optimize=True)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

@@ -20,7 +20,7 @@ import re
 import xml.etree.ElementTree as etree
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from markdown import Markdown
 from markdown.treeprocessors import Treeprocessor
@@ -40,7 +40,13 @@ PLACEHOLDER = re.compile(
     r"\b[A-Z]+_HERE\b|\bTODO\b|\bFIXME\b|\bXXX+\b|\bTBD\b|(?i:\blorem ipsum\b)"
     r"|\[(?i:your|my|insert|add)\b[^\]]*\](?![(\[])"
 )
-DIRECTIVES = ("fig", "code", "only", *OPENING)
+# For each directive, how many arguments it takes, and its form.
+DIRECTIVES = {
+    "fig": ((1, 2, 3), "/// fig | 1.2-blur` or `/// fig | 1.2-blur | control"),
+    "code": ((1, 2), "/// code | path/to/file.py::name` or `/// code | path/to/file.py::name | folded"),
+    "only": ((1,), "/// only | name"),
+    **{name: ((0,), f"/// {name}") for name in OPENING},
+}
 
 _CONTROL = re.compile(rf"(?![\n\r\t]){CONTROL}")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[ \t]*$")
@@ -52,8 +58,10 @@ _LIFT = re.compile(
     rf"|(?<![\w.])@(?:fig:(?P<fig>{FIGURE})?|sec:(?P<sec>{SECTION})?|val:(?P<val>{VALUE})?)",
     re.DOTALL,
 )
-_MARK = "\ue000{}\ue001"
-_MARKS = re.compile("\ue000(\\d+)\ue001")
+# A mark: a number, and of what, between two characters that prose cannot contain.
+_MARK = "\ue000{}{}\ue001"
+_DIRECTIVE, _PIECE = "0", "1"  # of the file's directives, or of the HTML made while a text was read
+_MARKS = re.compile("\ue000(\\d+)([01])\ue001")
 
 
 class Page(Protocol):
@@ -142,15 +150,13 @@ class Prose:
                     current, visible = self._open(number, words, model)
                     opened.append((words[0], number, visible))
                     if current and shown:
-                        self.directives.append(current)
-                        kept = _MARK.format(f"{len(self.directives) - 1}0")
+                        kept = self._mark(current)
             elif current:
                 current.body.append(line)
             elif match := _FENCE.match(line):
                 fence, current = match[1], Directive("fence", number, [match[2]])
                 if shown:
-                    self.directives.append(current)
-                    kept = _MARK.format(f"{len(self.directives) - 1}0")
+                    kept = self._mark(current)
             elif shown:
                 kept = line
             lines.append(kept)
@@ -160,19 +166,19 @@ class Prose:
             self.problem(opening, f"`/// {name}` is never closed; end it with a line `///`")
         return lines
 
+    def _mark(self, directive: Directive) -> str:
+        """Adds a directive and returns the mark that stands for it."""
+        self.directives.append(directive)
+        return _MARK.format(len(self.directives) - 1, _DIRECTIVE)
+
     def _open(self, number: int, words: list[str], model: str) -> tuple[Directive | None, bool]:
         name, *arguments = words
         if name not in DIRECTIVES:
             self.problem(number, f"unknown directive {name!r}; the directives are: {', '.join(DIRECTIVES)}")
             return None, True
-        wanted = {"fig": (1, 2, 3), "code": (1, 2)}.get(name, (0,) if name in OPENING else (1,))
-        if len(arguments) not in wanted or not all(arguments) or (name == "code" and arguments[1:] not in ([], FOLDED)):
-            form = {
-                "fig": "/// fig | 1.2-blur` or `/// fig | 1.2-blur | control",
-                "code": "/// code | path/to/file.py::name` or `/// code | path/to/file.py::name | folded",
-                **{name: f"/// {name}" for name in OPENING},
-            }
-            self.problem(number, f"`/// {name}` must have the form `{form.get(name, f'/// {name} | name')}`")
+        counts, form = DIRECTIVES[name]
+        if len(arguments) not in counts or not all(arguments) or (name == "code" and arguments[1:] not in ([], FOLDED)):
+            self.problem(number, f"`/// {name}` must have the form `{form}`")
             return Directive("broken", number, arguments), True
         if name == "only":
             return None, model in arguments[0].split()
@@ -184,7 +190,7 @@ class Prose:
 
         def mark(html: Markup) -> str:
             pieces.append(html)
-            return _MARK.format(f"{len(pieces) - 1}1")
+            return _MARK.format(len(pieces) - 1, _PIECE)
 
         def lift(match: re.Match[str]) -> str:
             line = first + text.count("\n", 0, match.start())
@@ -208,21 +214,21 @@ class Prose:
         if "$$" in re.sub(r"`[^`]*`", "", lifted):
             self.problem(first + text[: text.rfind("$$")].count("\n"), "`$$` without its counterpart")
 
-        ready = _MARKS.sub(lambda found: _apart(found[0], "", 0) if found[1].endswith("0") else found[0], lifted)
+        ready = _MARKS.sub(lambda found: _apart(found[0], "", 0) if found[2] == _DIRECTIVE else found[0], lifted)
         html = self._markdown(ready, level)
         for tag in re.findall("<[^>]*\ue000[^>]*>", html):
             self.problem(None, f"a formula or a reference cannot be inside a link's address or title: {tag[:60]}")
-        html = re.sub("<p>\\s*(\ue000\\d+0\ue001)\\s*</p>", r"\1", html)
-        html = re.sub(
-            "<p>\\s*\ue000(\\d+)1\ue001\\s*</p>",
-            lambda found: found[0] if not pieces[int(found[1])].startswith("<div") else found[0].strip()[3:-4],
-            html,
-        )
+
+        def unwrapped(paragraph: re.Match[str]) -> str:
+            """Takes the paragraph from around a mark of a directive or of a displayed formula."""
+            is_block = paragraph[3] == _DIRECTIVE or pieces[int(paragraph[2])].startswith("<div")
+            return paragraph[1] if is_block else paragraph[0]
 
         def fill(found: re.Match[str]) -> str:
-            index, kind = int(found[1][:-1]), found[1][-1]
-            return pieces[index] if kind == "1" else self._block(self.directives[index], page, level)
+            index = int(found[1])
+            return pieces[index] if found[2] == _PIECE else self._block(self.directives[index], page, level)
 
+        html = re.sub(rf"<p>\s*({_MARKS.pattern})\s*</p>", unwrapped, html)
         return Markup(_MARKS.sub(fill, html))
 
     def _reference(self, kind: str, target: str, line: int, page: Page) -> Markup:
@@ -257,13 +263,7 @@ class Prose:
             return Markup("")
 
     def _markdown(self, text: str, level: int) -> str:
-        md = Markdown(
-            extensions=["tables", "sane_lists", "smarty"],
-            extension_configs={"tables": {"use_align_attribute": True}},
-            output_format="html",
-        )
-        md.preprocessors.deregister("html_block")  # HTML in prose is text
-        md.inlinePatterns.deregister("html")
+        md = markdown(tables={"use_align_attribute": True})
         tidy = _Tidy(md, level)
         md.treeprocessors.register(tidy, "tidy", 5)
         html = md.convert(text)
@@ -271,6 +271,18 @@ class Prose:
             line = next((n for n, row in enumerate(self.text.splitlines(), 1) if needle in row), None)
             self.problem(line, problem)
         return html
+
+
+def markdown(*extensions: str, **options: dict[str, Any]) -> Markdown:
+    """Returns the Markdown of prose and model cards, with further extensions and options of extensions.
+
+    HTML in it is text.
+    """
+    names = ["tables", "sane_lists", "smarty", *extensions]
+    md = Markdown(extensions=names, extension_configs=options, output_format="html")
+    md.preprocessors.deregister("html_block")
+    md.inlinePatterns.deregister("html")
+    return md
 
 
 class _Tidy(Treeprocessor):

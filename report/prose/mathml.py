@@ -48,11 +48,7 @@ def mathml(tex: str, display: bool = False) -> Markup:
 
 def rich(text: str) -> Markup:
     """Escapes plain text and converts its $TeX$ to MathML. Raises TexError."""
-    parts = INLINE.split(text)
-    return Markup("").join(
-        mathml(part) if odd else escape(part.replace("\\$", "$"))
-        for odd, part in ((index % 2, part) for index, part in enumerate(parts))
-    )
+    return Markup("").join(mathml(part) if is_tex else escape(part) for is_tex, part in split(text))
 
 
 def rich_or_plain(text: str) -> Markup:
@@ -68,7 +64,13 @@ def plain(text: str) -> str:
 
     Raises TexError.
     """
-    return INLINE.sub(lambda match: _symbols(match[1]), text).replace("\\$", "$")
+    return "".join(_symbols(part) if is_tex else part for is_tex, part in split(text))
+
+
+def split(text: str) -> list[tuple[bool, str]]:
+    """Returns the parts of a text, each with whether it is TeX; dollar signs around TeX and escapes are removed."""
+    parts = enumerate(INLINE.split(text))
+    return [(index % 2 == 1, part if index % 2 else part.replace("\\$", "$")) for index, part in parts]
 
 
 def _symbols(tex: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-
-from PIL import Image
 
 from generators.records.errors import BuildError, PanelError
 from generators.records.record import Record, read_json
@@ -17,7 +16,7 @@ from ..page.builder import build
 from ..problems import Problems
 from ..records import verification
 from ..records.drawn import load
-from ..web.images import Form, forms, open_panel, pixelated
+from ..web.images import forms, open_published, pixelated
 
 
 def publishing_problems(root: Path, model: str) -> list[str]:
@@ -41,29 +40,21 @@ def publishing_problems(root: Path, model: str) -> list[str]:
 
 
 def _panels(record: Record, site: Path, problems: Problems) -> None:
-    """Checks a section's published files: lossless ones bit for bit, the others by their size."""
+    """Checks a section's published files: all by their size, lossless ones bit for bit."""
+    again = f"run `report section {record.id}`"
     for figure in record.figures:
         for panel in figure.panels:
-            try:
-                if pixelated(panel):
-                    pixels = open_panel(record, figure, panel, site).tobytes()
-                    if hashlib.sha256(pixels).hexdigest() != panel.pixels:
-                        raise PanelError(f"{forms(figure, panel)[0].path}: its pixels are not those of its record")
-                else:
-                    for form in forms(figure, panel):
-                        _size(site, form, panel.height / panel.width)
-            except PanelError as error:
-                problems.add(record.path, None, f"{error}; run `report section {record.id}`")
-
-
-def _size(site: Path, form: Form, ratio: float) -> None:
-    try:
-        with Image.open(site / form.path) as image:
-            image.load()
-    except OSError as error:
-        raise PanelError(f"{form.path}: the published file is missing or damaged ({error})") from None
-    if image.size != (form.width, round(form.width * ratio)):
-        raise PanelError(f"{form.path}: {image.width} × {image.height} pixels, unlike its record")
+            for form in forms(figure, panel):
+                try:
+                    image = open_published(record, form, site)
+                except PanelError as error:
+                    problems.add(record.path, None, str(error))
+                    continue
+                if image.size != (form.width, round(form.width * panel.height / panel.width)):
+                    size = f"{image.width} × {image.height} pixels"
+                    problems.add(record.path, None, f"{form.path}: {size}, unlike its record; {again}")
+                elif pixelated(panel) and hashlib.sha256(image.tobytes()).hexdigest() != panel.pixels:
+                    problems.add(record.path, None, f"{form.path}: its pixels are not those of its record; {again}")
 
 
 def _verified(record: Record, site: Path, problems: Problems) -> None:
@@ -89,8 +80,12 @@ def _rebuilt(root: Path, model: str, site: Path) -> list[str]:
             return list(error.problems)
         here, there = _files(site), _files(again)
     names = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return [f"site: differs from a new build ({shown}); run `report site`"] if names else []
+    return [f"site: differs from a new build ({some(names)}); run `report site`"] if names else []
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """Lists the first names, and the number of the others: a, b, c and 2 more."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _files(folder: Path) -> dict[str, str]:

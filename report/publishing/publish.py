@@ -39,8 +39,7 @@ class Plan:
         for letter, word in (("A", "new"), ("M", "changed"), ("D", "removed")):
             paths = [path for kind, path in self.changes if kind == letter]
             if paths:
-                more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
-                lines.append(f"  {len(paths):4} {word}: {', '.join(paths[:5])}{more}")
+                lines.append(f"  {len(paths):4} {word}: {check.some(paths, 5)}")
         return "\n".join(lines)
 
 
@@ -48,9 +47,8 @@ def refusals(root: Path, model: str) -> list[str]:
     """Returns why the site may not be published: dirty, stale or unverified, one line each; empty if it may."""
     status = _git(root, "status", "--porcelain", "--untracked-files=all", "-z", "--", *SOURCES)
     dirty = [entry[3:] for entry in status.split("\0") if re.match(r"[ MADRCUT?]{2} ", entry)]
-    shown = ", ".join(dirty[:3]) + (f" and {len(dirty) - 3} more" if len(dirty) > 3 else "")
-    lines = [f"dirty: {shown} not committed; commit first, so that the page is reproducible"] if dirty else []
-    return lines + check.publishing_problems(root, model)
+    uncommitted = f"dirty: {check.some(dirty)} not committed; commit first, so that the page is reproducible"
+    return ([uncommitted] if dirty else []) + check.publishing_problems(root, model)
 
 
 def plan(root: Path, remote: str, branch: str) -> Plan:
@@ -101,10 +99,9 @@ def _git(root: Path, *arguments: str, stdin: str = "", **environment: str) -> st
     except FileNotFoundError:
         raise PublishError("git is not installed here; install it, or copy site/ to where it is served") from None
     if done.returncode:
-        said = [line for line in done.stderr.strip().splitlines() if not line.startswith("hint:")] or [
-            "no reason given"
-        ]
-        reason = next((line for line in said if "rejected" in line or "fatal:" in line), said[-1])
+        lines = [line for line in done.stderr.strip().splitlines() if not line.startswith("hint:")]
+        telling = [line for line in lines if "rejected" in line or "fatal:" in line]
+        reason = next(iter(telling or lines[-1:]), "no reason given")
         raise PublishError(f"git {arguments[0]}: {_without_password(reason.strip())}")
     return done.stdout.rstrip("\n")
 

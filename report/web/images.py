@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -38,7 +40,7 @@ class Form:
 
 def forms(figure: Figure, panel: Panel) -> list[Form]:
     """Returns a panel's files, best format first and small widths before large ones; the last is the fallback."""
-    stem = f"figures/{figure.id}-{panel.number:02d}-{panel.pixels[:12]}"
+    stem = _stem(figure, panel)
     if pixelated(panel):
         return [Form(f"{stem}.webp", panel.width, "webp")]
     widths = [panel.width // 4, panel.width // 2, panel.width] if panel.width > 512 else [panel.width]
@@ -51,7 +53,16 @@ def forms(figure: Figure, panel: Panel) -> list[Form]:
 
 def thumbnail(figure: Figure, panel: Panel) -> Form:
     """Returns the file that shows a panel at 64 pixels where its exact pixels do not matter."""
-    return Form(f"figures/{figure.id}-{panel.number:02d}-{panel.pixels[:12]}-thumb.avif", 64, "avif")
+    return Form(f"{_stem(figure, panel)}-thumb.avif", 64, "avif")
+
+
+def _stem(figure: Figure, panel: Panel) -> str:
+    return f"figures/{figure.id}-{panel.number:02d}-{panel.pixels[:12]}"
+
+
+def digest(content: Any) -> str:
+    """Returns what stands for some JSON content in the name of a file that shows it."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
 
 def pixelated(panel: Panel) -> bool:
@@ -96,12 +107,9 @@ def open_panel(record: Record, figure: Figure, panel: Panel, site: Path) -> Imag
 
     Raises PanelError.
     """
-    advice = f"run `report section {record.id}`"
     if record.folder is None:
-        path = site / forms(figure, panel)[-1].path
-        if not path.is_file():
-            raise PanelError(f"{path.name}: the published file is missing; {advice}")
-        return Image.open(path).convert("RGB")
+        return open_published(record, forms(figure, panel)[-1], site)
+    advice = f"run `report section {record.id}`"
     path = record.folder / panel.file
     try:
         with Image.open(path) as file:
@@ -117,19 +125,30 @@ def open_panel(record: Record, figure: Figure, panel: Panel, site: Path) -> Imag
     return image
 
 
-def place_reduced(store: Store, record: Record, figure: Figure, panel: Panel, form: Form, site: Path) -> None:
+def open_published(record: Record, form: Form, site: Path) -> Image.Image:
+    """Returns the pixels of a published file of a section. Raises PanelError."""
+    try:
+        with Image.open(site / form.path) as file:
+            return file.convert("RGB")
+    except OSError as error:
+        wrong = f"{form.path}: the published file is missing or damaged ({error.strerror or error})"
+        raise PanelError(f"{wrong}; run `report section {record.id}`") from None
+
+
+def place_reduced(store: Store, record: Record, figure: Figure, panel: Panel, form: Form) -> None:
     """Puts a smaller file of a panel, such as its thumbnail, into the new site. Raises PanelError."""
-    store.place(form.path, lambda: encode(open_panel(record, figure, panel, site), form))
+    store.place(form.path, lambda: encode(open_panel(record, figure, panel, store.published), form))
 
 
-def place_panel(store: Store, record: Record, figure: Figure, panel: Panel, site: Path) -> None:
+def place_panel(store: Store, record: Record, figure: Figure, panel: Panel) -> None:
     """Puts a panel's web files into the new site. Raises PanelError."""
     if record.folder is not None and not (record.folder / panel.file).is_file():
         raise PanelError(f"{panel.file}: the panel's file is missing; run `report section {record.id}`")
     for form in forms(figure, panel):
 
         def make(form: Form = form) -> bytes:
-            return encode(open_panel(record, figure, panel, site), form, metadata.xmp(record, figure, [panel]))
+            image = open_panel(record, figure, panel, store.published)
+            return encode(image, form, metadata.xmp(record, figure, [panel]))
 
         if not store.place(form.path, make if record.folder is not None else None):
             raise PanelError(f"{form.path}: the published file is missing; run `report section {record.id}`")
@@ -151,4 +170,11 @@ def encode(image: Image.Image, form: Form, xmp: bytes = b"") -> bytes:
     else:
         # Neither optimised nor progressive: Pillow's buffer for them is too small for a large image of noise.
         image.save(data, "JPEG", quality=85, subsampling=0, xmp=xmp)
+    return data.getvalue()
+
+
+def as_png(image: Image.Image, **options: Any) -> bytes:
+    """Encodes an image as PNG, with Pillow's options of the format."""
+    data = io.BytesIO()
+    image.save(data, "PNG", **options)
     return data.getvalue()
