@@ -1,16 +1,30 @@
-"""What a section's source digest notices: the definitions that the section uses, and nothing else."""
+"""What a section's source digest notices: the definitions that the section uses, and nothing else.
+
+The first half writes small packages; the second changes copies of this one.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
+import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
+import greenlet
 import pytest
 
+from generators import models
 from generators.records.errors import SectionError
+from generators.running import definitions, run, staleness
 from generators.running.definitions import Definitions
+from generators.running.syntax import Unit
+
+ROOT = Path(__file__).parents[1]
+MODELS = ("pocket", "deepfloyd")
+SECTIONS = [*staleness.sections()]
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -564,3 +578,212 @@ def test_a_module_that_does_not_parse_is_refused_with_file_and_line(name, tmp_pa
 
 def test_a_module_that_does_not_parse_and_is_not_used_is_not_read(tmp_path):
     digest(tmp_path, main="ROOT = 1\n", a="def (:\n")
+
+
+# --- this package
+
+
+def source_digests(folder: Path) -> dict[tuple[str, str], str]:
+    """The source digests of all sections and models, with the definitions in this copy of the package."""
+    found = Definitions(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(definitions, "_ours", lambda: found)
+        return {(section, model): staleness.source_digest(section, model) for section in SECTIONS for model in MODELS}
+
+
+@pytest.fixture(scope="module")
+def unchanged() -> dict[tuple[str, str], str]:
+    return source_digests(ROOT / "generators")
+
+
+@pytest.fixture
+def stale(unchanged, tmp_path):
+    """stale(file, change) changes a file in a copy of the package; returns what becomes stale, as (section, model)."""
+
+    def changed(file: str, change: Callable[[str], str]) -> set[tuple[str, str]]:
+        ignored = shutil.ignore_patterns("__pycache__", "weights")
+        path = shutil.copytree(ROOT / "generators", tmp_path / "generators", ignore=ignored) / file
+        text = path.read_text(encoding="utf-8")
+        assert change(text) != text
+        path.write_text(change(text), encoding="utf-8")
+        digests = source_digests(tmp_path / "generators")
+        return {key for key, digest in digests.items() if unchanged[key] != digest}
+
+    return changed
+
+
+def put(old: str, new: str) -> Callable[[str], str]:
+    return lambda text: text.replace(old, new, 1)
+
+
+def wrap(function: str) -> Callable[[str], str]:
+    """Changes a function, a method or a class: adds a decorator."""
+    return lambda text: re.sub(rf"(?m)^( *)(def|class) {function}\b", r"\1@changed\n\g<0>", text, count=1)
+
+
+def sections(*names: str) -> set[tuple[str, str]]:
+    return {(section, model) for section in names for model in MODELS}
+
+
+def drawn_by(model: str) -> set[tuple[str, str]]:
+    return {(section, model) for section in SECTIONS}
+
+
+def test_a_changed_rocket_makes_stale_what_draws_a_rocket(stale):
+    assert stale("prompts.py", put('"a rocket ship"', '"a rocket"')) == sections("1.7.3")
+
+
+@pytest.mark.parametrize(
+    "names", re.findall(r"(?m)^([A-Z_, ]+) =", (ROOT / "generators" / "prompts.py").read_text(encoding="utf-8"))
+)
+def test_a_changed_prompt_makes_stale_the_sections_that_name_it(names, stale):
+    named = re.compile(rf"\b({names.replace(', ', '|')})\b")
+    users = [name for name, path in staleness.sections().items() if named.search(path.read_text(encoding="utf-8"))]
+    assert stale("prompts.py", put(f"{names} = ", f"{names} = 1, ")) == sections(*users)
+
+
+def test_a_new_view_makes_stale_what_asks_for_views_by_name(stale):
+    """By the README's recipe. At present 1.10 asks so, for views that it could name."""
+    (recipe,) = re.findall(r"## Adding a view\n.*?```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    function, _, entry = recipe.partition("VIEWS = {\n    ...\n")
+    entry = entry.removesuffix("}\n")
+
+    def added(text: str) -> str:
+        return re.sub(r"(?m)^VIEWS\b.*\{.*\n", lambda found: f"{function}{found[0]}{entry}", text)
+
+    reaching = {section for section, _ in stale("diffusion/views.py", added)}
+    assert not reaching - {"1.10"}, f"they reach VIEWS: {reaching}"
+
+
+USED = {
+    "a method of the lab": ("lab.py", wrap("inpaint"), sections("1.7.2")),
+    "another": ("lab.py", wrap("sdedit"), sections("1.7", "1.7.1", "1.7.3")),
+    "a helper of that method": ("diffusion/sampling.py", wrap("keep_known"), sections("1.7.2")),
+    "a helper of a helper": ("diffusion/filters.py", wrap("kernel_for"), sections("1.2", "1.4")),
+    "what many use": ("diffusion/schedule.py", wrap("at"), sections(*SECTIONS)),
+    "a helper of sections": ("editing.py", put("LEVELS = (", "LEVELS = (0, "), sections("1.7", "1.7.1", "1.7.3")),
+    "how inputs are read": ("inputs.py", put("_SVG_OVERSAMPLING = ", "_SVG_OVERSAMPLING = 2 * "), sections(*SECTIONS)),
+    "pocket's network": ("models/pocket/patches.py", put("COARSE = ", "COARSE = 1 + "), drawn_by("pocket")),
+    "its text encoder's": ("models/pocket/minilm.py", put("TOKENS = ", "TOKENS = 1 + "), drawn_by("pocket")),
+    "a later stage's": (
+        "models/pocket/super_resolution.py", put("RESIDUAL = ", "RESIDUAL = 2 * "), drawn_by("pocket")
+    ),
+    "how DeepFloyd encodes prompts": ("models/deepfloyd/text.py", wrap("encode"), drawn_by("deepfloyd")),
+    "the precision of that": ("models/deepfloyd/text.py", put("FORM = ", "FORM = 2 * "), drawn_by("deepfloyd")),
+    "whether it cleans prompts": ("models/deepfloyd/text.py", put("N = False", "N = True"), drawn_by("deepfloyd")),
+    "how its layers take turns": ("models/deepfloyd/text.py", wrap("answer"), drawn_by("deepfloyd")),
+    "how an embedding is read": ("models/deepfloyd/text.py", wrap("read"), drawn_by("deepfloyd")),
+    "how the course's is": ("models/deepfloyd/course_embeddings.py", wrap("read"), drawn_by("deepfloyd")),
+    "how weights are read": ("models/deepfloyd/disk.py", put("DTYPES = {", "DTYPES = {0: 1, "), drawn_by("deepfloyd")),
+    "the precision of its stages": ("models/deepfloyd/cascade.py", wrap("dtype"), drawn_by("deepfloyd")),
+    "where they are": ("models/deepfloyd/cascade.py", wrap("enter"), drawn_by("deepfloyd")),
+    "its third stage": ("models/deepfloyd/cascade.py", wrap("ThirdStage"), drawn_by("deepfloyd") & sections("0")),
+    "the cache of outputs": ("models/forward_cache.py", wrap("find"), drawn_by("deepfloyd")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", USED)
+def test_a_change_makes_stale_the_sections_and_models_that_use_it(name, stale):
+    file, change, expected = USED[name]
+    assert stale(file, change) == expected
+
+
+UNUSED = {
+    "the words of a refused view": ("diffusion/views.py", put("this view is not orthogonal", "not a permutation")),
+    "an error's class": ("records/errors.py", put("class ModelError(ReportError):", "class ModelError(ValueError):")),
+    "the checks of a figure": ("figures.py", wrap("_check_fields")),
+    "the checks of a section": ("figures.py", put("for name in names", "for name in sorted(names)")),
+    "a field of a panel": ("figures.py", put("    image: Any\n", "    image: Any\n    size: int = 0\n")),
+    "how panels are written": ("running/drawing.py", wrap("write_panel")),
+    "the plan of a run": ("models/deepfloyd/plan.py", put("PATIENCE = ", "PATIENCE = 2 * ")),
+    "which prompts lack an embedding": ("models/deepfloyd/text.py", wrap("missing")),
+    "a network's size, which its file says": ("models/pocket/patches.py", wrap("denoiser")),
+    "pocket's pipeline": ("pipeline.py", wrap("PocketPipeline")),
+    "the drawings of the training": ("making/drawings/scenes.py", put("\ndef ", "\n@changed\ndef ")),
+    "the benchmark": ("bench/configurations.py", put("\ndef ", "\n@changed\ndef ")),
+    "a new constant": ("prompts.py", lambda text: f'{text}NEW = "a new prompt"\n'),
+    "a new method of the lab": ("lab.py", put("    def inpaint", "    def unused(self): ...\n    def inpaint")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNUSED)
+def test_a_change_of_what_no_section_uses_makes_nothing_stale(name, stale):
+    assert stale(*UNUSED[name]) == set()
+
+
+class NewWords(ast.NodeTransformer):
+    """Changes all texts of errors that are raised."""
+
+    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
+        for part in ast.walk(node):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                part.value += " in new words"
+        return node
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("inputs.py", "figures.py", "models/__init__.py", "models/base.py", "diffusion/views.py"),
+        *("diffusion/filters.py", "diffusion/schedule.py", "models/deepfloyd/text.py", "models/deepfloyd/disk.py"),
+    ],
+)
+def test_new_words_of_errors_make_nothing_stale(file, stale):
+    assert stale(file, lambda text: ast.unparse(NewWords().visit(ast.parse(text)))) == set()
+
+
+@pytest.mark.parametrize("model", models.NAMES)
+def test_what_defines_a_model_exists(model):
+    """A name that is missing would be taken for its whole module, and a missing module for another package's."""
+    found = Definitions(ROOT / "generators")
+    assert models.definitions(model) == models.definitions(models.family(model))
+    for root in models.definitions(model):
+        module, _, name = root.partition(":")
+        assert name in found.module(module).bound
+    with pytest.raises(models.ModelError, match="choose one of"):
+        models.definitions("dalle")
+
+
+def functions(units: set[Unit]) -> set[tuple[str, str]]:
+    """The functions among these units, by module and qualified name."""
+    found = set()
+    for unit in units:
+        name = getattr(unit.node, "name", "")
+        found.add((unit.module.name, name))
+        if isinstance(unit.node, ast.ClassDef):
+            special = {part.name for part in unit.node.body if isinstance(part, ast.FunctionDef)}
+            called = {method_name for method_name, method in unit.methods if method in units}
+            found |= {(unit.module.name, f"{name}.{method}") for method in special | called}
+    return found
+
+
+@pytest.mark.parametrize("section_id", ["1.2", "1.4", "1.7.2", "1.8"])
+def test_what_runs_while_a_section_is_drawn_is_among_its_definitions(section_id, tiny_pocket, tmp_path):
+    """The check that Python itself makes of how names and methods are followed."""
+    ran = set()
+
+    def note(frame, event, argument):
+        if event == "call":
+            ran.add(frame.f_code)
+
+    model, section = models.load("pocket"), run.load_section(section_id)
+    before = greenlet.settrace(lambda event, switched: sys.setprofile(note))  # each greenlet has its own profiler
+    sys.setprofile(note)
+    try:
+        run.draw_section(section, model, tmp_path / section_id)
+    finally:
+        sys.setprofile(None)
+        greenlet.settrace(before)
+    files = {code: Path(code.co_filename) for code in ran if code.co_filename.startswith(f"{ROOT}/generators/")}
+    modules = {code: ".".join(file.relative_to(ROOT).with_suffix("").parts) for code, file in files.items()}
+    machinery = re.compile(r"generators\.(running|records|figures|models\.__init__)\b")
+    called = {
+        (module, code.co_qualname.partition(".<")[0])
+        for code, module in modules.items()
+        if not machinery.match(module) and not code.co_qualname.startswith("<")
+    }
+    found = Definitions(ROOT / "generators")
+    roots = [f"{staleness.module_of(section_id)}:SECTION", "generators.lab:Lab", *models.definitions("pocket")]
+    reached = found._reached([unit for root in roots for unit in found._find(tuple(root.split(":")), set())])
+    assert ("generators.lab", "Lab.__init__") in called
+    assert called - functions(reached) == {("generators.models.base", "Stage.wait")}

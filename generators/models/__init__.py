@@ -86,9 +86,14 @@ def digest(name: str) -> str:
     return total.hexdigest()
 
 
-def module_of(name: str) -> str:
-    """Returns the full name of the module that defines a model's output; staleness follows its imports."""
-    return f"{__name__}.{family(name)}.cascade"
+def definitions(name: str) -> list[str]:
+    """Returns the definitions that a model's output follows from, with all that they reach, such as
+    "generators.models.pocket.cascade:load". Raises ModelError for an unknown model."""
+    if family(name) == "pocket":
+        return [f"{__name__}.pocket.cascade:load"]
+    deepfloyd = ("cascade:DeepFloyd", "cascade:Place", "cascade:Spot", "text:encode", "text:Embeddings")
+    others = ("deepfloyd.course_embeddings:CourseEmbeddings", "forward_cache:ForwardCache")  # both supply tensors
+    return [f"{__name__}.{each}" for each in (*(f"deepfloyd.{each}" for each in deepfloyd), *others)]
 
 
 def plan(name: str, dry_run: DryRun) -> tuple[list[str], list[str]]:
@@ -123,7 +128,7 @@ def load(name: str) -> Model:
     place = folder(name)
     if family(name) == "deepfloyd":
         return _guarded(name, place, lambda: import_module(f"{__name__}.deepfloyd.plan").load(name, place))
-    return _guarded(name, place, lambda: import_module(module_of(name)).load(place, digest(name)))
+    return _guarded(name, place, lambda: import_module(f"{__name__}.pocket.cascade").load(place, digest(name)))
 
 
 def _guarded(name: str, place: Path | None, work: Callable[[], Result]) -> Result:
@@ -154,11 +159,11 @@ __all__ = [
     "NAMES",
     "ModelError",
     "Workload",
+    "definitions",
     "digest",
     "family",
     "folder",
     "load",
-    "module_of",
     "plan",
     "prepare",
     "variable",
