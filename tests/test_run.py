@@ -23,7 +23,7 @@ from generators import inputs, models
 from generators.figures import Figure, Section, each
 from generators.records.errors import DrawingError, ModelError, SectionError
 from generators.records.record import read_drawn, seal
-from generators.running import run, staleness
+from generators.running import run, staleness, syntax
 from generators.running.session import Observer, Session
 
 ROOT = Path(__file__).parents[1]
@@ -275,8 +275,8 @@ EDITS = {  # file: (old text, new text, which of the cheap sections are stale th
     "the maths that both reach": ("diffusion/schedule.py", "abar_t**0.5 * x0", "abar_t**0.4 * x0", ["1.1", "1.2"]),
     "the lab": ("lab.py", "SEED = 42", "SEED = 43", ["1.1", "1.2"]),
     "the reading of input images": ("inputs.py", "_SVG_OVERSAMPLING = 4", "_SVG_OVERSAMPLING = 8", ["1.1", "1.2"]),
-    "the model in use": ("models/patches.py", "COARSE = 850", "COARSE = 800", ["1.1", "1.2"]),
-    "another model": ("models/text_projections.py", "(v + 1) / 2", "(v + 2) / 2", []),
+    "the model in use": ("models/pocket/patches.py", "COARSE = 850", "COARSE = 800", ["1.1", "1.2"]),
+    "another model": ("models/deepfloyd/text_projections.py", "(v + 1) / 2", "(v + 2) / 2", []),
     "another section": ("sections/part_1_5.py", "(0, 1, 2, 3, 4)", "(0, 1, 2, 3)", []),
     "a helper of other sections": ("editing.py", "(1, 3, 5", "(1, 2, 5", []),
     "a section's docstring": ("sections/part_1_1.py", '"""1.1: the', '"""New words for 1.1: the', []),
@@ -527,16 +527,14 @@ def test_a_run_that_finds_no_other_does_not_wait(root):
 
 def test_fields_that_a_newer_python_adds_to_the_syntax_change_no_digest():
     program = ast.parse("def f(x):\n    return None if x else [0, '', ...]")
-    old = staleness._dump(program)
+    old = syntax.dump(program)
     function = program.body[0]
     function._fields = (*function._fields, "type_params")  # as of Python 3.12
     function.type_params = []
-    assert staleness._dump(program) == old
+    assert syntax.dump(program) == old
     function.type_params = [ast.Name("T")]
-    assert staleness._dump(program) != old
-    assert (
-        staleness._dump(ast.parse("f(0)")) != staleness._dump(ast.parse("f('')")) != staleness._dump(ast.parse("f()"))
-    )
+    assert syntax.dump(program) != old
+    assert syntax.dump(ast.parse("f(0)")) != syntax.dump(ast.parse("f('')")) != syntax.dump(ast.parse("f()"))
 
 
 def test_every_trajectory_is_kept_once_with_its_own_stage_seed_and_timesteps(tiny_pocket, tmp_path):

@@ -10,8 +10,7 @@
     random_weights     the cascade at full size with random weights, for `make full-size`
     plan               requirements, present files, actions and time; refuses what cannot work
 
-Only `cascade` and `text` affect the images, so only they count for staleness. This module imports neither, so that
-`report status` starts fast.
+This module imports none of them, so that `report status` starts fast.
 """
 
 import os
