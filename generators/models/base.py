@@ -258,10 +258,13 @@ class Cascade:
     settings: Mapping[str, str] = MappingProxyType({})
     dtype: torch.dtype = torch.float32
     resumes: bool = False
-    meter: Meter
     first: Stage
     second: LaterStage
     third: Enlarging
+
+    def __init__(self) -> None:
+        self.meter = Meter()
+        self._enlarging: dict[int, Any] = {}  # by the side of its images, the stage that has enlarged to it
 
     @property
     def schedule(self) -> Schedule:
@@ -273,12 +276,7 @@ class Cascade:
 
     def stage_of(self, x: Tensor) -> Stage:
         """Returns the stage that denoises x: the first for an image alone, a later one for one with conditioning."""
-        if len(x) == 3:
-            return self.first
-        if x.shape[-1] == 4 * (self.first.side or 64):
-            return self.second
-        assert isinstance(self.third, Stage)
-        return self.third
+        return self.first if len(x) == 3 else self._enlarging[x.shape[-1]]
 
     def noise(self, prompt: str) -> Estimate:
         """Returns the noise estimate under the prompt of whichever stage denoises x; "" is the unconditional one."""
@@ -292,8 +290,9 @@ class Cascade:
     @torch.inference_mode()
     def enlarge(self, x: Tensor, guide: str | Estimate, generator: torch.Generator) -> Tensor:
         """Enlarges (3, H, W) to (3, 4 H, 4 W) with the next stage, under a prompt or along an estimate."""
-        next_stage = self.second if x.shape[-1] == (self.first.side or 64) else self.third
-        return next_stage.enlarge(x, guide, generator)
+        stage = self.second if x.shape[-1] == self.first.side else self.third
+        self._enlarging[4 * x.shape[-1]] = stage
+        return stage.enlarge(x, guide, generator)
 
     def blank(self) -> Tensor:
         """Returns an image of the shape, dtype and device that the first stage samples in."""

@@ -17,7 +17,7 @@ from ..diffusion.schedule import Schedule, T
 from ..figures import Section
 from ..lab import Lab
 from ..models import Workload
-from ..models.base import Cascade, LaterStage, Meter, Stage
+from ..models.base import Cascade, LaterStage, Stage
 from .drawing import works
 
 SCHEDULE = Schedule(torch.linspace(0.999, 0.001, T))
@@ -31,7 +31,7 @@ class Silent(Stage):
     chunk = UNLIMITED
 
     def __init__(self, model: DryRunModel) -> None:
-        super().__init__(Meter())
+        super().__init__(model.meter)
         self.model = model
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
@@ -74,6 +74,7 @@ class DryRunModel(Cascade):
     name = description = "a stand-in"
 
     def __init__(self, steps: int, guided: bool) -> None:
+        super().__init__()
         self.prompts: dict[str, None] = {}
         self.asked: list[tuple[int, int]] = []
         self.first, self.second, self.third = Silent(self), SilentLater(self, steps, guided), SilentThird(self)

@@ -25,7 +25,7 @@ from transformers.utils import logging as transformers_logging
 from ...diffusion.estimates import Estimate, Noise
 from ...diffusion.sampling import gaussian
 from ...records.errors import ModelError
-from ..base import Cascade, LaterStage, Meter, Stage, schedule_of
+from ..base import Cascade, LaterStage, Stage, schedule_of
 from . import disk
 from .text_projections import CachedTextUNet, noise_of
 
@@ -250,10 +250,10 @@ class DeepFloyd(Cascade):
         digest: str = "",
         settings: Mapping[str, str] | None = None,
     ) -> None:
+        super().__init__()
         for library in (logging, transformers_logging):
             library.disable_progress_bar()
         self.name, self.stages, self.place, self.digest = name, stages, place, digest
-        self.meter = Meter()
         spot = place.spots["stage_1"]
         self.dtype = spot.dtype
         self.encode = cache(lambda prompt: read(prompt).to(spot.device, spot.dtype))
