@@ -678,7 +678,9 @@ USED = {
     "how weights are read": ("models/deepfloyd/disk.py", put("DTYPES = {", "DTYPES = {0: 1, "), drawn_by("deepfloyd")),
     "the precision of its stages": ("models/deepfloyd/cascade.py", wrap("dtype"), drawn_by("deepfloyd")),
     "where they are": ("models/deepfloyd/cascade.py", wrap("enter"), drawn_by("deepfloyd")),
-    "its third stage": ("models/deepfloyd/cascade.py", wrap("ThirdStage"), drawn_by("deepfloyd") & sections("0", "1.8", "1.9")),
+    "its third stage": (
+        "models/deepfloyd/cascade.py", wrap("ThirdStage"), drawn_by("deepfloyd") & sections("0", "1.8", "1.9", "1.10"),
+    ),
     "the cache of outputs": ("models/forward_cache.py", wrap("find"), drawn_by("deepfloyd")),
 }  # fmt: skip
 

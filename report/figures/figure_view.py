@@ -241,7 +241,7 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
 
 def enlarging(walk: Trajectory) -> str:
     """Formats what a later stage did: 500, 383 … 8 (8 steps), seed 1,000,042."""
-    return f"{compact(walk.timesteps)}, seed {walk.seed:,}"
+    return compact(walk.timesteps) + ("" if walk.seed is None else f", seed {walk.seed:,}")
 
 
 def line_numbers(first: int, last: int) -> str:
