@@ -106,7 +106,7 @@ def of_samples(
         caption=caption,
         row=row,
         label="sample {k}",
-        alt={look: f"Sample {{k}}, {said}: the prompt is “{{{look}}}”" for look, said in alt.items()},
+        alt={look: f"Sample {{k}}, {words}: the prompt is “{{{look}}}”" for look, words in alt.items()},
         cases=each(**prompts, show=tuple(show), k=(0, 1, 2)),
         draw=draw,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -20,6 +22,7 @@ from generators.running import staleness
 from generators.running.drawing import works, write_panel
 from generators.running.dry_run import DryRunModel, dry_run
 from report.command import cli
+from report.prose.values import compact
 
 IMAGE = "a floating-point tensor (3, H, W) with H = W = 64, 256 or 1024, values in -1 … 1"
 NAN, INFINITE = float("nan"), float("inf")
@@ -211,3 +214,37 @@ def test_a_number_edited_by_hand_has_its_section_drawn_again(tiny_pocket, tmp_pa
     assert running.draw(tmp_path, "pocket", ["1.2"]) == 1
     again = records.parse(path.read_text(encoding="utf-8"))
     assert again["figures"][0]["panels"][0]["found"]["psnr"] < 99
+
+
+# --- trajectories
+
+
+@pytest.mark.parametrize("section_id", staleness.sections())
+def test_the_evaluations_of_a_sections_figures_add_up_to_the_sections(section_id):
+    """With a network that answers zero. A trajectory that several panels or figures share counts once."""
+    section, model = running.load_section(section_id), DryRunModel(4, True)
+    with torch.inference_mode():
+        tasks = iter(run(works(section, Lab(model))))
+    of_figures = [{walk for _ in figure.cases for walk in next(tasks).trace.trajectories} for figure in section.figures]
+    walks = set().union(*of_figures)
+    assert sum(len(walk.evaluations) for walk in walks) == model.meter.evaluations
+    shared = sum(len(walk.evaluations) for figure in of_figures for walk in figure) - model.meter.evaluations
+    twice = {walk for walk in walks if sum(walk in figure for figure in of_figures) > 1}
+    assert shared == sum(len(walk.evaluations) for walk in twice)
+    steps = {walk: sum(b < a for a, b in pairwise([*walk.timesteps, -1])) for walk in walks}
+    assert all(len(walk.evaluations) % steps[walk] == 0 for walk in walks)  # each step takes as many
+
+
+def test_repaints_steps_are_counted_one_by_one():
+    """244 guided steps; the 34 of a single pass are another trajectory of the same prompt, seed and image."""
+    section = running.load_section("1.7.2")
+    (figure,) = section.figures
+    alone = replace(section, figures=[replace(figure, cases=[case for case in figure.cases if case["image"] == "fox"])])
+    with torch.inference_mode():
+        tasks = run(works(alone, Lab(DryRunModel(1, False))))
+    walks = [walk for task in tasks for walk in task.trace.trajectories]
+    assert [len(walk.evaluations) for walk in walks] == [2 * 34, 2 * 244]
+    assert [compact(walk.timesteps) for walk in walks] == [
+        "990, 960 … 0 (34 steps)",
+        "990, 960 … 0 (244 steps; noised again 21 times)",
+    ]
