@@ -124,7 +124,7 @@ class Stage(ABC):
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         """Runs one forward of the network on x (N, C, S, S), t (N,) int64 and N prompts.
 
-        Both parts of the result are (N, 3, S, S). In the first stage C is 3; in a later one x has the conditioning
+        Both fields of the result are (N, 3, S, S). In the first stage C is 3; in a later one x has the conditioning
         images after the first three channels.
         """
 
@@ -181,13 +181,13 @@ class Stage(ABC):
         t = torch.tensor([query.t for query in queries], pin_memory=gpu).to(self.device, non_blocking=True)
         noise = self.predict(torch.stack([query.x for query in queries]), t, [query.prompt for query in queries])
         stopwatch.stop()
-        parts = [noise.map(itemgetter(k)) for k in range(len(queries))]
+        noises = [noise.map(itemgetter(k)) for k in range(len(queries))]
         if self.meter.cache:
-            for query, part in zip(queries, parts, strict=True):
-                tensors = {"eps": part.eps} if part.frac is None else {"eps": part.eps, "frac": part.frac}
+            for query, each in zip(queries, noises, strict=True):
+                tensors = {"eps": each.eps} if each.frac is None else {"eps": each.eps, "frac": each.frac}
                 self.meter.cache.keep(tensors, float(stopwatch), self.number, *query)
         self.meter.count(len(queries))
-        return [(part, Evaluation(stopwatch)) for part in parts]
+        return [(each, Evaluation(stopwatch)) for each in noises]
 
     def _found(self, queries: list[Query]) -> list[Answer]:
         """Reads the outputs that an interrupted run cached; none if any is missing, since rounding depends on the
@@ -201,7 +201,7 @@ class Stage(ABC):
             if kept is None:
                 return []
             tensors, seconds = kept
-            noise = Noise(tensors["eps"], tensors.get("frac")).map(lambda part: part.to(self.device))
+            noise = Noise(tensors["eps"], tensors.get("frac")).map(lambda tensor: tensor.to(self.device))
             found.append((noise, Evaluation(seconds)))
         self.meter.count(len(found))
         cache.seconds += sum(float(evaluation) for _, evaluation in found)
