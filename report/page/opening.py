@@ -18,15 +18,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from generators.records.errors import PanelError, TexError
-from generators.records.record import Figure, Panel, Record
-from report.figures import figure_view
 from report.figures.controls import VIEWS, Control
 from report.page.directives import Directives
 from report.prose.markup import OPENING, Prose
+from report.web.images import Picture
 
 T = TypeVar("T")
 LEAD, CONTENTS, LOGO = OPENING
@@ -35,24 +34,11 @@ SINGLE_PICTURE_CONTROLS = (*VIEWS, "distance")  # the controls that work on a si
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One result on the first screen: its panel, its control, and the other panel, into which a view turns it.
+    """One result on the first screen: its picture, its control, and the picture into which a view turns it."""
 
-    number: of its figure. picture, turned: the panel and the other one, for the templates.
-    """
-
-    record: Record
-    figure: Figure
-    panel: Panel
-    number: int
-    picture: figure_view.PanelView
-    other: Panel | None = None
-    turned: figure_view.PanelView | None = None
+    picture: Picture
+    turned: Picture | None = None
     control: Control | None = None
-
-    @property
-    def prompt(self) -> str:
-        """The panel's prompt, not the empty one of guidance."""
-        return next(filter(None, self.panel.prompts), "")
 
 
 def exhibits(prose: Prose | None, directives: Directives) -> list[Exhibit]:
@@ -70,28 +56,26 @@ def logo(prose: Prose | None, directives: Directives) -> Exhibit | None:
 
 def _exhibit(text: str, directives: Directives) -> Exhibit:
     target, _, option = (part.strip() for part in text.partition("|"))
-    record, figure, panel = directives.panel(target)
-    made = Exhibit(record, figure, panel, directives.numbers.get(figure.id, 0), figure_view.panel_view(figure, panel))
+    picture = directives.panel(target)
+    figure = picture.figure
     if not option:
-        return made
-    control = directives.control(record, figure, option)
+        return Exhibit(picture)
+    control = directives.control(figure, option)
     if control.kind not in SINGLE_PICTURE_CONTROLS:
         raise LookupError(
             f"`{control.kind}` needs its whole figure; possible here: {', '.join(SINGLE_PICTURE_CONTROLS)}"
         )
     first, second = (panels for _, panels in figure.rows)
-    if panel not in first:
+    if picture.panel not in first:
         raise LookupError(f"{target} is not in the first row, where `{control.kind}` starts")
-    if control.kind not in VIEWS:
-        return replace(made, control=control)
-    other = second[first.index(panel)]
-    return replace(made, other=other, turned=figure_view.panel_view(figure, other), control=control)
+    turned = directives.picture(figure, second[first.index(picture.panel)]) if control.kind in VIEWS else None
+    return Exhibit(picture, turned, control)
 
 
-def thumbnails(prose: Prose | None, directives: Directives) -> dict[str, tuple[Record, Figure, Panel]]:
-    """Returns section id -> the panel that `/// contents` names for it; a faulty line becomes a problem."""
+def thumbnails(prose: Prose | None, directives: Directives) -> dict[str, Picture]:
+    """Returns section id -> the picture that `/// contents` names for it; a faulty line becomes a problem."""
 
-    def thumbnail(text: str) -> tuple[str, tuple[Record, Figure, Panel]]:
+    def thumbnail(text: str) -> tuple[str, Picture]:
         section, _, target = (part.strip() for part in text.partition("|"))
         if section not in directives.by_id:
             raise LookupError(f"there is no section {section!r} on the page; write 1.8 | 1.8-lion[show=upright,k=0]")
@@ -110,7 +94,7 @@ def _read(prose: Prose | None, kind: str, read: Callable[[str], T]) -> list[T]:
         except (LookupError, PanelError) as error:
             prose.problem(line, str(error.args[0]))
         except TexError:
-            continue  # reported when the records were scanned
+            continue  # in the name of a row or column, which is reported when the records are scanned
     return found
 
 

@@ -26,7 +26,6 @@ from report.prose import values
 from report.prose.markup import OPENING, PLACEHOLDER, Directive, Prose
 from report.prose.mathml import rich, rich_or_plain
 from report.records.drawn import load
-from report.web.images import thumbnail
 
 TITLE = "The Power of Diffusion Models"
 
@@ -48,7 +47,7 @@ class ReportPage:
         self.records = load(root, model, site, problems)
         problems.check()  # without a record, every mention of its figures would be a problem as well
         self.by_id = {record.id: record for record in self.records}
-        self.figures = {figure.id: (record, figure) for record in self.records for figure in record.figures}
+        self.figures = {figure.id: figure for record in self.records for figure in record.figures}
         self.prose: dict[str, Prose] = {}
         for name, path in prose_files(root).items():
             if name in self.by_id or name in ("intro", "credits"):
@@ -68,10 +67,8 @@ class ReportPage:
         self.card = Card(TITLE, self.exhibits[:3], logo) if self.exhibits else None
         self.model_card = model_card(root, model)
         self.citation = None
-        try:
+        with problems.collected(root / "CITATION.cff", CitationError):
             self.citation = read_citation(root / "CITATION.cff")
-        except CitationError as error:
-            problems.add(root / "CITATION.cff", None, str(error))
         self._scan_records()
         for name, prose in self.prose.items():
             for found in prose.directives:
@@ -101,10 +98,11 @@ class ReportPage:
                         order.append(figure)
             elif name in self.by_id:
                 order += [figure.id for figure in self.by_id[name].figures if self._is_unplaced(figure)]
-        for name, (record, _) in self.figures.items():
+        for name, figure in self.figures.items():
             if name not in order:
-                prose = self.prose[record.id]
-                prose.problem(None, f"figure {name} is drawn but never placed; add `/// fig | {name}` and `///`")
+                self.prose[figure.section].problem(
+                    None, f"figure {name} is drawn but never placed; add `/// fig | {name}` and `///`"
+                )
         return {name: number for number, name in enumerate(order, 1)}
 
     def _scan_records(self) -> None:
@@ -152,10 +150,6 @@ class ReportPage:
                 mine = [figure.id for figure in record.figures if self._is_unplaced(figure)]
                 html = Markup("").join(self.directives.figure(name, Markup()) for name in mine)
             sections.append({"id": record.id, "title": rich_or_plain(record.title), "level": level, "html": html})
-        thumbnails = {
-            name: figure_view.reduced_view(figure, panel, thumbnail(figure, panel))
-            for name, (_, figure, panel) in self.thumbnails.items()
-        }
         texts = {name: Markup("") for name in ("intro", "credits")}
         texts |= {name: self.prose[name].html(self.directives, 2) for name in texts if name in self.prose}
         self.problems.check()
@@ -169,7 +163,8 @@ class ReportPage:
             sections=sections,
             logo=self.logo,
             exhibits=self.exhibits,
-            thumbnails=thumbnails,
+            thumbnails=self.thumbnails,
+            numbers=self.numbers,
             static=self._static(),
             citation=self.citation,
             code=CODE,
@@ -214,7 +209,7 @@ class ReportPage:
             "runs": distinct(lambda record: f"{record.device}, {record.dtype}"),
             "versions": distinct(figure_view.versions),
             "figures": len(self.figures),
-            "panels": sum(len(figure.panels) for _, figure in self.figures.values()),
+            "panels": sum(len(figure.panels) for figure in self.figures.values()),
             "evaluations": sum(record.evaluations for record in self.records),
             "duration": values.duration(sum(record.seconds for record in self.records)),
             "verified": self._verified(),
@@ -225,7 +220,7 @@ class ReportPage:
         """Returns (result, figures) of the verification of the whole page; empty if no figure was verified."""
         groups: dict[str, list[int]] = {}
         for name, number in sorted(self.numbers.items(), key=lambda pair: pair[1]):
-            mark = self.directives.mark(*self.figures[name])
+            mark = self.directives.mark(self.figures[name])
             groups.setdefault(mark.sentence if mark else "", []).append(number)
         unverified = groups.pop("", [])
         if unverified and groups:

@@ -16,7 +16,7 @@ from ..page.builder import build
 from ..problems import Problems
 from ..records import verification
 from ..records.drawn import load
-from ..web.images import forms, open_published, pixelated
+from ..web.images import pictures
 
 
 def publishing_problems(root: Path, model: str) -> list[str]:
@@ -41,20 +41,10 @@ def publishing_problems(root: Path, model: str) -> list[str]:
 
 def _panels(record: Record, site: Path, problems: Problems) -> None:
     """Checks a section's published files: all by their size, lossless ones bit for bit."""
-    again = f"run `report section {record.id}`"
-    for figure in record.figures:
-        for panel in figure.panels:
-            for form in forms(figure, panel):
-                try:
-                    image = open_published(record, form, site)
-                except PanelError as error:
-                    problems.add(record.path, None, str(error))
-                    continue
-                if image.size != (form.width, round(form.width * panel.height / panel.width)):
-                    size = f"{image.width} × {image.height} pixels"
-                    problems.add(record.path, None, f"{form.path}: {size}, unlike its record; {again}")
-                elif pixelated(panel) and hashlib.sha256(image.tobytes()).hexdigest() != panel.pixels:
-                    problems.add(record.path, None, f"{form.path}: its pixels are not those of its record; {again}")
+    for picture in pictures(record, site):
+        for form in picture.forms:
+            with problems.collected(record.path, PanelError):
+                picture.check_published(form)
 
 
 def _verified(record: Record, site: Path, problems: Problems) -> None:
