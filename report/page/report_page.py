@@ -98,11 +98,10 @@ class ReportPage:
                         order.append(figure)
             elif name in self.by_id:
                 order += [figure.id for figure in self.by_id[name].figures if self._is_unplaced(figure)]
-        for name, figure in self.figures.items():
+        for name in self.figures:
             if name not in order:
-                self.prose[figure.section].problem(
-                    None, f"figure {name} is drawn but never placed; add `/// fig | {name}` and `///`"
-                )
+                wrong = f"figure {name} is drawn but never placed; add `/// fig | {name}` and `///`"
+                self.prose[self.figures[name].section].problem(None, wrong)
         return {name: number for number, name in enumerate(order, 1)}
 
     def _scan_records(self) -> None:
