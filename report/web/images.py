@@ -83,7 +83,7 @@ class Picture:
             return self.open_published(self.forms[-1])
         file = self.panel.file
         try:
-            image = _rgb(self.record.folder / file)
+            image = read(self.record.folder / file)
         except FileNotFoundError:
             raise self._error(f"{file}: the panel's file is missing") from None
         except OSError as error:
@@ -93,7 +93,7 @@ class Picture:
     def open_published(self, form: Form) -> Image.Image:
         """Returns the pixels of a published file. Raises PanelError."""
         try:
-            return _rgb(self.site / form.path)
+            return read(self.site / form.path)
         except OSError as error:
             wrong = f"the published file is missing or damaged ({error.strerror or error})"
             raise self._error(f"{form.path}: {wrong}") from None
@@ -135,7 +135,8 @@ def pictures(record: Record, site: Path) -> list[Picture]:
     return [Picture(record, figure, panel, site) for figure in record.figures for panel in figure.panels]
 
 
-def _rgb(path: Path) -> Image.Image:
+def read(path: Path) -> Image.Image:
+    """Reads an image as RGB. Raises OSError."""
     with Image.open(path) as file:
         return file.convert("RGB")
 
