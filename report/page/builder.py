@@ -87,7 +87,7 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
             with page.problems.collected(record.path, PanelError):
                 store.place(figure_png.path(figure), partial(_grid, record, figure, page.site))
     if not page.problems.lines:
-        for picture in page.thumbnails.values():
+        for picture in page.opening.thumbnails.values():
             picture.place_reduced(store, picture.thumbnail)
         if page.logo:
             page.logo.place(store)

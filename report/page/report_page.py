@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
@@ -14,11 +13,12 @@ from generators.records.errors import CitationError, TexError
 from generators.records.record import Figure, Record
 from generators.records.texts import SECTION, section_key
 from report.figures import figure_view
-from report.page import opening, structured_data
+from report.page import structured_data
 from report.page.citation import read_citation
 from report.page.companions import CARD, CODE, card_html, listing, model_card
 from report.page.directives import Directives, known_figures
 from report.page.logo import Logo
+from report.page.opening import opening
 from report.page.social_card import Card
 from report.page.templates import render
 from report.problems import Problems
@@ -60,11 +60,10 @@ class ReportPage:
             problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; run `report`")
         self.numbers = self._number()
         self.directives = Directives(self.root, self.site, problems, self.by_id, self.figures, self.numbers)
-        self.exhibits = opening.exhibits(self.prose.get("intro"), self.directives)
-        self.thumbnails = opening.thumbnails(self.prose.get("intro"), self.directives)
-        logo = opening.logo(self.prose.get("intro"), self.directives)
+        self.opening = opening(self.prose.get("intro"), self.directives)
+        logo, exhibits = self.opening.logo, self.opening.exhibits
         self.logo = Logo(logo) if logo else None
-        self.card = Card(TITLE, self.exhibits[:3], logo) if self.exhibits else None
+        self.card = Card(TITLE, exhibits[:3], logo) if exhibits else None
         self.model_card = model_card(root, model)
         self.citation = None
         with problems.collected(root / "CITATION.cff", CitationError):
@@ -158,11 +157,12 @@ class ReportPage:
             title=TITLE,
             model=self.records[0].model,
             description=_named(self.records[0]),
+            records=self.records,
             texts=texts,
             sections=sections,
             logo=self.logo,
-            exhibits=self.exhibits,
-            thumbnails=self.thumbnails,
+            exhibits=self.opening.exhibits,
+            thumbnails=self.opening.thumbnails,
             numbers=self.numbers,
             static=self._static(),
             citation=self.citation,
@@ -170,7 +170,10 @@ class ReportPage:
             model_card=CARD if self.model_card else "",
             linked=structured_data.page(TITLE, self.citation, self.records) if self.citation else "",
             card=self.card,
-            provenance=self._provenance(),
+            weights=self._distinct(lambda record: record.digest),
+            runs=self._distinct(lambda record: f"{record.device}, {record.dtype}"),
+            versions=self._distinct(figure_view.versions),
+            verified=self._verified(),
         )
 
     def companions(self) -> dict[str, str]:
@@ -194,26 +197,12 @@ class ReportPage:
         """Whether no prose places the figure, not even another section's."""
         return not any(figure.id == name for prose in self.prose.values() for _, name in prose.figures)
 
-    def _provenance(self) -> dict[str, Any]:
-        """Returns the footer's facts. If sections used different weights, each digest names its sections."""
-
-        def distinct(text: Callable[[Record], str]) -> list[tuple[str, str]]:
-            groups: dict[str, list[str]] = {}
-            for record in self.records:
-                groups.setdefault(text(record), []).append(record.id)
-            return [(found, ", ".join(ids) if len(groups) > 1 else "") for found, ids in groups.items()]
-
-        return {
-            "digests": distinct(lambda record: record.digest),
-            "runs": distinct(lambda record: f"{record.device}, {record.dtype}"),
-            "versions": distinct(figure_view.versions),
-            "figures": len(self.figures),
-            "panels": sum(len(figure.panels) for figure in self.figures.values()),
-            "evaluations": sum(record.evaluations for record in self.records),
-            "duration": values.duration(sum(record.seconds for record in self.records)),
-            "verified": self._verified(),
-            "records": [(record.id, f"records/{record.id}.json") for record in self.records],
-        }
+    def _distinct(self, text: Callable[[Record], str]) -> list[tuple[str, str]]:
+        """Returns (text, section ids) for each distinct text; one pair without ids if all sections agree."""
+        groups: dict[str, list[str]] = {}
+        for record in self.records:
+            groups.setdefault(text(record), []).append(record.id)
+        return [(found, ", ".join(ids) if len(groups) > 1 else "") for found, ids in groups.items()]
 
     def _verified(self) -> list[tuple[str, str]]:
         """Returns (result, figures) of the verification of the whole page; empty if no figure was verified."""

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from report.figures import figure_png, figure_view
 from report.page import links
 from report.prose.mathml import plain, rich
-from report.prose.values import shown, title
+from report.prose.values import duration, shown, title
 from report.web.images import pixelated
 
 
@@ -36,7 +36,7 @@ def _environment(folder: Path) -> Environment:
     )
     environment.filters.update(
         anchor=links.anchor, rich=rich, plain=plain, layout=figure_view.layout, scale=figure_view.scale, shown=shown,
-        title_of=title, line_numbers=figure_view.line_numbers, grid_path=figure_png.path,
+        title_of=title, line_numbers=figure_view.line_numbers, grid_path=figure_png.path, duration=duration,
     )  # fmt: skip
     environment.tests.update(pixelated=pixelated, repeated=figure_view.repeats)
     return environment
