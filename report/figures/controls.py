@@ -19,7 +19,7 @@ control that would mislead is refused with a LookupError that gives the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from PIL import Image, ImageChops, ImageOps
@@ -145,60 +145,57 @@ def _guidance(figure: Figure) -> str:
     return f"γ = {shown('gamma', gamma)}" if gamma else "no guidance"
 
 
-def _near(one: Image.Image, other: Image.Image, levels: int = 0) -> bool:
-    """Whether no value of two RGB images differs by more than so many of 255 levels."""
+def _equal(one: Image.Image, other: Image.Image, tolerance: int = 0) -> bool:
+    """Compares two RGB images; tolerance: by how many of 255 levels a value may differ."""
     extrema = ImageChops.difference(one, other).getextrema()
-    return max(highest for _, highest in extrema) <= levels  # type: ignore
+    return max(highest for _, highest in extrema) <= tolerance  # type: ignore
 
 
-def _sorted_pixels(image: Image.Image) -> list[bytes]:
-    values = image.tobytes()
-    return sorted(values[k : k + 3] for k in range(0, len(values), 3))
+def _flipped(angle: int, first: Image.Image, second: Image.Image) -> bool:
+    return _equal(ImageOps.flip(first), second)
 
 
-def _rotation(angle: int) -> Callable[[Image.Image, Image.Image], bool]:
-    return lambda first, second: _near(first.rotate(angle), second)  # multiples of 90 degrees move whole pixels
+def _rotated(angle: int, first: Image.Image, second: Image.Image) -> bool:
+    return _equal(first.rotate(angle), second)  # multiples of 90 degrees move whole pixels
 
 
-@dataclass(frozen=True)
-class _View:
-    """A view that turns the first row of a figure into the second.
-
-    verb: the label of its switch. done: what it has done to a picture. turned: by angle, whether one picture is the
-    view of another.
-    """
-
-    verb: str
-    done: str
-    turned: Mapping[int, Callable[[Image.Image, Image.Image], bool]]
-
-
-_VIEWS = {
-    "flip": _View("Turn over", "flipped", {0: lambda first, second: _near(ImageOps.flip(first), second)}),
-    "rotate": _View("Rotate", "rotated", {angle: _rotation(angle) for angle in (90, 180, 270)}),
+def _inverted(angle: int, first: Image.Image, second: Image.Image) -> bool:
     # A value half-way between two levels rounds to the even one, in an image and in its negative.
-    "invert": _View("Invert", "inverted", {0: lambda first, second: _near(ImageOps.invert(first), second, 1)}),
-    "rearrange": _View(
-        "Rearrange", "rearranged", {0: lambda first, second: _sorted_pixels(first) == _sorted_pixels(second)}
-    ),
+    return _equal(ImageOps.invert(first), second, tolerance=1)
+
+
+def _rearranged(angle: int, first: Image.Image, second: Image.Image) -> bool:
+    values = (image.tobytes() for image in (first, second))
+    one, other = (sorted(each[k : k + 3] for k in range(0, len(each), 3)) for each in values)
+    return one == other
+
+
+# The controls that turn the first row of a figure into the second: the label of the switch, what it does to a picture,
+# whether one picture is the view of another, and at which angles to try.
+_VIEWS = {
+    "flip": ("Turn over", "flipped", _flipped, (0,)),
+    "rotate": ("Rotate", "rotated", _rotated, (90, 180, 270)),
+    "invert": ("Invert", "inverted", _inverted, (0,)),
+    "rearrange": ("Rearrange", "rearranged", _rearranged, (0,)),
 }
 VIEWS = tuple(_VIEWS)
 
 
 def _view(request: Request) -> Control:
     """A control that maps the first row to the second by a view, at one of its angles."""
-    view, made = _VIEWS[request.kind], _readings(request)
+    verb, done, is_view, angles = _VIEWS[request.kind]
+    made = _readings(request)
     pairs = list(zip(*(panels for _, panels in request.figure.rows), strict=True))
     images = [(request.pixels(first), request.pixels(second)) for first, second in pairs]
     wrong = []  # for each angle, the first pair that is not each other's view
-    for angle, turned in view.turned.items():
-        failed = next((pair for pair, both in zip(pairs, images, strict=True) if not turned(*both)), None)
+    for angle in angles:
+        failed = next((pair for pair, both in zip(pairs, images, strict=True) if not is_view(angle, *both)), None)
         if failed is None:
-            return replace(made, verb=view.verb, angle=angle)
+            return replace(made, verb=verb, angle=angle)
         wrong.append(failed)
     first, second = wrong[0]
     raise LookupError(
-        f"`{request.kind}`: panel {second.number} of {request.figure.id} is not panel {first.number} {view.done}"
+        f"`{request.kind}`: panel {second.number} of {request.figure.id} is not panel {first.number} {done}"
     )
 
 

@@ -96,7 +96,7 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     (new / "records").mkdir()
     for record in page.records:
         shutil.copyfile(record.path, new / "records" / f"{record.id}.json")
-        if verified := verification.read(page.site, record.path):
+        if verified := page.verified[record.id]:
             verification.write(new, record.id, verified)
     (new / "static").mkdir()
     for path in (page.root / "templates" / "static").iterdir():

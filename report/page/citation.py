@@ -39,11 +39,12 @@ def read_citation(path: Path) -> Citation:
     """Reads the citation from CITATION.cff. Raises CitationError."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        authors = found["authors"]
         released, version = str(found["date-released"]), str(found["version"])
         url = str(found.get("url", "")).rstrip("/")
         fields = {
             "title": f"{{{found['title']}}}",
-            "author": " and ".join(map(_bibtex, found["authors"])),
+            "author": " and ".join(map(_bibtex, authors)),
             "year": released[:4],
             "version": version,
             **({"url": url} if url else {}),
@@ -52,7 +53,7 @@ def read_citation(path: Path) -> Citation:
         citation = Citation(
             bibtex=f"@software{{diffusion-report,\n{lines}}}",
             url=f"{url}/" if url else "",
-            authors=tuple(map(_named, found["authors"])),
+            authors=tuple(map(_named, authors)),
             released=released,
             version=version,
             license=str(found["license"]),

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
@@ -34,7 +35,7 @@ SECTION_VALUES = ("seconds", "evaluations", "network_calls")
 class Directives:
     """The directives over the records of one build (`markup.Page`).
 
-    by_id: the drawn sections. figures: by id. numbers: of the figures on the page.
+    by_id: the drawn sections. figures: by id. numbers: of the figures on the page. verified: verifications by section.
     """
 
     root: Path
@@ -43,6 +44,7 @@ class Directives:
     by_id: Mapping[str, Record]
     figures: Mapping[str, Figure]
     numbers: Mapping[str, int]
+    verified: Mapping[str, Mapping[str, Any] | None]
 
     def figure(self, name: str, note: Markup, options: Sequence[str] = ()) -> Markup:
         if name not in self.figures:
@@ -75,7 +77,7 @@ class Directives:
                 control=self.control(figure, option) if option else None,
                 measured=measured,
                 judgement=judgement(model, record, figure),
-                mark=self.mark(figure),
+                mark=verification.mark(self.verified[record.id], figure.name),
                 made=figure_view.how_made(record, figure, lines),
                 code=code_address(record.source, lines[0] if lines else 1),
             )
@@ -83,10 +85,6 @@ class Directives:
 
     def picture(self, figure: Figure, panel: Panel) -> Picture:
         return Picture(self.by_id[figure.section], figure, panel, self.site)
-
-    def mark(self, figure: Figure) -> verification.Mark | None:
-        """Returns what the page says about a figure's verification; None if there is none."""
-        return verification.mark(verification.read(self.site, self.by_id[figure.section].path), figure.name)
 
     def control(self, figure: Figure, option: str) -> controls.Control:
         """Returns a figure's control. Raises LookupError if it would mislead, PanelError if a picture is missing."""

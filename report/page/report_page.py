@@ -23,8 +23,9 @@ from report.page.social_card import Card
 from report.page.templates import render
 from report.problems import Problems
 from report.prose import values
-from report.prose.markup import OPENING, PLACEHOLDER, Directive, Prose
-from report.prose.mathml import rich, rich_or_plain
+from report.prose.markup import OPENING, PLACEHOLDER, Prose
+from report.prose.mathml import rich
+from report.records import verification
 from report.records.drawn import load
 
 TITLE = "The Power of Diffusion Models"
@@ -59,7 +60,8 @@ class ReportPage:
         if not self.records and not self.prose:
             problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; run `report`")
         self.numbers = self._number()
-        self.directives = Directives(self.root, self.site, problems, self.by_id, self.figures, self.numbers)
+        self.verified = {record.id: verification.read(site, record.path) for record in self.records}
+        self.directives = Directives(root, site, problems, self.by_id, self.figures, self.numbers, self.verified)
         self.opening = opening(self.prose.get("intro"), self.directives)
         logo, exhibits = self.opening.logo, self.opening.exhibits
         self.logo = Logo(logo) if logo else None
@@ -147,7 +149,7 @@ class ReportPage:
             else:
                 mine = [figure.id for figure in record.figures if self._is_unplaced(figure)]
                 html = Markup("").join(self.directives.figure(name, Markup()) for name in mine)
-            sections.append({"id": record.id, "title": rich_or_plain(record.title), "level": level, "html": html})
+            sections.append({"id": record.id, "title": record.title, "level": level, "html": html})
         texts = {name: Markup("") for name in ("intro", "credits")}
         texts |= {name: self.prose[name].html(self.directives, 2) for name in texts if name in self.prose}
         self.problems.check()
@@ -178,7 +180,8 @@ class ReportPage:
 
     def companions(self) -> dict[str, str]:
         """Renders the companion pages, by name. The card's images must be copied to the site too."""
-        quoted = (each.arguments[0].partition("::")[0].strip() for each in self._directives("code"))
+        directives = (each for prose in self.prose.values() for each in prose.directives)
+        quoted = [each.arguments[0].partition("::")[0].strip() for each in directives if each.kind == "code"]
         files = listing(self.root, [*quoted, *(record.source for record in self.records)])
         shared = {"title": TITLE, "logo": self.logo, "static": self._static()}
         pages: dict[str, str] = {CODE: render(self.root, "code_page.html.j2", files=files, **shared)}
@@ -187,11 +190,10 @@ class ReportPage:
             pages[CARD] = render(self.root, "card_page.html.j2", html=html, model=self.records[0].model, **shared)
         return pages
 
-    def _directives(self, kind: str) -> list[Directive]:
-        return [each for prose in self.prose.values() for each in prose.directives if each.kind == kind]
-
     def _static(self) -> dict[str, str]:
-        return {name: _digest(self.root / "templates" / "static" / name) for name in ("style.css", "page.js")}
+        """Returns a digest for the addresses of the stylesheet and the script, so that browsers load a new one."""
+        folder = self.root / "templates" / "static"
+        return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest()[:8] for name in ("style.css", "page.js")}
 
     def _is_unplaced(self, figure: Figure) -> bool:
         """Whether no prose places the figure, not even another section's."""
@@ -208,7 +210,7 @@ class ReportPage:
         """Returns (result, figures) of the verification of the whole page; empty if no figure was verified."""
         groups: dict[str, list[int]] = {}
         for name, number in sorted(self.numbers.items(), key=lambda pair: pair[1]):
-            mark = self.directives.mark(self.figures[name])
+            mark = verification.mark(self.verified[self.figures[name].section], self.figures[name].name)
             groups.setdefault(mark.sentence if mark else "", []).append(number)
         unverified = groups.pop("", [])
         if unverified and groups:
@@ -220,7 +222,3 @@ def _named(record: Record) -> str:
     """Returns the model's description, prefixed by its name if it lacks it."""
     named = record.description.startswith(record.model)
     return record.description if named else f"{record.model}, {record.description}"
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]

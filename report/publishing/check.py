@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import filecmp
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -68,20 +68,12 @@ def _rebuilt(root: Path, model: str, site: Path) -> list[str]:
             build(root, model, again)
         except BuildError as error:
             return list(error.problems)
-        here, there = _files(site), _files(again)
-    names = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+        both = {path.relative_to(folder) for folder in (site, again) for path in folder.rglob("*") if path.is_file()}
+        _, changed, absent = filecmp.cmpfiles(site, again, [path.as_posix() for path in both], shallow=False)
+    names = sorted(changed + absent)
     return [f"site: differs from a new build ({some(names)}); run `report site`"] if names else []
 
 
 def some(names: Sequence[str], most: int = 3) -> str:
     """Lists the first names, and the number of the others: a, b, c and 2 more."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _files(folder: Path) -> dict[str, str]:
-    """Returns each file's digest, by its path in the folder."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
