@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as etree
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -190,14 +191,14 @@ class Prose:
             if match["dollar"]:
                 return "$"
             if match["display"] is not None:
-                formula = self._formula(match["display"], True, line)
+                formula = self._made(line, lambda: mathml(match["display"].strip(), display=True))
                 box = '<div class="formula" role="group" aria-label="Formula" tabindex="0">{}</div>'
                 return _apart(self._mark(Markup(box).format(formula)), text, match.start())
             if match["inline"]:
-                return self._mark(self._formula(match["inline"][1:-1], False, line))
-            for kind in ("fig", "sec", "val"):
-                if match[kind]:
-                    return self._mark(self._reference(kind, match[kind], line, page))
+                return self._mark(self._made(line, lambda: mathml(match["inline"][1:-1].strip())))
+            kind = match.lastgroup or ""
+            if kind in ("fig", "sec", "val"):
+                return self._mark(self._made(line, lambda: page.reference(kind, match[kind])))
             if match[0].startswith("@"):
                 word = text[match.start() :].split(maxsplit=1)[0]
                 self.problem(line, f"{word!r} is not a reference; the forms are at the top of report/prose/markup.py")
@@ -230,18 +231,12 @@ class Prose:
         html = re.sub(rf"<p>\s*({_MARK.pattern})\s*</p>", unwrapped, html)
         return Markup(_MARK.sub(fill, html))
 
-    def _reference(self, kind: str, target: str, line: int, page: Page) -> Markup:
+    def _made(self, line: int, make: Callable[[], Markup]) -> Markup:
+        """Returns what is made for a line; an error becomes its problem."""
         try:
-            return page.reference(kind, target)
-        except LookupError as error:
+            return make()
+        except (LookupError, TexError) as error:
             self.problem(line, str(error.args[0]))
-            return Markup("")
-
-    def _formula(self, tex: str, display: bool, line: int) -> Markup:
-        try:
-            return mathml(tex.strip(), display)
-        except TexError as error:
-            self.problem(line, str(error))
             return Markup("")
 
     def _block(self, found: Directive, page: Page, level: int) -> Markup:
@@ -253,13 +248,10 @@ class Prose:
             return Markup(box).format(code)
         body = "\n".join(found.body)
         note = self._convert(body, found.line + 1, page, level + 1) if body.strip() else Markup("")
-        try:
-            if found.kind == "fig":
-                return page.figure(found.arguments[0], note, found.arguments[1:])
-            return page.code(found.arguments[0], note, found.arguments[1:] == FOLDED)
-        except LookupError as error:
-            self.problem(found.line, str(error.args[0]))
-            return Markup("")
+        target, *options = found.arguments
+        if found.kind == "fig":
+            return self._made(found.line, lambda: page.figure(target, note, options))
+        return self._made(found.line, lambda: page.code(target, note, options == FOLDED))
 
     def _markdown(self, text: str, level: int) -> str:
         md = markdown(tables={"use_align_attribute": True})
