@@ -84,6 +84,7 @@ class Directives:
         return Markup("")
 
     def picture(self, figure: Figure, panel: Panel) -> Picture:
+        """Returns a panel of a figure as the page shows it."""
         return Picture(self.by_id[figure.section], figure, panel, self.site)
 
     def control(self, figure: Figure, option: str) -> controls.Control:
