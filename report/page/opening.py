@@ -52,10 +52,13 @@ def opening(prose: Prose | None, directives: Directives) -> Opening:
     """Reads the opening of the page; a faulty line or a second logo becomes a problem."""
     found: dict[str, list[Any]] = {kind: [] for kind in OPENING}
     read = {LEAD: _exhibit, CONTENTS: _thumbnail, LOGO: _exhibit}
+    logos = 0
     for kind, line, text in _lines(prose):
         assert prose
-        if kind == LOGO and found[LOGO]:
-            prose.problem(line, "a second logo; the page has one, so remove this line or the first")
+        if kind == LOGO:
+            logos += 1
+            if logos > 1:
+                prose.problem(line, "a second logo; the page has one, so remove this line or the first")
         try:
             found[kind].append(read[kind](text, directives))
         except (LookupError, PanelError) as error:
