@@ -116,7 +116,7 @@ def test_the_panel_of_the_original_is_the_input_to_the_last_bit(drawn):
     """8 bits to -1 … 1 and back lose nothing, and neither does the file."""
     (original,) = [panel for panel in panels(drawn, "1.1") if panel["label"] == "original"]
     with Image.open(state(drawn) / "1.1" / original["file"]) as image:
-        assert np.array_equal(np.asarray(image), (inputs.load("campanile") * 255).round().astype(np.uint8))
+        assert np.array_equal(np.asarray(image), (inputs.read(inputs.find("campanile")) * 255).round().astype(np.uint8))
     assert (original["origin"], original["inputs"], original["seeds"]) == ("photograph", ["campanile"], [])
 
 
@@ -127,7 +127,7 @@ def test_a_record_says_how_each_panel_was_made(drawn):
     assert noisy["trajectories"] == []
     whole = record(drawn, "1.1")
     assert whole["model"]["digest"] == whole["depends"]["weights"] == models.digest("pocket")
-    assert whole["depends"]["inputs"] == {"campanile": inputs.digest("campanile")}
+    assert whole["depends"]["inputs"] == {"campanile": inputs.digest_of(inputs.find("campanile"))}
     assert (whole["dtype"], whole["device"], whole["network_calls"]) == ("float32", "cpu", 0)
 
 
@@ -223,10 +223,10 @@ def test_a_damaged_section_is_drawn_again_and_no_other(root, name):
 
 
 def test_a_changed_input_image_makes_those_stale_that_show_it(root, monkeypatch):
-    real = inputs.digest
-    monkeypatch.setattr(inputs, "digest", lambda name: "other" if name == "campanile" else real(name))
+    real = inputs.digest_of
+    monkeypatch.setattr(inputs, "digest_of", lambda path: "other" if path.stem == "campanile" else real(path))
     assert why(root, "1.1") == why(root, "1.2") == "the input image campanile changed"
-    monkeypatch.setattr(inputs, "digest", lambda name: "other" if name == "fox" else real(name))
+    monkeypatch.setattr(inputs, "digest_of", lambda path: "other" if path.stem == "fox" else real(path))
     assert why(root, "1.1") is None
 
 

@@ -6,7 +6,7 @@ import hashlib
 import io
 import math
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,11 +111,7 @@ def panel_texts(section: Section, figure: Figure, case: Case, found: Mapping[str
     Raises DrawingError if they name a value that `draw` did not find, or a format does not fit its value.
     """
     try:
-        return {
-            "row": figure.row_of(case),
-            "label": figure.label_of(case, found),
-            "alt": figure.alt_of(case, found),
-        }
+        return {"row": figure.row_of(case), "label": figure.label_of(case, found), "alt": figure.alt_of(case, found)}
     except KeyError as error:
         raise _error(section, figure, case, f"label or alt text names {error}, which draw did not find") from None
     except (ValueError, TypeError, OverflowError) as error:
@@ -128,13 +124,7 @@ def pixels_of(image: Tensor) -> Tensor:
 
 
 def write_panel(
-    folder: Path,
-    file: str,
-    section: Section,
-    figure: Figure,
-    case: Case,
-    task: Task,
-    numbers: Mapping[Trajectory, int],
+    folder: Path, file: str, section: Section, figure: Figure, case: Case, task: Task, numbers: Mapping[Trajectory, int]
 ) -> dict[str, Any]:
     """Writes the panel of a finished task as lossless WebP and returns its record. numbers: of the trajectories.
 

@@ -79,11 +79,9 @@ def changed_dependency(record: dict[str, Any], section_id: str, model: str) -> s
     if depends["source"] != source_digest(section_id, model):
         return "its source changed"
     for name, digest in depends["inputs"].items():
-        if inputs.digest(name) != digest:
+        if inputs.digest_of(inputs.find(name)) != digest:
             return f"the input image {name} changed"
     return None
 
 
-@cache
-def weights_digest(model: str) -> str:
-    return models.digest(model)
+weights_digest = cache(models.digest)
