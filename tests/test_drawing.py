@@ -20,7 +20,8 @@ from generators.records.errors import DrawingError, InputError
 from generators.running import run as running
 from generators.running import staleness
 from generators.running.drawing import works, write_panel
-from generators.running.dry_run import DryRunModel, dry_run
+from generators.running.dry_run import DryRunModel
+from generators.running.session import workload
 from report.command import cli
 from report.prose.values import compact
 
@@ -119,7 +120,7 @@ def test_a_long_case_is_shortened(tmp_path):
 
 def test_what_is_no_panel_is_found_by_the_dry_run():
     with pytest.raises(DrawingError, match=r"^figure 1\.77-a, case k=1: draw returned None"):
-        dry_run([section(lambda lab, k: None)], 1, False)
+        workload([section(lambda lab, k: None)])
 
 
 def test_errors_that_say_all_in_one_line_pass(tmp_path):
@@ -185,8 +186,7 @@ def test_an_error_of_the_authors_shows_their_statements_only(body, tiny_pocket, 
     monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(path.parent)])
     monkeypatch.setattr(staleness, "sections", lambda: known)
     monkeypatch.setattr(staleness, "source_digest", lambda *_: "0" * 64)
-    monkeypatch.setattr(staleness, "words_digest", lambda *_: "0" * 64)
-    monkeypatch.setattr(running, "_texts", lambda section: {"source": f"generators/sections/{known[section.id].name}"})
+    monkeypatch.setattr(running, "_source", lambda section_id: f"generators/sections/{known[section_id].name}")
     monkeypatch.setattr(cli, "ROOT", tmp_path)
     try:
         done = CliRunner().invoke(cli.main, ["section", "1.1", "1.77"])

@@ -52,12 +52,6 @@ def digest_of(definition: str, model: str) -> str:
     return definitions.digest([definition, *shared, *models.provider(model).definitions])
 
 
-def words_digest(section_id: str) -> str:
-    """Returns the sha256 over the complete syntax of the section's own module, texts included. Raises SectionError if
-    it does not parse."""
-    return definitions.syntax_digest(module_of(section_id))
-
-
 def why_stale(folder: Path, section_id: str, model: str) -> str | None:
     """Returns why the section in this folder must be redrawn, in a few words; None if it is up to date."""
     record = read_drawn(folder)
@@ -85,11 +79,9 @@ def changed_dependency(record: dict[str, Any], section_id: str, model: str) -> s
     if depends["source"] != source_digest(section_id, model):
         return "its source changed"
     for name, digest in depends["inputs"].items():
-        if inputs.digest(name) != digest:
+        if inputs.digest_of(inputs.find(name)) != digest:
             return f"the input image {name} changed"
     return None
 
 
-@cache
-def weights_digest(model: str) -> str:
-    return models.digest(model)
+weights_digest = cache(models.digest)
