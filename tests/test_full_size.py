@@ -54,8 +54,8 @@ def test_what_is_written_is_what_the_real_path_loads(small, monkeypatch):
 
 
 def test_the_real_layouts_have_the_published_sizes():
-    parts = weights.parts("I-XL")
-    sizes = {name: sum(parameter.numel() for parameter in net.parameters()) for name, net in parts.items()}
+    networks = weights.components("I-XL")
+    sizes = {name: sum(parameter.numel() for parameter in net.parameters()) for name, net in networks.items()}
     assert sizes["stage_1/unet"] == pytest.approx(4.305e9, rel=1e-3)
     assert sizes["stage_1/text_encoder"] == pytest.approx(places.T5_PARAMETERS, rel=2e-2)
     assert sizes["stage_2/unet"] == pytest.approx(places.SECOND.parameters, rel=0.05)
