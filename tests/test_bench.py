@@ -84,12 +84,12 @@ def test_an_emulated_precision_is_measured_briefly_and_left_out(monkeypatch, cap
     seconds = {torch.float32: 1e-3, torch.bfloat16: 1.0}  # of any product, as on a processor without bfloat16
     sides = []
 
-    def taken(a, b):
-        sides.append(len(a))
-        return seconds[a.dtype]
+    def rate(device, dtype, side):
+        sides.append(side)
+        return 2 * side**3 / seconds[dtype]
 
-    monkeypatch.setattr(machine, "_seconds", taken)
-    assert machine.matmul_rate(CPU, torch.bfloat16, 64) == 2  # 1 x 1: a larger product would take too long
+    monkeypatch.setattr(machine, "matmul_rate", rate)
+    assert machine.highest_rate(CPU, torch.bfloat16, 64) == 2  # 1 x 1: a larger product would take too long
     assert set(sides) == {1}
     assert [row.dtype for row in bench.computed(bench.rows(CPU), CPU, 64)] == [torch.float32] * 3
     assert "torch.bfloat16 is left out" in capsys.readouterr().err

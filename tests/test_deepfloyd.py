@@ -17,7 +17,7 @@ from transformers import T5EncoderModel
 
 from generators import models
 from generators.models import Workload
-from generators.models.deepfloyd import disk, flops, machine, plan, weights
+from generators.models.deepfloyd import disk, machine, plan, weights
 from generators.models.deepfloyd.cascade import BY_LAYER, HELD, IN_TURN
 from generators.models.deepfloyd.machine import GB, Machine, placement, text_device, to_read
 from generators.records.errors import ModelError
@@ -241,7 +241,7 @@ def test_the_doctor_of_the_shipped_model_has_little_to_say():
 
 def test_a_file_that_is_cut_in_the_middle_of_a_run_is_one_line(own):
     prepare()
-    tensors = disk.Tensors(own / "stage_1" / "unet", None, torch.float32)
+    tensors = disk.Tensors(own / "stage_1", "unet", torch.float32)
     cut(own / UNET)
     with pytest.raises(ModelError, match=r"unet/.* was truncated during the run; fetch it again, then run the same"):
         list(tensors.values())
@@ -446,7 +446,7 @@ def test_the_cost_of_a_forward_follows_from_the_configuration_alone():
         "act_fn": "gelu", "cross_attention_norm": "group_norm", "encoder_hid_dim": 4096,
         "encoder_hid_dim_type": "text_proj", "addition_embed_type": "text", "resnet_time_scale_shift": "scale_shift",
     }  # fmt: skip
-    parameters, flop = flops.of_unet(xl)
+    parameters, flop = machine.unet_size(xl)
     assert parameters == pytest.approx(FIRST.parameters, rel=1e-3)
     assert flop == pytest.approx(FIRST.flop, rel=1e-3)
 
@@ -568,12 +568,12 @@ def test_of_a_repository_only_one_variant_is_fetched():
         "text_encoder/model.safetensors.index.fp16.json", "text_encoder/model-00001-of-00002.safetensors",
         "text_encoder/model.fp16-00001-of-00002.safetensors", "tokenizer/spiece.model", "safety_checker/x.safetensors",
     ]  # fmt: skip
-    parts = weights.STAGES["stage_1"]
-    assert weights.wanted(names, parts) == [
+    components = weights.STAGES["stage_1"] + weights.T5
+    assert weights.wanted(names, components) == [
         "model_index.json", "unet/config.json", "unet/x.fp16.safetensors",
         "text_encoder/model.safetensors.index.fp16.json", "text_encoder/model.fp16-00001-of-00002.safetensors",
         "tokenizer/spiece.model",
     ]  # fmt: skip
     without = [name for name in names if "fp16" not in name or name.startswith("unet")]
-    assert "unet/x.fp16.safetensors" not in weights.wanted(without, parts)
-    assert "text_encoder/model-00001-of-00002.safetensors" in weights.wanted(without, parts)
+    assert "unet/x.fp16.safetensors" not in weights.wanted(without, components)
+    assert "text_encoder/model-00001-of-00002.safetensors" in weights.wanted(without, components)

@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def embeddings(folder):
     kept = Embeddings(folder / "embeddings", "tiny")
-    encode(["", PROMPT, "a dog"], kept, folder / "stage_1", None, CPU)
+    encode(["", PROMPT, "a dog"], kept, folder / "stage_1", CPU)
     return kept
 
 
@@ -56,7 +56,7 @@ def aligned(pipeline):
 
 def loaded(folder, embeddings, offloading=HELD, stages=("stage_1", "stage_2", "stage_3")):
     place = Place({stage: Spot(CPU, offloading, 32) for stage in stages})
-    cascade = DeepFloyd("deepfloyd", {stage: (folder / stage, None) for stage in stages}, place, embeddings.read)
+    cascade = DeepFloyd("deepfloyd", {stage: folder / stage for stage in stages}, place, embeddings.read)
     cascade.side = 16
     return cascade
 
@@ -216,7 +216,7 @@ def test_t5_layer_by_layer_is_t5_to_the_bit(embeddings, pipeline):
 def test_t5s_file_is_read_once_for_all_prompts(folder, tmp_path, monkeypatch):
     asked, usual = [], disk.Tensors.__getitem__
     monkeypatch.setattr(disk.Tensors, "__getitem__", lambda self, name: asked.append(name) or usual(self, name))
-    encode(["", PROMPT, "a dog"], Embeddings(tmp_path, "tiny"), folder / "stage_1", None, CPU)
+    encode(["", PROMPT, "a dog"], Embeddings(tmp_path, "tiny"), folder / "stage_1", CPU)
     assert len(asked) == len(set(asked))
     assert len(asked) > 10
 

@@ -41,7 +41,7 @@ SECTION = Section(
 def model(tmp_path_factory):
     folder = tiny_if.save(tmp_path_factory.mktemp("tiny-if"), size=64, later=True)
     kept = Embeddings(folder / "embeddings", "tiny")
-    encode(["", "a dog"], kept, folder / "stage_1", None, CPU)
+    encode(["", "a dog"], kept, folder / "stage_1", CPU)
     names = ("stage_1", "stage_2", "stage_3")
     place = Place({name: Spot(CPU, HELD, 4) for name in names})  # several forwards a step
     threads = torch.get_num_threads()
@@ -49,7 +49,7 @@ def model(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SecondStage, "steps", 3)
         patch.setattr(ThirdStage, "steps", 3)
-        yield DeepFloyd("deepfloyd", {name: (folder / name, None) for name in names}, place, kept.read)
+        yield DeepFloyd("deepfloyd", {name: folder / name for name in names}, place, kept.read)
     torch.set_num_threads(threads)
 
 

@@ -1,4 +1,4 @@
-"""DeepFloyd IF's first stage in its published sizes, with random weights, to measure its speed.
+"""DeepFloyd IF's UNets in their published sizes, with random weights, to measure their speed.
 
 Speed does not depend on the weights. They are created on the GPU or as shapes only (`meta`); nothing is downloaded or
 copied from the host.
@@ -6,23 +6,24 @@ copied from the host.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import torch
-from diffusers import DDPMScheduler, IFImg2ImgPipeline, IFPipeline, UNet2DConditionModel
-from torch import Tensor
+from diffusers import DDPMScheduler, UNet2DConditionModel
+from torch import Tensor, nn
 
 from ..diffusion.estimates import Noise
 from ..models.base import Cascade, Meter, Stage, schedule_of
-from ..models.deepfloyd import flops
+from ..models.deepfloyd.machine import TOKENS, Size, unet_size
 from ..models.deepfloyd.text_projections import CachedTextUNet, noise_of
 
 
 class Configuration(NamedTuple):
-    """A UNet of IF's architecture. widths: channels of its four levels. text: channels of the text embedding."""
+    """A first stage's UNet. widths: channels of its levels. text: channels of the text embedding."""
 
     name: str
     widths: tuple[int, ...]
@@ -44,58 +45,78 @@ CONFIGURATIONS = {
 }
 
 
-def network(
-    configuration: Configuration, device: str, dtype: torch.dtype = torch.float32, seed: int = 0
-) -> UNet2DConditionModel:
-    """Builds the UNet with random weights: in float32 on a CPU, in `dtype` on a GPU."""
-    deeper = len(configuration.widths) - 1
-    made_in = torch.get_default_dtype()
-    with torch.random.fork_rng(), torch.device(device):
-        torch.manual_seed(seed)
-        torch.set_default_dtype(made_in if device == "cpu" else dtype)
-        try:
-            unet = UNet2DConditionModel(
-                sample_size=64,
-                in_channels=3,
-                out_channels=6,
-                block_out_channels=configuration.widths,
-                layers_per_block=configuration.layers,
-                norm_num_groups=configuration.groups,
-                down_block_types=("ResnetDownsampleBlock2D", *["SimpleCrossAttnDownBlock2D"] * deeper),
-                mid_block_type="UNetMidBlock2DSimpleCrossAttn",
-                up_block_types=(*["SimpleCrossAttnUpBlock2D"] * deeper, "ResnetUpsampleBlock2D"),
-                act_fn="gelu",
-                attention_head_dim=configuration.head,
-                cross_attention_dim=configuration.widths[-1],
-                cross_attention_norm="group_norm",
-                encoder_hid_dim=configuration.text,
-                encoder_hid_dim_type="text_proj",
-                addition_embed_type="text",
-                addition_embed_type_num_heads=configuration.text_heads,
-                resnet_time_scale_shift="scale_shift",
-                resnet_skip_time_act=True,
-                resnet_out_scale_factor=1.4142,
-                mid_block_scale_factor=1.4142,
-                time_embedding_act_fn="gelu",
-            )
-        finally:
-            torch.set_default_dtype(made_in)
-    # Not diffusers' `to`, which warns about float32 modules that do not exist here.
-    return torch.nn.Module.to(unet, dtype).eval()
+def unet(widths: Sequence[int], attending: int, **more: Any) -> UNet2DConditionModel:
+    """Returns a UNet of IF's architecture on `meta`, of which the last `attending` levels attend to the text."""
+    others = len(widths) - attending
+    with torch.device("meta"):
+        return UNet2DConditionModel(
+            out_channels=6,
+            block_out_channels=widths,
+            down_block_types=(*["ResnetDownsampleBlock2D"] * others, *["SimpleCrossAttnDownBlock2D"] * attending),
+            mid_block_type="UNetMidBlock2DSimpleCrossAttn",
+            up_block_types=(*["SimpleCrossAttnUpBlock2D"] * attending, *["ResnetUpsampleBlock2D"] * others),
+            act_fn="gelu",
+            cross_attention_dim=widths[-1],
+            cross_attention_norm="group_norm",
+            encoder_hid_dim_type="text_proj",
+            addition_embed_type="text",
+            resnet_time_scale_shift="scale_shift",
+            time_embedding_act_fn="gelu",
+            **more,
+        )
 
 
-class Size(NamedTuple):
-    """parameters: their number. flops: operations of one image's forward; a multiplication and an addition count as
-    two."""
+def first(configuration: Configuration) -> UNet2DConditionModel:
+    """Returns a first stage's UNet on `meta`."""
+    return unet(
+        configuration.widths,
+        attending=len(configuration.widths) - 1,
+        sample_size=64,
+        in_channels=3,
+        layers_per_block=configuration.layers,
+        norm_num_groups=configuration.groups,
+        attention_head_dim=configuration.head,
+        encoder_hid_dim=configuration.text,
+        addition_embed_type_num_heads=configuration.text_heads,
+        resnet_skip_time_act=True,
+        resnet_out_scale_factor=1.4142,
+        mid_block_scale_factor=1.4142,
+    )
 
-    parameters: int
-    flops: int
+
+def network(configuration: Configuration, device: str, dtype: torch.dtype = torch.float32) -> UNet2DConditionModel:
+    """Returns a first stage's UNet with random weights: the same in each precision, up to rounding."""
+    net = nn.Module.to(first(configuration), dtype).to_empty(device=device).eval()  # not diffusers' `to`, which warns
+    generator = torch.Generator(device).manual_seed(0)
+    with torch.no_grad():
+        for name, tensor in net.state_dict().items():
+            tensor.copy_(random_weights(name, tensor, generator))
+    return net
+
+
+def random_weights(name: str, like: Tensor, generator: torch.Generator) -> Tensor:
+    """Generates weights that keep activations within float16: norms 1, biases 0, matrices scaled by their width."""
+    if like.dim() < 2:
+        return torch.full(like.shape, float(name.endswith("weight")), dtype=like.dtype)
+    scale = 1 / math.sqrt(math.prod(like.shape[1:]))
+    return (torch.randn(like.shape, generator=generator, device=generator.device) * scale).to(like.dtype)
 
 
 @cache
 def size(configuration: Configuration) -> Size:
     """Returns a configuration's size without allocating it."""
-    return Size(*flops.of_unet(dict(network(configuration, "meta").config)))
+    return unet_size(first(configuration).config)
+
+
+def scheduler(most: float) -> DDPMScheduler:
+    """Returns the scheduler of stages 1 and 2. most: the value to which dynamic thresholding goes at most."""
+    return DDPMScheduler(
+        beta_schedule="squaredcos_cap_v2",
+        variance_type="learned_range",
+        thresholding=True,
+        dynamic_thresholding_ratio=0.95,
+        sample_max_value=most,
+    )
 
 
 class RandomStage(Stage):
@@ -110,13 +131,7 @@ class RandomStage(Stage):
         super().__init__(meter)
         self.device, self.dtype, self.text = torch.device(device), dtype, configuration.text
         self.unet = network(configuration, device, dtype)
-        self.scheduler = DDPMScheduler(
-            beta_schedule="squaredcos_cap_v2",
-            variance_type="learned_range",
-            thresholding=True,
-            dynamic_thresholding_ratio=0.95,
-            sample_max_value=1.5,
-        )
+        self.scheduler = scheduler(1.5)
         self.schedule = schedule_of(self.scheduler)
         self.encode = cache(self._encode)
         self.cached = CachedTextUNet(self.unet, self.encode) if cached else None
@@ -125,7 +140,7 @@ class RandomStage(Stage):
 
     def _encode(self, prompt: str) -> Tensor:
         generator = torch.Generator().manual_seed(crc32(prompt.encode()))
-        return torch.randn(1, flops.TOKENS, self.text, generator=generator).to(self.device, self.dtype)
+        return torch.randn(1, TOKENS, self.text, generator=generator).to(self.device, self.dtype)
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         if self.cached:
@@ -147,17 +162,3 @@ class RandomIF(Cascade):
         super().__init__()
         self.dtype, self.description = dtype, f"{configuration.name} with random weights"
         self.first = RandomStage(configuration, device, dtype, cached, compiled, self.meter)
-
-    def pipelines(self) -> tuple[IFPipeline, IFImg2ImgPipeline]:
-        """Returns diffusers' text-to-image and image-to-image pipelines over the same network."""
-        absent = {"tokenizer": None, "text_encoder": None, "safety_checker": None, "feature_extractor": None}
-        parts = {
-            "unet": self.first.unet,
-            "scheduler": self.first.scheduler,
-            "watermarker": None,
-            "requires_safety_checker": False,
-        }
-        both = IFPipeline(**absent, **parts), IFImg2ImgPipeline(**absent, **parts)
-        for pipeline in both:
-            pipeline.set_progress_bar_config(disable=True)
-        return both

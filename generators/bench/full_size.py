@@ -1,41 +1,47 @@
 """`make full-size MODEL=deepfloyd`: runs DeepFloyd's real code path over full-size random weights, under a memory
 limit.
 
-The weights are written shard by shard. Each part of the work runs in its own process with a limit on its data
+The weights are written shard by shard. Each phase of the work runs in its own process with a limit on its data
 (RLIMIT_DATA: all memory except mapped files), so the result shows what fits instead of estimating it.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
+import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+import psutil
 import torch
 
 from ..models import NAMES, load, variable
-from ..models.deepfloyd import weights as places
-from ..models.deepfloyd.machine import CPU, GB, disk
-from ..models.deepfloyd.plan import Layers
-from ..models.deepfloyd.text import Embeddings, encode
+from ..models.deepfloyd import weights
+from ..models.deepfloyd.cascade import ThirdStage
+from ..models.deepfloyd.machine import CPU, GB, disk, matmul_rate
+from ..models.deepfloyd.plan import Progress, t5_embeddings
+from ..models.deepfloyd.text import encode
 from ..records.errors import ModelError
 from ..running import run, staleness
 from ..running.session import Observer, Session, workload
 from . import machine, random_weights
-from .__main__ import put
+from .tables import markdown, put, write_option
 
 SHAPES = {"deepfloyd": "I-XL", "deepfloyd-l": "I-L", "deepfloyd-m": "I-M"}
-LIMITS = {"text": 3.0, "stage 1": 6.0, "stage 2": 6.0, "stage 3": 8.0}  # GB for each part, including the program itself
+LIMITS = {"text": 3.0, "stage 1": 6.0, "stage 2": 6.0, "stage 3": 8.0}  # GB for each phase and the program itself
 SPARE = 1.05  # factor on the disk space needed
+SIZES = ("limit, GB", "peak anonymous, GB")
+COLUMNS = ("phase", "what", *SIZES, "loading, s", "seconds", "core seconds", "an evaluation")
+tell = partial(click.echo, err=True)
 
 
 class Usage:
@@ -48,7 +54,8 @@ class Usage:
 
     def _look(self) -> None:
         while not self._ended.wait(0.02):
-            self.peak = max(self.peak, machine.anonymous_memory() or 0)
+            memory = psutil.Process().memory_info()
+            self.peak = max(self.peak, memory.rss - getattr(memory, "shared", 0))  # which mapped files are, on Linux
 
     def stop(self) -> dict[str, float]:
         """Returns wall: seconds; cores: CPU seconds of all cores, which other programs do not lengthen; peak: bytes."""
@@ -57,42 +64,45 @@ class Usage:
         return {"wall": seconds, "cores": cores, "peak": self.peak}
 
 
-class Progress(Observer):
+class Evaluations(Observer):
     """Prints the progress of a section and the time left."""
 
     def __init__(self, expected: int) -> None:
-        self.expected, self.done_so_far, self.began = expected, 0, time.monotonic()
+        self.expected, self.done_so_far, self.progress = expected, 0, Progress(tell)
 
     def evaluated(self, count: int) -> None:
         self.done_so_far += count
-        left = (time.monotonic() - self.began) / self.done_so_far * (self.expected - self.done_so_far)
-        click.echo(f"  evaluation {self.done_so_far} of {self.expected}, about {left:.0f} s left", err=True)
+        what = f"  evaluation {self.done_so_far} of {self.expected}"
+        self.progress(what, self.done_so_far / self.expected)
 
 
 def text(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     """Encodes all prompts of the report with T5-XXL."""
     prompts = workload(map(run.load_section, staleness.sections())).prompts
-    kept = Embeddings(places.CACHE / "embeddings", places.encoder(name, folder))
-    layers = Layers(name, lambda line: click.echo(line, err=True))
     watch = Usage()
-    encode(prompts, kept, folder / "stage_1", "fp16", CPU, layers.passed)
+    encode(prompts, t5_embeddings(name, folder), folder / "stage_1", CPU, Progress(tell, f"{name}: encoding  "))
     return {**watch.stop(), "did": f"{len(prompts)} prompts"}
 
 
 def stage_1(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     """Draws sections as `report section` does."""
-    rate = machine.core_rate()
+    rates = [_core_rate()]
     declared = list(map(run.load_section, sections))
-    progress, loading = Progress(workload(declared).first), Usage()
+    progress, loading = Evaluations(workload(declared).first), Usage()
     session = Session(load(name), progress)
     loaded = loading.stop()["wall"]
     watch = Usage()
     records = [run.draw_section(session, each, folder / "drawn" / each.id, progress) for each in declared]
     found = watch.stop()
-    rate = max(rate, machine.core_rate())
+    rates.append(_core_rate())
     evaluations = sum(record["evaluations"] for record in records)
     did = f"sections {' and '.join(sections)}: {evaluations} evaluations in {session.model.meter.calls} forwards"
-    return {**found, "load": loaded, "evaluations": evaluations, "rate": rate, "did": did}
+    return {**found, "load": loaded, "evaluations": evaluations, "rate": max(rates), "did": did}
+
+
+def _core_rate() -> float:
+    """Returns the FLOP/s of a matrix product per CPU second, independent of other load."""
+    return matmul_rate(CPU, torch.float32, 2048, time.process_time)
 
 
 def stage_2(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
@@ -107,8 +117,6 @@ def stage_2(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
 
 def stage_3(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     """Runs one guided step of stage 3, and the autoencoder."""
-    from ..models.deepfloyd.cascade import ThirdStage
-
     model = load(name)
     ThirdStage.steps = 1
     watch = Usage()
@@ -116,71 +124,59 @@ def stage_3(name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
     return {**watch.stop(), "evaluations": 2, "did": "one step of two images, and 1024 × 1024 pixels decoded"}
 
 
-PARTS: dict[str, Callable[[str, Path, Sequence[str]], dict[str, Any]]] = {
-    "text": text,
-    "stage 1": stage_1,
-    "stage 2": stage_2,
-    "stage 3": stage_3,
-}
+PHASES = {"text": text, "stage 1": stage_1, "stage 2": stage_2, "stage 3": stage_3}
 
 
-def run_limited(part: str, name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any] | None:
-    """Runs a part in its own process under its limit. Returns None if it does not fit. Raises ModelError if it fails
+def run_limited(phase: str, name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any] | None:
+    """Runs a phase in its own process under its limit. Returns None if it does not fit. Raises ModelError if it fails
     otherwise."""
-    command = [sys.executable, "-m", __spec__.name, "--model", name, "--folder", str(folder), "--part", part]
-    command += [word for section in sections for word in ("--section", section)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if done.returncode == 3:
-        return None
-    if done.returncode:
-        raise ModelError(f"{name}: {part} at full size failed; see its error above")
-    return json.loads(done.stdout.splitlines()[-1])
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(run_phase, phase, name, folder, sections).result()
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, MemoryError) or "memory" in str(error).lower():
+                tell(f"{phase}: does not fit in {LIMITS[phase]:g} GB ({error})")
+                return None
+            traceback.print_exception(error)
+            raise ModelError(f"{name}: {phase} at full size failed; see its error above") from error
 
 
-def run_part(part: str, name: str, folder: Path, sections: Sequence[str]) -> None:
-    """Runs in that process: sets the limit, does the part, prints the measurements as JSON."""
+def run_phase(phase: str, name: str, folder: Path, sections: Sequence[str]) -> dict[str, Any]:
+    """Runs in that process: sets the limit, does the phase, returns the measurements."""
     import resource
 
-    places.CACHE = folder / "cache"
-    resource.setrlimit(resource.RLIMIT_DATA, (int(LIMITS[part] * GB),) * 2)
-    try:
-        found = PARTS[part](name, folder, sections)
-    except (MemoryError, RuntimeError) as error:
-        if "memory" not in str(error).lower():
-            raise
-        click.echo(f"{part}: does not fit in {LIMITS[part]:g} GB ({error})", err=True)
-        sys.exit(3)
-    click.echo(json.dumps(found))
+    weights.CACHE = folder / "cache"
+    resource.setrlimit(resource.RLIMIT_DATA, (int(LIMITS[phase] * GB),) * 2)
+    return PHASES[phase](name, folder, sections)
 
 
 def table(name: str, found: dict[str, dict[str, Any] | None], written: float) -> str:
     """Returns the measurements as a Markdown table."""
-    lines = [
+    head = (
         f"`make full-size MODEL={name}`: {SHAPES[name]}, II-L, the upscaler and T5-XXL, random float16 weights "
-        f"({written / GB:.1f} GB) on disk, on {machine.description(CPU)}; torch {torch.__version__}.",
-        "",
-        "| part | what | limit, GB | peak anonymous, GB | loading, s | seconds | core seconds | an evaluation |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for part, row in found.items():
-        if row is None:
-            lines.append(f"| {part} | does not fit | {LIMITS[part]:g} | | | | | |")
-            continue
-        each = f"{row['cores'] / row['evaluations']:.1f}" if "evaluations" in row else ""
-        load_time = f"{row['load']:.1f}" if "load" in row else ""
-        lines.append(
-            f"| {part} | {row['did']} | {LIMITS[part]:g} | {row['peak'] / GB:.2f} | {load_time} | {row['wall']:.0f} | "
-            f"{row['cores']:.0f} | {each} |"
-        )
+        f"({written / GB:.1f} GB) on disk, on {machine.description(CPU)}; torch {torch.__version__}."
+    )
+    lines = []
+    for phase, row in found.items():
+        measured = [""] * 5
+        if row:
+            measured = [
+                f"{row['peak'] / GB:.2f}",
+                f"{row['load']:.1f}" if "load" in row else "",
+                f"{row['wall']:.0f}",
+                f"{row['cores']:.0f}",
+                f"{row['cores'] / row['evaluations']:.1f}" if "evaluations" in row else "",
+            ]
+        lines.append([phase, row["did"] if row else "does not fit", f"{LIMITS[phase]:g}", *measured])
+    paragraphs = [head, markdown(COLUMNS, lines)]
     if first := found.get("stage 1"):
-        flop = places.FIRST[name].flop
-        lines += [
-            "",
+        flop = weights.FIRST[name].flop
+        paragraphs.append(
             f"A core multiplies matrices at {first['rate'] / 1e12:.3g} TFLOP a second of its own, in float32, measured "
             f"before and after; at that rate an evaluation of {SHAPES[name]} ({flop / 1e12:.2f} TFLOP) takes "
-            f"{flop / first['rate']:.1f} core seconds.",
-        ]
-    return "\n".join(lines)
+            f"{flop / first['rate']:.1f} core seconds."
+        )
+    return "\n\n".join(paragraphs)
 
 
 def ask(name: str, folder: Path, size: float, yes: bool) -> None:
@@ -192,9 +188,7 @@ def ask(name: str, folder: Path, size: float, yes: bool) -> None:
             f"{folder}: {name} at full size needs {size * SPARE / GB:.1f} GB, and {free / GB:.1f} are free; free some "
             "space, or set FOLDER=… to a folder on another disk"
         )
-    click.echo(
-        f"{size / GB:.1f} GB of random weights will be written to {folder} ({free / GB:.1f} GB are free).", err=True
-    )
+    tell(f"{size / GB:.1f} GB of random weights will be written to {folder} ({free / GB:.1f} GB are free).")
     if not yes:
         click.confirm("Go on?", abort=True, err=True)
 
@@ -205,10 +199,7 @@ def ask(name: str, folder: Path, size: float, yes: bool) -> None:
 @click.option("--section", "sections", multiple=True, default=("1.3", "1.4"), show_default=True, help="What to draw.")
 @click.option("--keep", is_flag=True, help="Keep the weights for the next run.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option(
-    "--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Write the table to this file."
-)
-@click.option("--part", type=click.Choice(list(PARTS)), hidden=True)
+@write_option
 def main(
     name: str,
     folder: Path | None,
@@ -216,27 +207,21 @@ def main(
     keep: bool,
     yes: bool,
     write: Path | None,
-    part: str | None,
 ) -> None:
-    """Run DeepFloyd's real code path over full-size random weights, each part under a memory limit."""
+    """Run DeepFloyd's real code path over full-size random weights, each phase under a memory limit."""
     folder = folder or Path.home() / ".cache" / "diffusion-report" / f"full-size-{name}"
     try:
-        if part:
-            return run_part(part, name, folder, sections)
         size = random_weights.size(SHAPES[name])
-        whole = folder / "whole"
+        whole = folder / "whole"  # exists once all weights are written
         try:
             if not whole.exists():
                 ask(name, folder, size, yes)
-                began = time.monotonic()
-                random_weights.write(
-                    folder, SHAPES[name], lambda file, done: click.echo(_progress(file, done, began), err=True)
-                )
+                random_weights.write(folder, SHAPES[name], Progress(tell))
                 whole.touch()
             os.environ[variable(name)] = str(folder)
             for line in itertools.chain(*run.examine(name, sections)):
-                click.echo(line, err=True)
-            found = {part: run_limited(part, name, folder, sections) for part in PARTS}
+                tell(line)
+            found = {phase: run_limited(phase, name, folder, sections) for phase in PHASES}
         finally:
             if folder.exists() and not keep:
                 shutil.rmtree(folder)
@@ -246,11 +231,6 @@ def main(
     click.echo(text_)
     if write:
         put(write, f"full size of {name}", text_)
-
-
-def _progress(file: str, done: float, began: float) -> str:
-    left = (time.monotonic() - began) / done * (1 - done)
-    return f"wrote {file}, about {left:.0f} s left"
 
 
 if __name__ == "__main__":

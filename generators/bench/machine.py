@@ -8,8 +8,10 @@ from pathlib import Path
 
 import torch
 
+from ..models.deepfloyd.machine import matmul_rate
+
 PROC = Path("/proc/self")
-PATIENCE, TRIES = 0.2, 10  # seconds for the first of several products of one size; their number
+PATIENCE = 0.2  # seconds for a product
 
 
 def finished(device: torch.device) -> float:
@@ -19,34 +21,17 @@ def finished(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def matmul_rate(device: torch.device, dtype: torch.dtype, side: int) -> float:
-    """Returns the FLOP/s of a product of two square matrices, the best of several: an upper bound for the network.
+def highest_rate(device: torch.device, dtype: torch.dtype, side: int) -> float:
+    """Returns the FLOP/s of a product of two square matrices: an upper bound for the network.
 
     side: of the largest matrices tried. They double in size while a product takes less than PATIENCE, so a processor
     without instructions for `dtype` is measured at a small size instead of for minutes.
     """
     for size in (side >> k for k in reversed(range(side.bit_length()))):
-        a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-        first = _seconds(a, b)
-        if first > PATIENCE:
+        rate = matmul_rate(device, dtype, size)
+        if 2 * size**3 / rate > PATIENCE:
             break
-    return 2 * size**3 / min(first, *(_seconds(a, b) for _ in range(TRIES)))
-
-
-def _seconds(a: torch.Tensor, b: torch.Tensor) -> float:
-    began = finished(a.device)
-    a @ b
-    return finished(a.device) - began
-
-
-def core_rate() -> float:
-    """Returns the FLOP/s of a float32 product of two square matrices per CPU second, independent of other load."""
-    a, times = torch.randn(2048, 2048), []
-    for _ in range(10):
-        began = time.process_time()
-        a @ a
-        times.append(time.process_time() - began)
-    return 2 * 2048**3 / min(times)
+    return rate
 
 
 def forget_peak(device: torch.device) -> None:
@@ -65,14 +50,6 @@ def peak_memory(device: torch.device) -> int | None:
     if not (PROC / "status").exists():
         return None
     (line,) = (line for line in (PROC / "status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
-
-
-def anonymous_memory() -> int | None:
-    """Returns this process's resident bytes without mapped files; None if the system does not report them."""
-    if not (PROC / "status").exists():
-        return None
-    (line,) = (line for line in (PROC / "status").read_text().splitlines() if line.startswith("RssAnon"))
     return int(line.split()[1]) * 1024
 
 

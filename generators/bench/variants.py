@@ -1,29 +1,28 @@
 """The implementations to compare: as the sections declare them, with diffusers' pipelines, and as a notebook's loop.
 
-An implementation is a function from a model and a number of steps to the panels' images. Sections only see a `Lab`, so
-each implementation is a subclass of it.
+Sections only see a `Lab`, so each implementation is a subclass of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
+from diffusers import IFImg2ImgPipeline, IFPipeline
 from torch import Tensor
 
 from ..diffusion import last, sample, sdedit, strided
 from ..diffusion.batching import run
 from ..diffusion.estimates import Estimate, Noise
 from ..lab import Lab, Result, Scale
+from ..models.deepfloyd.text import UNCHECKED
 from ..running.run import load_section
 from .configurations import RandomIF
 
 SECTIONS = ("1.5", "1.6", "1.7.3", "1.9")  # one of each kind: samples, guided samples, edits, two prompts in one image
-
-Draw = Callable[[], Tensor]
-Variant = Callable[[RandomIF, int], list[Tensor]]
 
 
 def thinned(timesteps: list[int], steps: int) -> list[int]:
@@ -33,8 +32,11 @@ def thinned(timesteps: list[int], steps: int) -> list[int]:
     return [timesteps[round(k * (len(timesteps) - 1) / intervals)] for k in range(intervals + 1)]
 
 
-class Thinned(Lab):
-    """A lab with shortened trajectories: the same images at once, in a fraction of the time."""
+class ThisReport(Lab):
+    """A lab as this report has it, but with shortened trajectories: in a fraction of the time. batched: whether all
+    panels of a section are drawn in one batch."""
+
+    batched = True
 
     def __init__(self, model: RandomIF, steps: int) -> None:
         super().__init__(model)
@@ -49,39 +51,55 @@ class Thinned(Lab):
         return last(sdedit(self.schedule, estimate, timesteps, self.generator(), x0))
 
 
-class OneByOne(Thinned):
-    """A lab without batching or sharing: every panel computes everything alone."""
+class NotebookLoop(ThisReport):
+    """A lab without batching: panel by panel, with one network evaluation per forward, so a guided step takes two
+    forwards."""
+
+    batched = False
 
     def __init__(self, model: RandomIF, steps: int) -> None:
         super().__init__(model, steps)
         self._results: dict[Hashable, Any] = {}
 
     def shared(self, key: Hashable, work: Callable[[], Result]) -> Result:
+        """As in `Lab`, which would batch the queries of `work`."""
         if key not in self._results:
             self._results[key] = work()
         return self._results[key]
 
 
+@dataclass
 class Prompted:
     """An estimate that also carries a pipeline's arguments: prompt and guidance scale."""
 
-    def __init__(self, estimate: Estimate, prompt: str, gamma: float) -> None:
-        self.estimate, self.prompt, self.gamma = estimate, prompt, gamma
+    estimate: Estimate
+    prompt: str
+    gamma: float
 
     def __call__(self, x: Tensor, t: int) -> Noise:
         return self.estimate(x, t)
 
 
-class ByPipelines(OneByOne):
-    """A lab that calls diffusers' pipelines where one exists: to sample from a prompt, and to edit an image.
+class Pipelines(NotebookLoop):
+    """A lab that calls diffusers' pipelines where one exists: to sample from a prompt, and to edit an image. They
+    evaluate both halves of a guided step in one forward.
 
     Anagrams and hybrids have no pipeline and fall back to the loop. Text embeddings are passed in, as the course does.
     """
 
     def __init__(self, model: RandomIF, steps: int) -> None:
         super().__init__(model, steps)
-        self.random_if = model
-        self.from_text, self.from_image = model.pipelines()
+        self.encode = model.first.encode
+        components = {
+            "tokenizer": None,
+            "text_encoder": None,
+            "unet": model.first.unet,
+            "scheduler": model.first.scheduler,
+        }
+        self.from_text = IFPipeline(**components, **UNCHECKED)
+        self.from_image = IFImg2ImgPipeline(**components, **UNCHECKED)
+        for pipeline in (self.from_text, self.from_image):
+            pipeline.set_progress_bar_config(disable=True)
 
     def estimate(self, prompt: str) -> Prompted:
         return Prompted(super().estimate(prompt), prompt, 1.0)
@@ -106,7 +124,7 @@ class ByPipelines(OneByOne):
         calls, halves = len(timesteps), 2 if estimate.gamma > 1 else 1
         self.model.meter.calls += calls
         self.model.meter.evaluations += calls * halves
-        embeds, negative = (self.random_if.first.encode(text) for text in (estimate.prompt, ""))
+        embeds, negative = (self.encode(text) for text in (estimate.prompt, ""))
         return {
             "prompt_embeds": embeds,
             "negative_prompt_embeds": negative if halves == 2 else None,
@@ -116,28 +134,14 @@ class ByPipelines(OneByOne):
         }
 
 
-def _sections(lab: Callable[[], Lab]) -> Iterator[list[Draw]]:
-    """Yields the panels of each section, bound to a new lab."""
+@torch.inference_mode()
+def draw(lab: type[ThisReport], model: RandomIF, steps: int) -> list[Tensor]:
+    """Draws all panels of the sections, with a new lab for each section."""
+    panels = []
     for section_id in SECTIONS:
-        at = lab()
+        at = lab(model, steps)
         cases = [(figure, case) for figure in load_section(section_id).figures for case in figure.cases]
         # A case with `pixels` needs later stages, which are not measured.
-        yield [partial(figure.draw, at, **case) for figure, case in cases if "pixels" not in case]
-
-
-@torch.inference_mode()
-def notebook(model: RandomIF, steps: int) -> list[Tensor]:
-    """Draws panel by panel with one network evaluation per forward: a guided step takes two forwards."""
-    return [draw() for draws in _sections(lambda: OneByOne(model, steps)) for draw in draws]
-
-
-@torch.inference_mode()
-def pipelines(model: RandomIF, steps: int) -> list[Tensor]:
-    """Draws panel by panel with diffusers' pipelines, which evaluate both halves of a guided step in one forward."""
-    return [draw() for draws in _sections(lambda: ByPipelines(model, steps)) for draw in draws]
-
-
-@torch.inference_mode()
-def report(model: RandomIF, steps: int) -> list[Tensor]:
-    """Draws as this report does: all panels of a section in one batch."""
-    return [task.result for draws in _sections(lambda: Thinned(model, steps)) for task in run(draws)]
+        works = [partial(figure.draw, at, **case) for figure, case in cases if "pixels" not in case]
+        panels += [task.result for task in run(works)] if lab.batched else [work() for work in works]
+    return panels

@@ -26,18 +26,18 @@ from ...diffusion.estimates import Estimate, Noise
 from ...diffusion.sampling import gaussian
 from ...records.errors import ModelError
 from ..base import Cascade, LaterStage, Stage, schedule_of
-from . import disk
+from . import disk, weights
 from .text_projections import CachedTextUNet, noise_of
 
-HELD, IN_TURN, BY_LAYER = "held", "in turn", "layer by layer"
+HELD, IN_TURN, BY_LAYER = "read once", "read whole for each turn", "read layer by layer at every forward"
 UNCHECKED = {"safety checker": "not loaded", "watermarker": "not applied"}
 
 
 class Spot(NamedTuple):
     """Where a stage runs and how its weights get there.
 
-    offloading: HELD: read once and kept; IN_TURN: read whole on entering the stage and freed on leaving it; BY_LAYER:
-    each layer is read in every forward. chunk: the most images in one forward.
+    offloading: HELD: kept; IN_TURN: read on entering the stage and freed on leaving it; BY_LAYER. chunk: the most
+    images in one forward.
     """
 
     device: torch.device
@@ -58,10 +58,10 @@ class Place:
         self._waiting: dict[str, tuple[UNet2DConditionModel, disk.Tensors]] = {}
         self._here = ""
 
-    def unet(self, stage: str, folder: Path, variant: str | None) -> UNet2DConditionModel:
+    def unet(self, stage: str, folder: Path) -> UNet2DConditionModel:
         """Builds a stage's UNet; usable after `enter(stage)`."""
         spot = self.spots[stage]
-        tensors = disk.Tensors(folder / "unet", variant, spot.dtype)
+        tensors = disk.Tensors(folder, "unet", spot.dtype)
         config = UNet2DConditionModel.load_config(folder / "unet")
         net = disk.build_empty(lambda: UNet2DConditionModel.from_config(config), tensors)
         if spot.offloading == HELD:
@@ -77,7 +77,7 @@ class Place:
         if stage == self._here:
             return
         if self._here in self._waiting:
-            disk.free_weights(self._waiting[self._here][0])
+            self._waiting[self._here][0].to("meta")
             torch.cuda.empty_cache()
         self._here = ""
         if stage in self._waiting:
@@ -88,13 +88,13 @@ class Place:
 class FirstStage(Stage):
     """IF-I: samples images of 64 pixels."""
 
-    def __init__(self, model: DeepFloyd, folder: Path, variant: str | None) -> None:
+    def __init__(self, model: DeepFloyd, folder: Path) -> None:
         super().__init__(model.meter)
         self.place = model.place
         self.device, _, self.chunk = model.place.spots["stage_1"]
-        unet = model.place.unet("stage_1", folder, variant)
+        unet = model.place.unet("stage_1", folder)
         self.unet = CachedTextUNet(unet, model.encode)
-        self.parameters = sum(parameter.numel() for parameter in unet.parameters())
+        self.parameters = unet.num_parameters()
         self.side = unet.config.sample_size
         self.schedule = schedule_of(DDPMScheduler.from_pretrained(folder / "scheduler"))
 
@@ -111,12 +111,12 @@ class SecondStage(LaterStage):
     steps = 50
     level = 250
 
-    def __init__(self, model: DeepFloyd, folder: Path, variant: str | None) -> None:
+    def __init__(self, model: DeepFloyd, folder: Path) -> None:
         super().__init__(model.meter)
         self.place, self.encode = model.place, model.encode
         self.device, _, self.chunk = spot = model.place.spots["stage_2"]
         self.dtype = spot.dtype
-        self.unet = model.place.unet("stage_2", folder, variant)
+        self.unet = model.place.unet("stage_2", folder)
         self.side: int = self.unet.config.sample_size
         scheduler = DDPMScheduler.from_pretrained(folder / "scheduler")
         scheduler.set_timesteps(self.steps)
@@ -154,13 +154,13 @@ class ThirdStage:
 
     steps, gamma, level = 75, 9.0, 100  # from IF's README
 
-    def __init__(self, model: DeepFloyd, folder: Path, variant: str | None) -> None:
-        self.model, self.folder, self.variant = model, folder, variant
+    def __init__(self, model: DeepFloyd, folder: Path) -> None:
+        self.model, self.folder = model, folder
         self.spot = model.place.spots["stage_3"]
-        unet = model.place.unet("stage_3", folder, variant)
+        unet = model.place.unet("stage_3", folder)
         unet.forward = self._cached(unet.forward)
         self.pipeline = _Upscaler(
-            vae=self._part(AutoencoderKL, "vae"),
+            vae=self._component(AutoencoderKL, "vae"),
             text_encoder=None,
             tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
             unet=unet,
@@ -184,27 +184,24 @@ class ThirdStage:
         texts, negative = self.texts(guide)
         self.model.place.enter("stage_3")
         try:
-            return self._sampled(low, texts, negative, generator)
+            (image,) = self.pipeline(
+                image=(low[None].clamp(-1, 1).to(self.spot.device, self.spot.dtype) + 1) / 2,
+                prompt_embeds=texts,
+                negative_prompt_embeds=negative,
+                num_inference_steps=self.steps,
+                guidance_scale=self.gamma,
+                noise_level=self.level,
+                generator=generator,
+                output_type="pt",
+            ).images
         except torch.cuda.OutOfMemoryError:
             name = self.model.name
             raise ModelError(f"{name}: an image of 1024 pixels does not fit in this GPU's memory") from None
-
-    def _sampled(self, low: Tensor, texts: Tensor, negative: Tensor, generator: torch.Generator) -> Tensor:
-        (image,) = self.pipeline(
-            image=(low[None].clamp(-1, 1).to(self.spot.device, self.spot.dtype) + 1) / 2,
-            prompt_embeds=texts,
-            negative_prompt_embeds=negative,
-            num_inference_steps=self.steps,
-            guidance_scale=self.gamma,
-            noise_level=self.level,
-            generator=generator,
-            output_type="pt",
-        ).images
         return image.to(low.device, low.dtype) * 2 - 1
 
     def _texts(self, prompt: str) -> tuple[Tensor, Tensor]:
         """Returns the embeddings of a prompt and of the empty one; the text encoder is freed afterwards."""
-        self.pipeline.text_encoder = self._part(CLIPTextModel, "text_encoder")
+        self.pipeline.text_encoder = self._component(CLIPTextModel, "text_encoder")
         try:
             return self.pipeline.encode_prompt(prompt, self.spot.device, 1, True)
         finally:
@@ -226,15 +223,14 @@ class ThirdStage:
 
         return cached
 
-    def _part(self, kind: Any, name: str) -> Any:
-        part = kind.from_pretrained(
-            self.folder / name, dtype=self.spot.dtype, variant=self.variant, use_safetensors=True
-        )
-        return part.to(self.spot.device)
+    def _component(self, kind: Any, name: str) -> Any:
+        variant = weights.variant(weights.files(self.folder), [name])
+        found = {"dtype": self.spot.dtype, "variant": variant, "use_safetensors": True}
+        return kind.from_pretrained(self.folder / name, **found).to(self.spot.device)
 
 
 class DeepFloyd(Cascade):
-    """The cascade. stages: the present ones of stage_1, stage_2 and stage_3, with the variant of their files.
+    """The cascade. stages: the folders of those that are present, of stage_1, stage_2 and stage_3.
 
     place: where they run; stages 1 and 2 share a device. read: returns the embedding of each prompt, (1, 77, width).
     """
@@ -244,7 +240,7 @@ class DeepFloyd(Cascade):
     def __init__(
         self,
         name: str,
-        stages: Mapping[str, tuple[Path, str | None]],
+        stages: Mapping[str, Path],
         place: Place,
         read: Callable[[str], Tensor],
         digest: str = "",
@@ -257,30 +253,22 @@ class DeepFloyd(Cascade):
         spot = place.spots["stage_1"]
         self.dtype = spot.dtype
         self.encode = cache(lambda prompt: read(prompt).to(spot.device, spot.dtype))
-        self.first = FirstStage(self, *stages["stage_1"])
+        self.first = FirstStage(self, stages["stage_1"])
         self.settings = {**(settings or {}), **UNCHECKED}
-        self.description = (
-            f"DeepFloyd IF, the cascade of the assignment, with {_count(self.first.parameters)} parameters in stage 1"
-        )
+        size = f"{self.first.parameters / 1e9:.2g} billion parameters in stage 1"
+        self.description = f"DeepFloyd IF, the cascade of the assignment, with {size}"
 
     # The later stages are loaded on first use. They raise ModelError if a stage is missing.
 
     @cached_property
     def second(self) -> SecondStage:  # type: ignore[override]
-        return SecondStage(self, *self._stage("stage_2"))
+        return SecondStage(self, self._stage("stage_2"))
 
     @cached_property
     def third(self) -> ThirdStage:  # type: ignore[override]
-        return ThirdStage(self, *self._stage("stage_3"))
+        return ThirdStage(self, self._stage("stage_3"))
 
-    def _stage(self, name: str) -> tuple[Path, str | None]:
+    def _stage(self, name: str) -> Path:
         if name not in self.stages:
             raise ModelError(f"{self.name}: {name}/ is missing beside stage_1/; save it there with diffusers")
         return self.stages[name]
-
-
-def _count(parameters: int) -> str:
-    for size, unit in ((1e9, "billion"), (1e6, "million")):
-        if parameters >= size:
-            return f"{parameters / size:.1f} {unit}"
-    return f"{parameters:,}"

@@ -16,46 +16,45 @@ from typing import TypeVar
 import torch
 from accelerate.hooks import attach_align_device_hook
 from accelerate.utils import set_module_tensor_to_device
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ...records.errors import ModelError
 from . import weights
 
-DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 M_MMAP_THRESHOLD = -3  # from malloc.h: larger blocks are mapped and returned to the system
 
 Net = TypeVar("Net", bound=nn.Module)
 
 
 class Tensors(Mapping[str, Tensor]):
-    """The weights of one part of a stage, by name; each is read on access and cast to `dtype`.
+    """The weights of one component of a stage, by name; each is read on access and cast to `dtype`.
 
-    folder: of the part, such as stage_1/unet, with one or more *.safetensors. Raises ModelError if a file has no valid
-    header; access to a tensor raises it if the file has been truncated since.
+    Raises ModelError if a file is damaged; access to a tensor raises it if the file has been truncated since.
     """
 
-    def __init__(self, folder: Path, variant: str | None, dtype: torch.dtype) -> None:
-        self.dtype = dtype
-        self._found: dict[str, tuple[Path, int, torch.dtype, list[int]]] = {}
-        for path in weights.shards(folder, variant):
+    def __init__(self, stage: Path, component: str, dtype: torch.dtype) -> None:
+        self.folder, self.dtype = stage / component, dtype
+        self._found: dict[str, tuple[Path, safe_open, str]] = {}
+        for path in (stage / name for name in weights.tensor_files(stage, [component])):
             try:
-                length, tensors = weights.header(path)
-                for name, tensor in tensors.items():
-                    begin = 8 + length + tensor["data_offsets"][0]
-                    self._found[name] = path, begin, DTYPES[tensor["dtype"]], tensor["shape"]
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ModelError(f"{path} has no valid header; remove it and fetch it again") from error
-        self.folder = folder
+                file = safe_open(path, framework="pt", backend="pread")
+            except SafetensorError as error:
+                raise ModelError(f"{path} is damaged; remove it and fetch it again") from error
+            self._found |= {name: (path, file, name) for name in file.keys()}  # noqa: SIM118
 
     @torch.inference_mode(False)  # with an inference tensor a layer may sum in another order
     def __getitem__(self, name: str) -> Tensor:
-        path, begin, dtype, shape = self._found[name]
-        tensor = torch.empty(shape, dtype=dtype)
-        with path.open("rb") as file:
-            file.seek(begin)
-            if file.readinto(tensor.flatten().view(torch.uint8).numpy().data) != tensor.nbytes:
-                raise ModelError(f"{path} was truncated during the run; fetch it again, then run the same command")
-        return tensor.to(self.dtype)
+        path, file, saved = self._found[name]
+        try:
+            tensor = file.get_tensor(saved)
+        except SafetensorError as error:
+            why = "was truncated during the run; fetch it again, then run the same command"
+            raise ModelError(f"{path} {why}") from error
+        except MemoryError:  # torch's kind of error, which says what it lacks
+            raise RuntimeError(f"not enough memory for {saved} of {path}") from None
+        # float32 is always copied, to memory aligned as torch aligns it: MKL sums in another order elsewhere.
+        return tensor.to(self.dtype, copy=self.dtype == torch.float32)
 
     def tie(self, *names: str) -> None:
         """Makes these names aliases of one tensor, whichever of them it was saved under."""
@@ -99,11 +98,6 @@ def load_weights(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.de
         set_module_tensor_to_device(net, name, device, value=tensors[prefix + name])
 
 
-def free_weights(net: nn.Module) -> None:
-    """Frees the memory of a network's weights."""
-    net.to("meta")
-
-
 @contextmanager
 def loaded(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, prefix: str = "") -> Iterator[None]:
     """Holds the weights of a network, or of one layer, for the duration of the block."""
@@ -111,7 +105,7 @@ def loaded(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, 
     try:
         yield
     finally:
-        free_weights(net)
+        net.to("meta")
 
 
 def load_by_layer(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device) -> None:

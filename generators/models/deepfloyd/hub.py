@@ -25,8 +25,8 @@ class Listing(NamedTuple):
     sizes: dict[str, int]
 
 
-def listing(name: str, repository: Repository, parts: Sequence[str]) -> Listing:
-    """Lists the files of these parts of a stage, and checks access to gated ones. Raises ModelError."""
+def listing(name: str, repository: Repository, components: Sequence[str]) -> Listing:
+    """Lists the files of these components of a stage, and checks access to gated ones. Raises ModelError."""
     if repository.gated and not get_token():
         raise ModelError(
             f"{name}: {repository.id} needs a token, and none is set; accept the licence at "
@@ -37,7 +37,7 @@ def listing(name: str, repository: Repository, parts: Sequence[str]) -> Listing:
             HfApi().auth_check(repository.id)
         info = HfApi().model_info(repository.id, revision=repository.commit or "main", files_metadata=True)
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
-    chosen = wanted(sorted(sizes), parts)
+    chosen = wanted(sorted(sizes), components)
     if not any(file.endswith(".safetensors") for file in chosen):
         raise ModelError(f"{name}: {repository.id} has no safetensors at commit {info.sha}; see {_page(repository)}")
     return Listing(repository, str(info.sha), {file: sizes[file] for file in chosen})

@@ -1,28 +1,33 @@
-"""This machine's resources, and what fits into them; placement is a pure function of numbers, in bytes."""
+"""This machine's resources, what fits into them, and what a forward costs; placement is a pure function of numbers, in
+bytes."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+import timeit
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import torch
+from diffusers import UNet2DConditionModel
+from torch.utils.flop_counter import FlopCounterMode
 
-from .cascade import BY_LAYER, HELD, IN_TURN, Spot
+from .cascade import BY_LAYER, HELD, IN_TURN, Spot, ThirdStage
 
 GB = 1e9
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 PROCESS = {"cpu": 0.5 * GB, "cuda": 2 * GB}  # RAM of the program itself, without weights
 T5_LAYER = 1.0 * GB  # a layer of T5-XXL in float32, with all prompts of a report
 LAYER = 0.085  # the largest share of a UNet's weights in one layer: as read, in float32, and reordered for its kernel
-# Activations of a forward in float32, per image, measured: (bytes of the UNet in float16, bytes of the activations).
-IMAGE = {"stage_1": (8.6 * GB, 0.3 * GB), "stage_2": (2.26 * GB, 0.6 * GB)}
-UPSCALING = 5 * GB  # for stage 3, whose autoencoder decodes 1024 x 1024 pixels; an estimate
+# Activations of a forward in float32, per image, measured (report/benchmarks.md): (bytes of the networks in float16,
+# bytes of the activations). Stage 3's, whose autoencoder decodes 1024 x 1024 pixels, are an estimate.
+ACTIVATIONS = {"stage_1": (8.6 * GB, 0.3 * GB), "stage_2": (2.26 * GB, 0.6 * GB), "stage_3": (1.7 * GB, 5 * GB)}
 CHUNK = {"stage_1": 32, "stage_2": 8, "stage_3": 1}  # most images in a forward
+TOKENS = 77  # of a text
 
 
 class Machine(NamedTuple):
@@ -43,9 +48,9 @@ def present(largest: Path | None = None) -> Machine:
     """Measures this machine now. largest: a file of weights, read briefly to time the disk."""
     ram, reading = _ram(), _reading(largest) if largest else None
     if not torch.cuda.is_available():
-        return Machine("", 0, ram, _rate(CPU, torch.float32, 1024), reading)
+        return Machine("", 0, ram, matmul_rate(CPU, torch.float32, 1024), reading)
     free, _ = torch.cuda.mem_get_info()
-    return Machine(torch.cuda.get_device_name(), free, ram, _rate(CUDA, torch.float16, 8192), reading)
+    return Machine(torch.cuda.get_device_name(), free, ram, matmul_rate(CUDA, torch.float16, 8192), reading)
 
 
 def disk(place: Path) -> int:
@@ -68,15 +73,14 @@ def text_device(machine: Machine, size: float) -> torch.device | str:
 def placement(machine: Machine, sizes: Mapping[str, float]) -> dict[str, Spot] | str:
     """Returns where each stage runs and how its weights get there; or the one resource that is missing.
 
-    sizes: bytes of each stage's weights in float16. On a CPU they are in float32, twice as large.
+    sizes: bytes of each stage's weights in float16.
     """
     if machine.gpu and machine.ram < PROCESS["cuda"]:
         return f"not enough RAM: {_gb(PROCESS['cuda'])} GB are needed beside a GPU, {_gb(machine.ram)} are free"
-    device = CUDA if machine.gpu else CPU
-    room = machine.vram if machine.gpu else machine.ram - PROCESS["cpu"]
-    double = 1 if machine.gpu else 2
-    most = max(_workspace(stage, size, CHUNK[stage], device) for stage, size in sizes.items())
-    if double * sum(sizes.values()) + most <= room:
+    device, room = (CUDA, machine.vram) if machine.gpu else (CPU, machine.ram - PROCESS["cpu"])
+    all_weights = sum(_needed(stage, size, device, share=1, chunk=0) for stage, size in sizes.items())
+    activations = max(_needed(stage, size, device, share=0, chunk=CHUNK[stage]) for stage, size in sizes.items())
+    if all_weights + activations <= room:
         return {stage: Spot(device, HELD, CHUNK[stage]) for stage in sizes}
     spots = {}
     for stage, size in sizes.items():
@@ -84,9 +88,8 @@ def placement(machine: Machine, sizes: Mapping[str, float]) -> dict[str, Spot] |
         if spot is None and stage == "stage_3" and machine.gpu:  # few images, too large for most GPUs
             spot = _alone(stage, size, CPU, machine.ram - PROCESS["cuda"])
         if spot is None:
-            least = LAYER * double * size + _workspace(stage, size, 1, device)
             what, free = ("GPU memory", machine.vram) if machine.gpu else ("RAM", machine.ram)
-            least += 0 if machine.gpu else PROCESS["cpu"]
+            least = _needed(stage, size, device, LAYER, 1) + free - room
             return f"not enough {what}: {stage} needs {_gb(least)} GB even layer by layer, {_gb(free)} are free"
         spots[stage] = spot
     return spots
@@ -97,44 +100,40 @@ def to_read(calls: Iterable[tuple[int, int]], sizes: Mapping[str, float], spots:
 
     sizes: bytes of each stage's files.
     """
-    total = sum(size for stage, size in sizes.items() if spots[stage].offloading == HELD)
-    here = ""
+    total = sum(sizes[stage] for stage, spot in spots.items() if spot.offloading == HELD)
+    previous = ""
     for number, images in calls:
         stage = f"stage_{number}"
-        offloading, chunk = spots[stage].offloading, spots[stage].chunk
-        if offloading == BY_LAYER:
-            forwards = 75 if number == 3 else -(-images // chunk)
+        spot = spots[stage]
+        if spot.offloading == BY_LAYER:
+            forwards = ThirdStage.steps if number == 3 else -(-images // spot.chunk)
             total += sizes[stage] * forwards
-        elif offloading == IN_TURN and stage != here:
+        elif spot.offloading == IN_TURN and stage != previous:
             total += sizes[stage]
-        here = stage
+        previous = stage
     return total
 
 
 def _alone(stage: str, size: float, device: torch.device, room: float) -> Spot | None:
     """Returns how a stage runs without another on its device: held if a fair batch fits beside it, else by layer."""
-    double = 2 if device.type == "cpu" else 1
-    fair = -(-CHUNK[stage] // 4)
-    for offloading, weights, least in ((IN_TURN, double * size, fair), (BY_LAYER, LAYER * double * size, 1)):
+    for offloading, share, least in ((IN_TURN, 1, -(-CHUNK[stage] // 4)), (BY_LAYER, LAYER, 1)):
         chunk = CHUNK[stage]
         while chunk >= least:
-            if weights + _workspace(stage, size, chunk, device) <= room:
+            if _needed(stage, size, device, share, chunk) <= room:
                 return Spot(device, offloading, chunk)
             chunk //= 2
     return None
 
 
-def _workspace(stage: str, size: float, chunk: int, device: torch.device) -> float:
-    """Returns the activation memory of a forward of so many images, as measured in float32 (report/benchmarks.md).
+def _needed(stage: str, size: float, device: torch.device, share: float, chunk: int) -> float:
+    """Returns the memory of a forward of `chunk` images with this share of the stage's weights, of `size` in float16.
 
-    float16 is assumed to need half. Within an architecture, activations scale with the width, that is with the square
-    root of the weights' size.
+    On a CPU both are in float32, twice as large; that activations in float16 need half is an assumption. Within an
+    architecture they scale with the width, that is with the square root of the weights' size.
     """
-    halves = 2 if device.type == "cuda" else 1
-    if stage == "stage_3":
-        return UPSCALING / halves
-    reference, image = IMAGE[stage]
-    return chunk * image * min(1, (size / reference) ** 0.5) / halves
+    reference, image = ACTIVATIONS[stage]
+    activations = chunk * image * min(1, (size / reference) ** 0.5)
+    return (2 if device.type == "cpu" else 1) * (share * size + activations / 2)
 
 
 def _gb(size: float) -> str:
@@ -164,12 +163,40 @@ def _reading(path: Path) -> float:
     return taken / max(spent, 1e-6)
 
 
-def _rate(device: torch.device, dtype: torch.dtype, side: int) -> float:
-    """Returns the FLOP/s of a square matrix product, the best of three."""
-    a = torch.ones(side, side, device=device, dtype=dtype)
-    best = 0.0
-    for _ in range(4):  # the first also warms up
-        began = time.perf_counter()
-        (a @ a)[0, 0].item()  # waits for the device
-        best = max(best, 2 * side**3 / (time.perf_counter() - began))
-    return best
+def matmul_rate(
+    device: torch.device, dtype: torch.dtype, side: int, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """Returns the FLOP/s of a product of two square matrices, the best of several: an upper bound for a network.
+
+    clock: returns the time in seconds.
+    """
+    a, b = torch.randn(2, side, side, device=device, dtype=dtype)
+    seconds = timeit.repeat(
+        lambda: (a @ b)[0, 0].item(), timer=clock, number=1, repeat=10
+    )  # `item` waits for the device
+    return 2 * side**3 / min(seconds)
+
+
+class Size(NamedTuple):
+    """parameters: their number. flop: operations of one image's forward; a multiplication and an addition count as
+    two."""
+
+    parameters: int
+    flop: int
+
+
+def unet_size(config: Mapping[str, Any], side: int | None = None) -> Size:
+    """Returns the size of a UNet, built without memory for its weights.
+
+    side: the image's side in pixels, if it differs from the configuration's.
+    """
+    side, width = side or config["sample_size"], config.get("encoder_hid_dim") or config["cross_attention_dim"]
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        unet = UNet2DConditionModel.from_config(config)
+        unet(
+            torch.zeros(1, config["in_channels"], side, side),
+            torch.zeros(1),
+            encoder_hidden_states=torch.zeros(1, TOKENS, width),
+            class_labels=torch.zeros(1, dtype=torch.long),  # ignored by a UNet without classes
+        )
+    return Size(unet.num_parameters(), counter.get_total_flops())

@@ -9,48 +9,45 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import constants
 
 from ...records.errors import ModelError
 from ..provider import DryRun, Workload
-from . import course_embeddings, flops, hub, weights
-from .cascade import BY_LAYER, HELD, IN_TURN, DeepFloyd, Place, SecondStage, Spot, ThirdStage
+from . import course_embeddings, hub, weights
+from .cascade import DeepFloyd, Place, SecondStage, Spot, ThirdStage
 from .course_embeddings import CourseEmbeddings
 from .disk import return_freed_memory
-from .machine import GB, Machine, disk, placement, present, text_device, to_read
-from .text import CLEAN_CAPTION, FORM, Embeddings, encode
+from .machine import GB, Machine, disk, placement, present, text_device, to_read, unet_size
+from .text import DTYPE, Embeddings, encode
 
-PATIENCE = 12 * 3600  # seconds; a CPU that needs longer is refused
-TEXT = ("text_encoder", "tokenizer")
-OFFLOADING = {
-    HELD: "read once",
-    IN_TURN: "read whole for each turn",
-    BY_LAYER: "read layer by layer at every forward",
-}
-ANSWER = {"stage_1": 6 * 64**2 * 4, "stage_2": 6 * 256**2 * 4, "stage_3": ThirdStage.steps * 8 * 256**2 * 4}  # bytes
+LONGEST = 12 * 3600  # seconds; a CPU that needs longer is refused
+OUTPUT = {"stage_1": 6 * 64**2 * 4, "stage_2": 6 * 256**2 * 4, "stage_3": ThirdStage.steps * 8 * 256**2 * 4}  # bytes
 
 
 @dataclass
 class Plan:
     """lines: what to print. refusals: why it cannot work, one line each. The rest is input for `prepare`.
 
-    missing: prompts without an embedding. text: the device of T5. spots: where the stages run. fetching: what to fetch.
+    local: the user's folder, if any. folders: of the stages that are present. missing: prompts without an embedding.
+    text: the device of T5. spots: where the stages run. fetching: what to fetch.
     """
 
     name: str
-    own: Path | None
+    local: Path | None
+    folders: dict[str, Path]
     work: Workload
     machine: Machine
     lines: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     text: torch.device | None = None
-    spots: dict[str, Spot] | None = None
+    spots: dict[str, Spot] = field(default_factory=dict)
     fetching: list[hub.Listing] = field(default_factory=list)
 
     def say(self, term: str, text: str) -> None:
@@ -59,17 +56,46 @@ class Plan:
     def refuse(self, why: str) -> None:
         self.refusals.append(f"{self.name}: {why}")
 
+    @property
+    def components(self) -> dict[str, tuple[str, ...]]:
+        """The stages that the workload needs, with the components of each to load."""
+        asked = {"stage_1": True, "stage_2": self.work.second > 0, "stage_3": self.work.third > 0}
+        found = {stage: components for stage, components in weights.STAGES.items() if asked[stage]}
+        if self.missing:
+            found["stage_1"] += weights.T5
+        return found
 
-def doctor(name: str, own: Path | None, dry_run: DryRun) -> tuple[list[str], list[str]]:
+    @property
+    def text_size(self) -> float:
+        """The bytes of T5 in float16."""
+        return 2 * (weights.parameters(self.folders.get("stage_1"), ["text_encoder"]) or weights.T5_PARAMETERS)
+
+
+class Progress:
+    """Tells at intervals of at least 10 seconds how far a piece of work is, and the time left."""
+
+    def __init__(self, tell: Callable[[str], None], prefix: str = "") -> None:
+        self.tell, self.prefix = tell, prefix
+        self.began = self.last_told = time.monotonic()
+
+    def __call__(self, what: str, done: float) -> None:
+        """what: has been reached. done: the fraction of the work before it."""
+        now = time.monotonic()
+        if done > 0 and now - self.last_told >= 10:
+            self.tell(f"{self.prefix}{what}, about {_span((now - self.began) / done * (1 - done))} left")
+            self.last_told = now
+
+
+def doctor(name: str, local: Path | None, dry_run: DryRun) -> tuple[list[str], list[str]]:
     """Returns the lines that a run would print first, and all reasons why it would not start. Fetches and encodes
     nothing."""
-    plan = _planned(name, own, dry_run)
+    plan = _planned(name, local, dry_run)
     return plan.lines, plan.refusals
 
 
-def prepare(name: str, own: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
+def prepare(name: str, local: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
     """Reports the plan, fetches what is missing, and encodes the prompts that have no embedding. Raises ModelError."""
-    plan = _planned(name, own, dry_run)
+    plan = _planned(name, local, dry_run)
     for line in plan.lines:
         tell(line)
     if plan.refusals:
@@ -78,67 +104,50 @@ def prepare(name: str, own: Path | None, dry_run: DryRun, tell: Callable[[str], 
         tell(f"{name}: fetching  {found.repository.id}")
         hub.fetch(name, found)
         weights.pin(found.repository.id, found.commit)
-    here = weights.stages(name, own)
-    for stage, parts in _parts(plan).items():
-        if why := weights.missing(here[stage], parts) or weights.incomplete(here[stage], parts):
-            raise ModelError(f"{name}: {here[stage]}/{why}; remove the file and run the same command again")
+    folders = weights.stages(name, local)
+    for stage, components in plan.components.items():
+        if why := weights.missing(folders[stage], components) or weights.incomplete(folders[stage], components):
+            raise ModelError(f"{name}: {folders[stage]}/{why}; remove the file and run the same command again")
     if plan.missing:
         assert plan.text
         for prompt in plan.missing:
             tell(f"{name}: encoding  “{prompt}”")
-        layers = Layers(name, tell)
-        encode(
-            plan.missing, _embeddings(name, own), here["stage_1"], _variant(here, "stage_1"), plan.text, layers.passed
-        )  # fmt: skip
+        progress = Progress(tell, f"{name}: encoding  ")
+        encode(plan.missing, t5_embeddings(name, local), folders["stage_1"], plan.text, progress)
 
 
-class Layers:
-    """Reports the prompts' progress through the layers of T5 at intervals."""
-
-    def __init__(self, name: str, tell: Callable[[str], None]) -> None:
-        self.name, self.tell = name, tell
-        self.began = self.last_shown = time.monotonic()
-
-    def passed(self, layer: int, layers: int) -> None:
-        now = time.monotonic()
-        if layer > 1 and now - self.last_shown >= 10:
-            left = (now - self.began) / (layer - 1) * (layers - layer + 1)
-            self.tell(f"{self.name}: encoding  layer {layer} of {layers}, about {_span(left)} left")
-            self.last_shown = now
-
-
-def load(name: str, own: Path | None) -> DeepFloyd:
+def load(name: str, local: Path | None) -> DeepFloyd:
     """Loads the prepared cascade. Raises ModelError."""
-    here = weights.stages(name, own)
-    if "stage_1" not in here:
+    folders = weights.stages(name, local)
+    if "stage_1" not in folders:
         raise ModelError(f"{name}: stage 1 is missing; `report doctor --model {name}` shows what to fetch")
-    machine, sizes = present(), {stage: size for stage, size in _sizes(name, here).items() if stage in here}
+    machine, sizes = present(), _sizes(name, folders, folders)
     spots = placement(machine, sizes)
     while isinstance(spots, str) and len(sizes) > 1:  # a last stage may be present without being needed
         sizes.popitem()
         spots = placement(machine, sizes)
     if isinstance(spots, str):
         raise ModelError(f"{name}: {spots}; `report doctor --model {name}` shows what is needed")
-    kept: CourseEmbeddings | Embeddings
-    if file := course_embeddings.embeddings_file():
-        kept = CourseEmbeddings(file, _width(here))
-        text = kept.called
-    else:
-        kept = _embeddings(name, own)
-        text = f"T5 in {FORM}, clean_caption={CLEAN_CAPTION}"
-    settings = {**_origin(name, own, here), "text encoder": text}
-    settings |= {"stage 2 samples": f"{SecondStage.steps} steps, guidance {SecondStage.gamma:g}, "
-                 f"noise level {SecondStage.level}"}  # fmt: skip
-    stages = {stage: (folder, _variant(here, stage)) for stage, folder in here.items() if stage in spots}
-    return DeepFloyd(name, stages, Place(spots), kept.read, weights.digest(name, own), settings)
+    kept = _embeddings(name, local, folders)
+    settings = {}
+    for stage, folder in folders.items():
+        repository, variant = weights.repositories(name)[stage], _variant(folder, weights.STAGES[stage])
+        origin = "a local folder" if local else f"{repository.id} at {repository.commit}"
+        settings[stage.replace("_", " ")] = f"{origin}, {variant or 'full'} files"
+    settings["text encoder"] = kept.called
+    level = f"noise level {SecondStage.level}"
+    settings["stage 2 samples"] = f"{SecondStage.steps} steps, guidance {SecondStage.gamma:g}, {level}"
+    stages = {stage: folder for stage, folder in folders.items() if stage in spots}
+    return DeepFloyd(name, stages, Place(spots), kept.read, weights.digest(name, local), settings)
 
 
-def _planned(name: str, own: Path | None, dry_run: DryRun) -> Plan:
-    if own is not None:
-        weights.check(name, own)
+def _planned(name: str, local: Path | None, dry_run: DryRun) -> Plan:
+    folders = weights.stages(name, local)
+    if local and "stage_1" not in folders:
+        raise ModelError(f"{name}: {local} has no stage_1/; save {weights.FIRST[name].id} there with diffusers")
     return_freed_memory()  # before the dry run allocates
     work = dry_run(SecondStage.steps, SecondStage.gamma != 1)
-    plan = Plan(name, own, work, present(weights.largest(weights.stages(name, own))))
+    plan = Plan(name, local, folders, work, present(weights.largest(folders.values())))
     _plan_text(plan)
     _plan_memory(plan)
     _plan_time(plan)
@@ -147,63 +156,33 @@ def _planned(name: str, own: Path | None, dry_run: DryRun) -> Plan:
 
 
 def _plan_text(plan: Plan) -> None:
-    name, own, work = plan.name, plan.own, plan.work
-    if file := course_embeddings.embeddings_file():
-        lacks = CourseEmbeddings(file, _width(weights.stages(name, own))).missing(work.prompts)
-        plan.say("prompts", f"{len(work.prompts)}, their embeddings from {file}")
-        if lacks:
-            named = ", ".join(f"“{prompt}”" for prompt in lacks)
-            plan.refuse(f"{file} lacks {named}; add them, or unset {course_embeddings.VARIABLE}: T5 then encodes all")
+    prompts, kept = plan.work.prompts, _embeddings(plan.name, plan.local, plan.folders)
+    missing = kept.missing(prompts)
+    if isinstance(kept, CourseEmbeddings):
+        plan.say("prompts", f"{len(prompts)}, their embeddings from {kept.path}")
+        if missing:
+            named = ", ".join(f"“{prompt}”" for prompt in missing)
+            remedy = f"add them, or unset {course_embeddings.VARIABLE}: T5 then encodes all"
+            plan.refuse(f"{kept.path} lacks {named}; {remedy}")
         return
-    plan.missing = _embeddings(name, own).missing(work.prompts)
-    if not plan.missing:
-        plan.say("prompts", f"{len(work.prompts)}, all encoded already")
+    if not missing:
+        plan.say("prompts", f"{len(prompts)}, all encoded already")
         return
-    size = _text_size(plan)
-    found = text_device(plan.machine, size)
-    some = f"{len(plan.missing)} of {len(work.prompts)} to encode"
+    plan.missing = missing
+    found = text_device(plan.machine, plan.text_size)
+    some = f"{len(missing)} of {len(prompts)} to encode"
     if isinstance(found, str):
         plan.refuse(f"{found}; close other programs")
         plan.say("prompts", some)
     else:
         plan.text = found
         where = "the GPU" if found.type == "cuda" else "the processor"
-        plan.say("prompts", f"{some}, by T5 in {FORM} on {where}, layer by layer: {size / GB:.1f} GB are read once")
-
-
-def _plan_files(plan: Plan) -> None:
-    """Checks what is present, damaged or to be fetched, and whether the disk has room."""
-    here, origin = weights.stages(plan.name, plan.own), weights.repositories(plan.name)
-    for stage, parts in _parts(plan).items():
-        source = "a local folder" if plan.own else f"{origin[stage].id} at {(origin[stage].commit or 'main')[:12]}"
-        lacks = weights.missing(here[stage], parts) if stage in here else f"{stage}/ is missing"
-        if lacks is None:
-            plan.say(stage, f"{source}, present" + (", in fp16" if _variant(here, stage) else ""))
-            if incomplete := weights.incomplete(here[stage], parts):
-                plan.refuse(f"{here[stage]}/{incomplete}; remove the file and fetch it again")
-        elif plan.own:
-            plan.say(stage, f"{source}, incomplete")
-            plan.refuse(f"{plan.own}: {lacks} ({stage}); save {origin[stage].id} there with diffusers")
-        else:
-            plan.say(stage, f"{source}, to be fetched")
-            try:
-                plan.fetching.append(hub.listing(plan.name, origin[stage], parts))
-            except ModelError as error:
-                plan.refusals.append(str(error))
-    size = sum(sum(found.sizes.values()) for found in plan.fetching)
-    answers = sum(ANSWER[f"stage_{stage}"] * images for stage, images in plan.work.calls)
-    plan.say("disk", f"at most {answers / GB:.1f} GB of cached outputs in .report/ until their section is finished")
-    if size:
-        cache = Path(constants.HF_HUB_CACHE)
-        free = disk(cache)
-        plan.say("disk", f"{size / GB:.1f} GB to be fetched, {free / GB:.1f} GB free in {cache}")
-        if size > free:
-            plan.refuse(f"the disk of {cache} is too small: {size / GB:.1f} GB are needed and {free / GB:.1f} are free")
+        read = f"{plan.text_size / GB:.1f} GB are read once"
+        plan.say("prompts", f"{some}, by T5 in {DTYPE} on {where}, layer by layer: {read}")
 
 
 def _plan_memory(plan: Plan) -> None:
-    machine, sizes = plan.machine, _sizes(plan.name, weights.stages(plan.name, plan.own))
-    sizes = {stage: size for stage, size in sizes.items() if stage in _parts(plan)}
+    machine, sizes = plan.machine, _sizes(plan.name, plan.folders, plan.components)
     each = " + ".join(f"{size / GB:.1f}" for size in sizes.values())
     gpu = f"{machine.gpu}, {machine.vram / GB:.1f} GB free" if machine.gpu else "no GPU"
     plan.say("memory", f"{each} GB of weights in float16; {gpu}, RAM {machine.ram / GB:.1f} GB free")
@@ -214,18 +193,15 @@ def _plan_memory(plan: Plan) -> None:
     plan.spots = found
     for stage, spot in found.items():
         where = "on the GPU, in float16" if spot.device.type == "cuda" else "on the processor, in float32"
-        plan.say(stage, f"{where}, {OFFLOADING[spot.offloading]}, {spot.chunk} images a forward at most")
+        plan.say(stage, f"{where}, {spot.offloading}, {spot.chunk} images a forward at most")
 
 
 def _plan_time(plan: Plan) -> None:
-    work, machine = plan.work, plan.machine
-    here, origin = weights.stages(plan.name, plan.own), weights.repositories(plan.name)
+    work, machine, repositories = plan.work, plan.machine, weights.repositories(plan.name)
 
     def cost(stage: str, side: int | None = None) -> float:
-        folder = here.get(stage)
-        if folder is None or weights.missing(folder, ("unet",)):
-            return origin[stage].flop
-        return flops.of_unet(json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8")), side)[1]
+        config = _config(plan.folders, stage)
+        return unet_size(config, side).flop if config else repositories[stage].flop
 
     flop = work.first * cost("stage_1") + (work.second * cost("stage_2") if work.second else 0)
     if work.third:  # guided: two evaluations a step
@@ -235,20 +211,49 @@ def _plan_time(plan: Plan) -> None:
     rate = f"the {machine.rate / 1e12:.3g} TFLOP/s of a matrix product measured just now"
     plan.say("time", f"{_span(seconds)} or more, at {rate}")
     if plan.spots:
-        sizes = _sizes(plan.name, here)
-        size = to_read(work.calls, {stage: sizes[stage] for stage in plan.spots}, plan.spots)
-        size += _text_size(plan) if plan.missing else 0
-        cost_of_it = "the duration is known once they are present"
+        size = to_read(work.calls, _sizes(plan.name, plan.folders, plan.spots), plan.spots)
+        size += plan.text_size if plan.missing else 0
+        duration = "the duration is known once they are present"
         if machine.reading:
             rate = f"the {machine.reading / GB:.2f} GB/s of this disk measured just now"
-            cost_of_it = f"{_span(size / machine.reading)} at {rate}"
+            duration = f"{_span(size / machine.reading)} at {rate}"
             seconds += size / machine.reading
-        plan.say("reading", f"{size / GB:,.0f} GB of weights in all: {cost_of_it}")
-    if not machine.gpu and seconds > PATIENCE:
+        plan.say("reading", f"{size / GB:,.0f} GB of weights in all: {duration}")
+    if not machine.gpu and seconds > LONGEST:
         plan.refuse(
-            f"no GPU, and this CPU would take {seconds / 3600:.0f} hours or more; {PATIENCE // 3600} hours are "
+            f"no GPU, and this CPU would take {seconds / 3600:.0f} hours or more; {LONGEST // 3600} hours are "
             "the limit; use a CUDA GPU, draw fewer sections, or use deepfloyd-m"
         )
+
+
+def _plan_files(plan: Plan) -> None:
+    """Checks what is present, damaged or to be fetched, and whether the disk has room."""
+    repositories = weights.repositories(plan.name)
+    for stage, components in plan.components.items():
+        repository, folder = repositories[stage], plan.folders.get(stage)
+        source = "a local folder" if plan.local else f"{repository.id} at {(repository.commit or 'main')[:12]}"
+        lacks = weights.missing(folder, components) if folder else f"{stage}/ is missing"
+        if folder and not lacks:
+            plan.say(stage, f"{source}, present" + (", in fp16" if _variant(folder, components) else ""))
+            if incomplete := weights.incomplete(folder, components):
+                plan.refuse(f"{folder}/{incomplete}; remove the file and fetch it again")
+        elif plan.local:
+            plan.say(stage, f"{source}, incomplete")
+            plan.refuse(f"{plan.local}: {lacks} ({stage}); save {repository.id} there with diffusers")
+        else:
+            plan.say(stage, f"{source}, to be fetched")
+            try:
+                plan.fetching.append(hub.listing(plan.name, repository, components))
+            except ModelError as error:
+                plan.refusals.append(str(error))
+    outputs = sum(OUTPUT[f"stage_{stage}"] * images for stage, images in plan.work.calls)
+    plan.say("disk", f"at most {outputs / GB:.1f} GB of cached outputs in .report/ until their section is finished")
+    if size := sum(sum(found.sizes.values()) for found in plan.fetching):
+        cache = Path(constants.HF_HUB_CACHE)
+        free = disk(cache)
+        plan.say("disk", f"{size / GB:.1f} GB to be fetched, {free / GB:.1f} GB free in {cache}")
+        if size > free:
+            plan.refuse(f"the disk of {cache} is too small: {size / GB:.1f} GB are needed and {free / GB:.1f} are free")
 
 
 def _span(seconds: float) -> str:
@@ -257,50 +262,33 @@ def _span(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours" if seconds > 3600 else f"{seconds / 60:.1f} minutes"
 
 
-def _parts(plan: Plan) -> dict[str, tuple[str, ...]]:
-    """Returns the stages that the workload needs, with the parts of each to load."""
-    stages = dict(weights.STAGES)
-    if not plan.missing:
-        stages["stage_1"] = tuple(part for part in stages["stage_1"] if part not in TEXT)
-    asked = {"stage_1": True, "stage_2": plan.work.second > 0, "stage_3": plan.work.third > 0}
-    return {stage: parts for stage, parts in stages.items() if asked[stage]}
+def _sizes(name: str, folders: Mapping[str, Path], stages: Iterable[str]) -> dict[str, float]:
+    """Returns the bytes of each of these stages in float16, without T5; from the published numbers if it is absent."""
+    repositories = weights.repositories(name)
+    return {
+        stage: 2 * (weights.parameters(folders.get(stage), weights.STAGES[stage]) or repositories[stage].parameters)
+        for stage in stages
+    }
 
 
-def _sizes(name: str, here: dict[str, Path]) -> dict[str, float]:
-    """Returns the bytes of each stage in float16, without T5; from the published numbers if a stage is absent."""
-    sizes = {}
-    for stage, repository in weights.repositories(name).items():
-        parts = [part for part in weights.STAGES[stage] if (stage, part) != ("stage_1", "text_encoder")]
-        parts = [part for part in parts if part in weights.HAVE_WEIGHTS]
-        sizes[stage] = 2 * (weights.parameters(here.get(stage), parts) or repository.parameters)
-    return sizes
+def _config(folders: Mapping[str, Path], stage: str) -> dict[str, Any] | None:
+    """Returns the configuration of a stage's UNet; None if it is absent."""
+    path = folders.get(stage, Path()) / "unet" / "config.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def _text_size(plan: Plan) -> float:
-    """Returns the bytes of T5 in float16."""
-    here = weights.stages(plan.name, plan.own)
-    return 2 * (weights.parameters(here.get("stage_1"), ("text_encoder",)) or weights.T5_PARAMETERS)
+def _embeddings(name: str, local: Path | None, folders: Mapping[str, Path]) -> CourseEmbeddings | Embeddings:
+    """Returns the embeddings in the user's file, if one is set, or T5's. Raises ModelError if the file is not valid."""
+    if file := course_embeddings.embeddings_file():
+        config = _config(folders, "stage_1")
+        return CourseEmbeddings(file, config["encoder_hid_dim"] if config else None)
+    return t5_embeddings(name, local)
 
 
-def _width(here: dict[str, Path]) -> int | None:
-    """Returns the embedding width that stage 1 takes; None if it is absent."""
-    config = here.get("stage_1", Path()) / "unet" / "config.json"
-    return json.loads(config.read_text(encoding="utf-8"))["encoder_hid_dim"] if config.is_file() else None
+def t5_embeddings(name: str, local: Path | None) -> Embeddings:
+    """Returns the embeddings of T5 in stage 1, which `encode` fills."""
+    return Embeddings(weights.CACHE / "embeddings", weights.encoder(name, local))
 
 
-def _origin(name: str, own: Path | None, here: dict[str, Path]) -> dict[str, str]:
-    """Returns each stage's origin for the records: repository, commit and variant, without local paths."""
-    found = {}
-    for stage, repository in weights.repositories(name).items():
-        if stage in here:
-            place = "a local folder" if own else f"{repository.id} at {repository.commit}"
-            found[stage.replace("_", " ")] = f"{place}, {_variant(here, stage) or 'full'} files"
-    return found
-
-
-def _embeddings(name: str, own: Path | None) -> Embeddings:
-    return Embeddings(weights.CACHE / "embeddings", weights.encoder(name, own))
-
-
-def _variant(here: dict[str, Path], stage: str) -> str | None:
-    return weights.variant(weights.files(here[stage]), weights.STAGES[stage])
+def _variant(folder: Path, components: Sequence[str]) -> str | None:
+    return weights.variant(weights.files(folder), components)

@@ -32,7 +32,8 @@ from ...records.errors import ModelError
 from . import disk
 
 CLEAN_CAPTION = False
-FORM = "float32"
+DTYPE = "float32"
+UNCHECKED = {"safety_checker": None, "feature_extractor": None, "watermarker": None, "requires_safety_checker": False}
 
 
 class Embeddings(NamedTuple):
@@ -42,8 +43,13 @@ class Embeddings(NamedTuple):
     encoder: str
 
     def path(self, prompt: str) -> Path:
-        key = json.dumps([prompt, self.encoder, FORM, {"clean_caption": CLEAN_CAPTION}])
+        key = json.dumps([prompt, self.encoder, DTYPE, {"clean_caption": CLEAN_CAPTION}])
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
+
+    @property
+    def called(self) -> str:
+        """Returns the embeddings' name for the records."""
+        return f"T5 in {DTYPE}, clean_caption={CLEAN_CAPTION}"
 
     def missing(self, prompts: Sequence[str]) -> list[str]:
         return [prompt for prompt in prompts if not self.path(prompt).is_file()]
@@ -61,7 +67,7 @@ class Embeddings(NamedTuple):
 
     def write(self, prompt: str, embedding: Tensor) -> None:
         """Stores an embedding atomically."""
-        metadata = {"prompt": prompt, "encoder": self.encoder, "form": FORM, "clean_caption": str(CLEAN_CAPTION)}
+        metadata = {"prompt": prompt, "encoder": self.encoder, "dtype": DTYPE, "clean_caption": str(CLEAN_CAPTION)}
         files.write(self.path(prompt), save({"embedding": embedding.cpu().contiguous()}, metadata))
 
 
@@ -69,16 +75,15 @@ def encode(
     prompts: Sequence[str],
     kept: Embeddings,
     stage: Path,
-    variant: str | None,
     device: torch.device,
-    tell: Callable[[int, int], None] = lambda layer, layers: None,
+    tell: Callable[[str, float], None] = lambda what, done: None,
 ) -> None:
-    """Encodes the prompts with the T5 in stage 1's folder. tell: called with the current layer and the number of
-    layers.
+    """Encodes the prompts with the T5 in stage 1's folder. tell: called with each layer, such as "layer 2 of 26", and
+    the fraction of the work before it.
 
     Raises ModelError if the weights are not T5's.
     """
-    tensors = disk.Tensors(stage / "text_encoder", variant, getattr(torch, FORM))
+    tensors = disk.Tensors(stage, "text_encoder", getattr(torch, DTYPE))
     tensors.tie("shared.weight", "encoder.embed_tokens.weight")
     config = T5Config.from_pretrained(stage / "text_encoder")
     encoder = disk.build_empty(lambda: T5EncoderModel(config), tensors)
@@ -87,17 +92,15 @@ def encode(
         **{f"encoder.block.{k}.": block for k, block in enumerate(encoder.encoder.block)},
         "encoder.final_layer_norm.": encoder.encoder.final_layer_norm,
     }
-    for number, (prefix, layer) in enumerate(layers.items(), 1):
-        _in_step(layer, partial(disk.loaded, layer, tensors, device, prefix), partial(tell, number, len(layers)))
+    for k, (prefix, layer) in enumerate(layers.items()):
+        told = partial(tell, f"layer {k + 1} of {len(layers)}", k / len(layers))
+        _in_step(layer, partial(disk.loaded, layer, tensors, device, prefix), told)
     pipeline = IFPipeline(
         tokenizer=T5Tokenizer.from_pretrained(stage / "tokenizer"),
         text_encoder=encoder,
         unet=None,
         scheduler=None,
-        safety_checker=None,
-        feature_extractor=None,
-        watermarker=None,
-        requires_safety_checker=False,
+        **UNCHECKED,
     )
     work = partial(
         pipeline.encode_prompt, do_classifier_free_guidance=False, device=device, clean_caption=CLEAN_CAPTION

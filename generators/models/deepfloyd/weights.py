@@ -11,31 +11,31 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
-from ...records.errors import ModelError
 from ...records.files import write
 from . import course_embeddings
 
 CACHE = Path(__file__).parents[3] / ".cache" / "deepfloyd"  # embeddings, digests and resolved revisions
-STAGES = {  # the loaded parts of each stage; the first is its UNet
-    "stage_1": ("unet", "scheduler", "text_encoder", "tokenizer"),
+STAGES = {  # the components that each stage runs with
+    "stage_1": ("unet", "scheduler"),
     "stage_2": ("unet", "scheduler", "image_noising_scheduler"),
     "stage_3": ("unet", "scheduler", "low_res_scheduler", "vae", "text_encoder", "tokenizer"),
 }
-HAVE_WEIGHTS = ("unet", "text_encoder", "vae")
+T5 = ("text_encoder", "tokenizer")  # of stage 1, which runs without them once all prompts are encoded
+WITH_WEIGHTS = ("unet", "text_encoder", "vae")
 
 
 class Repository(NamedTuple):
     """A stage on the Hub. commit: None if unknown before the first fetch. gated: its licence must be accepted.
 
-    parameters: of its UNet; for stage 3, of all parts. flop: of one image's forward with 77 tokens; for stage 3, at 256
-    latents a side. Both are estimates, replaced by counts once the weights are present.
+    parameters: of its UNet; for stage 3, of all components. flop: of one image's forward with 77 tokens; for stage 3,
+    at 256 latents a side. Both are estimates, replaced by counts once the weights are present.
     """
 
     id: str
@@ -71,89 +71,86 @@ def pin(repository: str, commit: str) -> None:
     _write("revisions.json", {**_read("revisions.json"), repository: commit})
 
 
-def stages(name: str, own: Path | None) -> dict[str, Path]:
+def stages(name: str, local: Path | None) -> dict[str, Path]:
     """Returns the folders of the stages that are present, complete or not."""
-    if own is not None:
-        return {stage: own / stage for stage in STAGES if (own / stage).is_dir()}
-    cache = Path(constants.HF_HUB_CACHE)
-    folders = {
-        stage: cache / repo_folder_name(repo_id=repository.id, repo_type="model") / "snapshots" / repository.commit
-        for stage, repository in repositories(name).items()
-        if repository.commit
-    }
+    folders = {}
+    for stage, repository in repositories(name).items():
+        if local is not None:
+            folders[stage] = local / stage
+        elif repository.commit:
+            cache = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository.id, repo_type="model")
+            folders[stage] = cache / "snapshots" / repository.commit
     return {stage: folder for stage, folder in folders.items() if folder.is_dir()}
 
 
-def largest(here: Mapping[str, Path]) -> Path | None:
-    """Returns the largest file of the present weights."""
-    paths = [path for folder in here.values() for path in folder.rglob("*.safetensors")]
+def largest(folders: Iterable[Path]) -> Path | None:
+    """Returns the largest file of weights in these folders."""
+    paths = [path for folder in folders for path in folder.rglob("*.safetensors")]
     return max(paths, key=lambda path: path.stat().st_size, default=None)
 
 
-def digest(name: str, own: Path | None) -> str:
+def digest(name: str, local: Path | None) -> str:
     """Identifies the weights: from the Hub by repository and commit, in a local folder by the contents of all files.
 
     Precomputed embeddings are included.
     """
     total = hashlib.sha256()
     if file := course_embeddings.embeddings_file():
-        total.update(f"{_of_files([file], file.parent)}\n".encode())
-    if own is not None:
-        total.update(_of_files([path for path in own.rglob("*") if path.is_file()], own).encode())
+        total.update(f"{_of_files(file.parent, [file.name])}\n".encode())
+    if local is not None:
+        total.update(_of_files(local, files(local)).encode())
     else:
         for stage, repository in repositories(name).items():
             total.update(f"{stage} {repository.id}@{repository.commit}\n".encode())
     return total.hexdigest()
 
 
-def _of_files(paths: Iterable[Path], folder: Path) -> str:
-    """Returns the sha256 over files and their names within a folder; caches each file's digest while it is
-    unchanged."""
+def _of_files(folder: Path, names: Iterable[str]) -> str:
+    """Returns the sha256 over files of a folder and their names; caches each file's digest while it is unchanged."""
     total, known, seen = hashlib.sha256(), _read("digests.json"), {}
-    for path in sorted(paths):
+    for name in names:
+        path = folder / name
         stamp = path.stat()
         key = f"{path.resolve()} {stamp.st_size} {stamp.st_mtime_ns}"
         if key not in known:
             with path.open("rb") as file:
                 known[key] = seen[key] = hashlib.file_digest(file, "sha256").hexdigest()
-        total.update(f"{path.relative_to(folder).as_posix()} {known[key]}\n".encode())
+        total.update(f"{name} {known[key]}\n".encode())
     if seen:
         _write("digests.json", {**_read("digests.json"), **seen})
     return total.hexdigest()
 
 
-def encoder(name: str, own: Path | None) -> str:
+def encoder(name: str, local: Path | None) -> str:
     """Returns the text encoder's name, part of the embeddings' keys."""
-    if own is None:
+    if local is None:
         first = repositories(name)["stage_1"]
         return f"{first.id}@{first.commit}"
-    folders = [own / "stage_1" / part for part in ("text_encoder", "tokenizer")]
-    return "".join(_of_files([path for path in folder.rglob("*") if path.is_file()], folder) for folder in folders)
+    folders = [local / "stage_1" / component for component in T5]
+    return "".join(_of_files(folder, files(folder)) for folder in folders)
 
 
-def check(name: str, own: Path) -> None:
-    """Raises ModelError if a local folder has no stage 1."""
-    if not (own / "stage_1").is_dir():
-        first = FIRST[name].id
-        raise ModelError(f"{name}: {own} has no stage_1/; save {first} there with diffusers")
+def files(folder: Path) -> list[str]:
+    """Returns all files below a folder, by relative path."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def variant(names: Sequence[str], parts: Sequence[str]) -> str | None:
-    """Returns the variant of a stage to load: fp16 if every part with weights has it."""
-    halves = {name.split("/")[0] for name in names if name.endswith(".safetensors") and ".fp16" in name}
-    there = {name.split("/")[0] for name in names if name.endswith(".safetensors")}
-    weighty = there & set(parts) & set(HAVE_WEIGHTS)
-    return "fp16" if weighty and weighty <= halves else None
+def variant(names: Iterable[str], components: Sequence[str]) -> str | None:
+    """Returns the variant of these components to load: fp16 if all that have weights have it. names: of a stage's
+    files."""
+    found = [name for name in names if name.endswith(".safetensors") and name.split("/")[0] in components]
+    halves = {name.split("/")[0] for name in found if ".fp16" in name}
+    return "fp16" if found and halves == {name.split("/")[0] for name in found} else None
 
 
-def wanted(names: Sequence[str], parts: Sequence[str]) -> list[str]:
-    """Returns the files of a repository that loading these parts needs: one variant's safetensors, and the
+def wanted(names: Sequence[str], components: Sequence[str]) -> list[str]:
+    """Returns the files of a repository that loading these components needs: one variant's safetensors, and the
     small files."""
-    half = variant(names, parts) == "fp16"
+    half = variant(names, components) == "fp16"
 
     def chosen(name: str) -> bool:
-        part, _, file = name.partition("/")
-        if part not in parts:
+        component, _, file = name.partition("/")
+        if component not in components:
             return name == "model_index.json"
         if re.search(r"\.safetensors$|\.index(\.\w+)?\.json$", file):
             return (".fp16" in file) == half and "non_ema" not in file and ".bin" not in file
@@ -162,79 +159,69 @@ def wanted(names: Sequence[str], parts: Sequence[str]) -> list[str]:
     return [name for name in names if chosen(name)]
 
 
-def files(folder: Path) -> list[str]:
-    """Returns all files below a folder, by relative path."""
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
-def missing(folder: Path, parts: Sequence[str]) -> str | None:
-    """Returns which file of these parts is missing, in a few words; None if all are present."""
-    names = wanted(files(folder), parts)
-    for part in parts:
-        of_part = [name for name in names if name.startswith(f"{part}/")]
-        if not of_part:
-            return f"{part}/ is missing"
-        if part not in HAVE_WEIGHTS:
-            continue
-        tensor_files = {name for name in of_part if name.endswith(".safetensors")}
-        indices = [name for name in of_part if ".index." in name]
-        if not tensor_files:
-            return f"{part}/ has no *.safetensors"
-        if not indices and any(re.search(r"-\d+-of-\d+\.", name) for name in tensor_files):
-            return f"{part}/ has shards and no index of them"
+def missing(folder: Path, components: Sequence[str]) -> str | None:
+    """Returns which file of these components is missing, in a few words; None if all are present."""
+    names = wanted(files(folder), components)
+    for component in components:
+        found = {name for name in names if name.startswith(f"{component}/")}
+        tensors = {name for name in found if name.endswith(".safetensors")}
+        indices = {name for name in found if ".index." in name}
+        if not found:
+            return f"{component}/ is missing"
+        if component in WITH_WEIGHTS and not tensors:
+            return f"{component}/ has no *.safetensors"
+        if not indices and any(re.search(r"-\d+-of-\d+\.", name) for name in tensors):
+            return f"{component}/ has shards and no index of them"
         for index in indices:
-            shards = set(json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values())
-            for absent in sorted({f"{part}/{shard}" for shard in shards} - tensor_files):
-                return f"{absent} is missing"
+            shards = json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values()
+            if absent := {f"{component}/{shard}" for shard in shards} - tensors:
+                return f"{min(absent)} is missing"
     return None
 
 
-def incomplete(folder: Path, parts: Sequence[str]) -> str | None:
+def incomplete(folder: Path, components: Sequence[str]) -> str | None:
     """Returns which file is incomplete, in a few words; None if each has the length that its header gives."""
-    for name in wanted(files(folder), parts):
-        if name.endswith(".safetensors"):
-            path = folder / name
-            size = path.stat().st_size
-            try:
-                length, tensors = header(path)
-                ends = [tensor["data_offsets"][1] for tensor in tensors.values()]
-            except (ValueError, KeyError, TypeError, AttributeError):
-                return f"{name} is damaged: {size:,} bytes without a header"
-            if size != (whole := 8 + length + max(ends, default=0)):
-                return f"{name} is incomplete: {size:,} of {whole:,} bytes"
+    for name in tensor_files(folder, components):
+        size = (folder / name).stat().st_size
+        try:
+            whole, _ = _header(folder / name)
+        except ValueError:
+            return f"{name} is damaged: {size:,} bytes without a header"
+        if size != whole:
+            return f"{name} is incomplete: {size:,} of {whole:,} bytes"
     return None
 
 
-def parameters(folder: Path | None, parts: Sequence[str]) -> int:
-    """Returns the number of parameters of these parts, from the headers of the files to load.
+def parameters(folder: Path | None, components: Sequence[str]) -> int:
+    """Returns the number of parameters of these components, from the headers of the files to load.
 
     0 if the stage is absent, or if a file is missing or has no header.
     """
-    if folder is None or missing(folder, parts):
+    if folder is None or missing(folder, components):
         return 0
-    names = [name for name in wanted(files(folder), parts) if name.endswith(".safetensors")]
     try:
-        headers = [header(folder / name)[1] for name in names]
-        return sum(math.prod(tensor["shape"]) for header in headers for tensor in header.values())
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return sum(_header(folder / name)[1] for name in tensor_files(folder, components))
+    except ValueError:
         return 0
 
 
-def shards(folder: Path, variant: str | None) -> list[Path]:
-    """Returns the weight files of one part of a stage, in one variant."""
-    half = variant == "fp16"
-    return sorted(
-        path for path in folder.glob("*.safetensors") if (".fp16" in path.name) == half and "non_ema" not in path.name
-    )
+def tensor_files(folder: Path, components: Sequence[str]) -> list[str]:
+    """Returns the files with the weights of these components, in the variant to load, by relative path."""
+    return [name for name in wanted(files(folder), components) if name.endswith(".safetensors")]
 
 
-def header(path: Path) -> tuple[int, dict[str, Any]]:
-    """Reads a safetensors header: its length, and the entry of each tensor by name. Raises ValueError if it is
+def _header(path: Path) -> tuple[int, int]:
+    """Returns what a safetensors header says: the file's bytes, and its parameters. Raises ValueError if it is
     invalid."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        found = json.loads(file.read(min(length, 100_000_000)))
-    return length, {name: tensor for name, tensor in found.items() if name != "__metadata__"}
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            found = json.loads(file.read(min(length, 100_000_000)))
+        tensors = [tensor for name, tensor in found.items() if name != "__metadata__"]
+        whole = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
+        return whole, sum(math.prod(tensor["shape"]) for tensor in tensors)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} has no valid header") from error
 
 
 def _read(name: str) -> dict[str, str]:

@@ -1,0 +1,31 @@
+"""Measurements as Markdown tables, printed and put into report/benchmarks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from ..records import files
+
+write_option = click.option(
+    "--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Write the tables to this file."
+)
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a table."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (columns, *rows)]
+    return "\n".join([lines[0], "|---" * len(columns) + "|", *lines[1:]])
+
+
+def put(page: Path, name: str, text: str) -> None:
+    """Replaces the text between the page's markers of that name. Raises click.ClickException if a marker is missing."""
+    whole, begin, end = page.read_text(encoding="utf-8"), f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    if begin not in whole or end not in whole:
+        raise click.ClickException(
+            f"{page}: has no lines {begin.strip()} and {end}; put them where the table should go"
+        )
+    before, rest = whole.split(begin, 1)
+    files.write(page, f"{before}{begin}{text}\n{end}{rest.split(end, 1)[1]}")
