@@ -43,9 +43,8 @@ def find(name: str, folder: Path = INPUTS) -> Path:
             f"{name!r} is not an image name: use letters, digits, hyphens and underscores, without a suffix"
         )
     files = _files(folder)
-    rasters = [path for path in files if path.stem == name and path.suffix.lower() in RASTERS]
-    vectors = [path for path in files if path.stem == name and path.suffix.lower() == ".svg"]
-    found = rasters or vectors
+    named = [path for path in files if path.stem == name]
+    found = [path for path in named if path.suffix.lower() in RASTERS] or named
     if len(found) > 1:
         claims = " and ".join(path.name for path in found)
         raise InputError(f"{claims} in {folder} are both called {name!r}: keep one, and move or rename the other")

@@ -19,7 +19,7 @@ import pytest
 from generators import models
 from generators.lab import Lab
 from generators.records.errors import SectionError
-from generators.running import definitions, run, staleness
+from generators.running import run, staleness
 from generators.running.definitions import Definitions, Unit
 from generators.running.session import Observer, Session
 
@@ -588,7 +588,7 @@ def source_digests(folder: Path) -> dict[tuple[str, str], str]:
     """The source digests of all sections and models, with the definitions in this copy of the package."""
     found = Definitions(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(definitions, "_ours", lambda: found)
+        patch.setattr(staleness, "_definitions", lambda: found)
         return {(section, model): staleness.source_digest(section, model) for section in SECTIONS for model in MODELS}
 
 
@@ -694,7 +694,7 @@ def test_a_change_makes_stale_the_sections_and_models_that_use_it(name, stale):
 UNUSED = {
     "the words of a refused view": ("diffusion/views.py", put("this view is not orthogonal", "not a permutation")),
     "an error's class": ("records/errors.py", put("class ModelError(ReportError):", "class ModelError(ValueError):")),
-    "the checks of a figure": ("figures.py", wrap("_check_fields")),
+    "the checks of a figure": ("figures.py", wrap("_check_texts")),
     "the checks of a section": ("figures.py", put("for name in names", "for name in sorted(names)")),
     "a field of a panel": ("figures.py", put("    image: Any\n", "    image: Any\n    size: int = 0\n")),
     "how panels are written": ("running/drawing.py", wrap("write_panel")),

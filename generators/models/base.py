@@ -161,10 +161,8 @@ class Stage(ABC):
     def _answered(self, queries: list[Query]) -> list[Answer]:
         """Answers the queries in equal batches of at most `chunk`: a small rest would be slow."""
         answers: list[Answer] = []
-        while len(answers) < len(queries):
-            left = len(queries) - len(answers)
-            size = math.ceil(left / math.ceil(left / self.chunk))
-            some = queries[len(answers) : len(answers) + size]
+        while left := queries[len(answers) :]:
+            some = left[: math.ceil(len(left) / math.ceil(len(left) / self.chunk))]
             try:
                 answers += self._found(some) or self._computed(some)
             except torch.cuda.OutOfMemoryError:

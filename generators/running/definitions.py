@@ -17,7 +17,7 @@ import ast
 import builtins
 import hashlib
 from collections.abc import Iterable, Iterator
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -38,16 +38,6 @@ BINDING = (  # statements that bind names, if their targets are TARGETS, and tho
 )
 TARGETS = (ast.Name, ast.Tuple, ast.List, ast.Starred)
 Origin = tuple[str, ...]  # a module, and the attributes that lead from it to what a name stands for
-
-
-def digest(roots: Iterable[str]) -> str:
-    """Returns the digest of this package's definitions; see `Definitions.digest`."""
-    return _ours().digest(roots)
-
-
-@cache
-def _ours() -> Definitions:
-    return Definitions(Path(__file__).parents[1])
 
 
 class Definitions:

@@ -13,36 +13,28 @@ from torch import Tensor
 
 from ..diffusion.estimates import Estimate, Noise
 from ..diffusion.schedule import Schedule, T
-from ..models.base import Cascade, LaterStage, Stage
+from ..models.base import Cascade, LaterStage
 
 SCHEDULE = Schedule(torch.linspace(0.999, 0.001, T))
 UNLIMITED = 10**6  # images in a forward: one call takes all queries
 
 
-class Silent(Stage):
-    """A first stage that predicts zero noise and records its calls."""
+class Silent(LaterStage):
+    """A stage that predicts zero noise and notes its calls. The first one only samples; the second also enlarges, with
+    the given number of steps, guided or not."""
 
     schedule = SCHEDULE
     chunk = UNLIMITED
 
-    def __init__(self, model: DryRunModel) -> None:
+    def __init__(self, model: DryRunModel, number: int, side: int, steps: int = 0, guided: bool = True) -> None:
         super().__init__(model.meter)
-        self.model = model
+        self.model, self.number, self.side, self.is_guided = model, number, side, guided
+        self.timesteps = range(steps)[::-1]
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         self.model.prompts |= dict.fromkeys(prompts)
         self.model.asked.append((self.number, len(x)))
         return Noise(torch.zeros_like(x[:, :3]))
-
-
-class SilentLater(Silent, LaterStage):
-    """A second stage with the given number of steps, guided or not, that predicts zero noise."""
-
-    number, side = 2, 256
-
-    def __init__(self, model: DryRunModel, steps: int, guided: bool) -> None:
-        super().__init__(model)
-        self.is_guided, self.timesteps = guided, list(range(steps))[::-1]
 
     def begin(self, low: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         x = low.new_zeros(3, 256, 256)
@@ -72,4 +64,8 @@ class DryRunModel(Cascade):
         super().__init__()
         self.prompts: dict[str, None] = {}
         self.asked: list[tuple[int, int]] = []
-        self.first, self.second, self.third = Silent(self), SilentLater(self, steps, guided), SilentThird(self)
+        self.first, self.second, self.third = (
+            Silent(self, 1, 64),
+            Silent(self, 2, 256, steps, guided),
+            SilentThird(self),
+        )

@@ -18,7 +18,7 @@ from .. import inputs, models
 from ..records.errors import SectionError
 from ..records.record import read_drawn, wrong_seal
 from ..records.texts import section_key
-from . import definitions
+from .definitions import Definitions
 
 PACKAGE = __package__.partition(".")[0]
 HOME = Path(__file__).parents[1]
@@ -49,7 +49,12 @@ def source_digest(section_id: str, model: str) -> str:
 def digest_of(definition: str, model: str) -> str:
     """Returns the same for any definition that draws, such as "generators.pictures:hybrids"."""
     shared = (f"{PACKAGE}.lab:Lab", f"{PACKAGE}.running.drawing:pixels_of")
-    return definitions.digest([definition, *shared, *models.provider(model).definitions])
+    return _definitions().digest([definition, *shared, *models.provider(model).definitions])
+
+
+@cache
+def _definitions() -> Definitions:
+    return Definitions(HOME)
 
 
 def why_stale(folder: Path, section_id: str, model: str) -> str | None:
@@ -84,4 +89,4 @@ def changed_dependency(record: dict[str, Any], section_id: str, model: str) -> s
     return None
 
 
-weights_digest = cache(models.digest)
+weights_digest = cache(models.digest)  # of a model, by its name
