@@ -30,7 +30,6 @@ from . import disk, weights
 from .text_projections import CachedTextUNet, noise_of
 
 HELD, IN_TURN, BY_LAYER = "read once", "read whole for each turn", "read layer by layer at every forward"
-UNCHECKED = {"safety checker": "not loaded", "watermarker": "not applied"}
 
 
 class Spot(NamedTuple):
@@ -254,7 +253,7 @@ class DeepFloyd(Cascade):
         self.dtype = spot.dtype
         self.encode = cache(lambda prompt: read(prompt).to(spot.device, spot.dtype))
         self.first = FirstStage(self, stages["stage_1"])
-        self.settings = {**(settings or {}), **UNCHECKED}
+        self.settings = {**(settings or {}), "safety checker": "not loaded", "watermarker": "not applied"}
         size = f"{self.first.parameters / 1e9:.2g} billion parameters in stage 1"
         self.description = f"DeepFloyd IF, the cascade of the assignment, with {size}"
 
