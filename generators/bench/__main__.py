@@ -86,7 +86,7 @@ def visit(row: Row, configuration: Configuration, device: torch.device, steps: i
 def compare(
     measured: list[Row], configuration: Configuration, device: torch.device, steps: int, visits: int, side: int
 ) -> list[Row]:
-    """Measures the rows in turns, so that other load on the machine affects them alike. side: of `matmul_rate`."""
+    """Measures the rows in turns, so that other load on the machine affects them alike. side: of `highest_rate`."""
     for turn in range(visits):
         first: list[Tensor] = []
         for row in measured:

@@ -19,7 +19,7 @@ from huggingface_hub import constants
 from ...records.errors import ModelError
 from ..provider import DryRun
 from . import course_embeddings, hub, weights
-from .cascade import DeepFloyd, Place, SecondStage, Spot, ThirdStage
+from .cascade import DeepFloyd, SecondStage, Spot, ThirdStage
 from .course_embeddings import CourseEmbeddings
 from .disk import return_freed_memory
 from .machine import GB, disk, placement, present, text_device, to_read, unet_size
@@ -242,7 +242,7 @@ def load(name: str, local: Path | None) -> DeepFloyd:
     level = f"noise level {SecondStage.level}"
     settings["stage 2 samples"] = f"{SecondStage.steps} steps, guidance {SecondStage.gamma:g}, {level}"
     stages = {stage: folder for stage, folder in folders.items() if stage in spots}
-    return DeepFloyd(name, stages, Place(spots), kept.read, weights.digest(name, local), settings)
+    return DeepFloyd(name, stages, spots, kept.read, weights.digest(name, local), settings)
 
 
 def _span(seconds: float) -> str:
