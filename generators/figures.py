@@ -10,12 +10,12 @@ import itertools
 import json
 import re
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .records.errors import DeclarationError
-from .records.texts import LONGEST_NAME, NAME, SECTION, control_character, wrong_text
+from .records.texts import LONGEST_NAME, NAME, SECTION, control_character, walk, wrong_text
 
 Case = Mapping[str, Any]
 _FORMAT_SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?#?0?[0-9]{0,2}[,_]?(?:\.[0-9]{1,2})?[bdeEfFgGosxX%]?")
@@ -91,12 +91,9 @@ class Figure:
             raise self._error(f"use lower-case words joined by hyphens, at most {LONGEST_NAME} characters")
         if not self.cases:
             raise DeclarationError(f"figure {self.name!r} has no cases")
-        for text in (self.caption, self.row, self.label, *self._alts()):
-            if found := control_character(text):
-                raise self._error(f"{found} in {text[:40]!r}; remove it")
         for case in self.cases:
             self._check_case(case)
-        self._check_fields()
+        self._check_texts()
         self._check_filled()
 
     def _error(self, wrong: str) -> DeclarationError:
@@ -114,24 +111,30 @@ class Figure:
             raise self._error(
                 f"a case cannot be recorded: {error}; use texts, finite numbers, lists and None"
             ) from None
-        if wrong := next((key for key in _keys(case) if not isinstance(key, str)), None):
-            raise self._error(f"a case cannot be recorded: {wrong!r} is the key of a dict; use texts as keys")
         for name, value in case.items():
-            for text in _texts({name: value}):
-                if wrong := wrong_text(text):
-                    raise self._error(f"field {name[:40]!r} of a case: {wrong}")
+            for _, part in walk({name: value}):
+                for text in part if isinstance(part, Mapping) else [part]:
+                    if isinstance(part, Mapping) and not isinstance(text, str):
+                        raise self._error(
+                            f"a case cannot be recorded: {text!r} is the key of a dict; use texts as keys"
+                        )
+                    if isinstance(text, str) and (wrong := wrong_text(text)):
+                        raise self._error(f"field {name[:40]!r} of a case: {wrong}")
 
-    def _check_fields(self) -> None:
-        """Rejects a text that names an absent field, and a value of `show` without an alt text."""
+    def _check_texts(self) -> None:
+        """Rejects a text with a control character or an absent field, and a value of `show` without an alt text."""
         shared = set.intersection(*(set(case) for case in self.cases))
         constant = {key for key in shared if all(case[key] == self.cases[0][key] for case in self.cases)}
         drawn = shared | set(self.finds)
+        alts = {"": self.alt} if isinstance(self.alt, str) else self.alt
         for template, text, fields in (
             ("caption", self.caption, constant),
             ("row", self.row, shared),
             ("label", self.label, drawn),
-            *(("alt", text, drawn) for text in self._alts()),
+            *(("alt", text, drawn) for text in alts.values()),
         ):
+            if found := control_character(text):
+                raise self._error(f"{found} in {text[:40]!r}; remove it")
             for name in self._fields(template, text) - fields:
                 known = ", ".join(sorted(fields)) or "none"
                 raise self._error(f"{template} names {{{name}}}; the fields are: {known}")
@@ -144,26 +147,24 @@ class Figure:
 
         Skips texts that name a value of `finds`, which is known only after drawing.
         """
-
-        def filled(template: str, fill: Callable[[Case], str], case: Case) -> str | None:
-            try:
-                return fill(case)
-            except KeyError:  # a value of `finds`: all other fields are present
-                return None
-            except (ValueError, TypeError, OverflowError) as error:
-                raise self._error(f"{template} cannot be filled: {error}") from None
-
-        filled("caption", lambda case: self.caption_text(), self.cases[0])
         panels = []
         for case in self.cases:
-            filled("alt", self.alt_of, case)
-            panels.append((filled("row", self.row_of, case), filled("label", self.label_of, case)))
-        for row, label in panels:
-            if label is not None and panels.count((row, label)) > 1:
-                raise self._error(f"two panels have the label {' / '.join(filter(None, (row, label)))!r}")
-
-    def _alts(self) -> list[str]:
-        return [self.alt] if isinstance(self.alt, str) else list(self.alt.values())
+            filled = {}
+            for template, fill in (
+                ("caption", self.caption.format_map),
+                ("row", self.row_of),
+                ("label", self.label_of),
+                ("alt", self.alt_of),
+            ):
+                try:
+                    filled[template] = fill(case)
+                except KeyError:  # a value of `finds`: all other fields are present
+                    continue
+                except (ValueError, TypeError, OverflowError) as error:
+                    raise self._error(f"{template} cannot be filled: {error}") from None
+            if (panel := (filled["row"], filled.get("label"))) in panels and panel[1] is not None:
+                raise self._error(f"two panels have the label {' / '.join(filter(None, panel))!r}")
+            panels.append(panel)
 
     def _fields(self, template: str, text: str) -> set[str]:
         """Returns the fields that the text names. template: the name of the text, for error messages."""
@@ -229,24 +230,3 @@ class Section:
         for name in names:
             if names.count(name) > 1:
                 raise DeclarationError(f"section {self.id}: two figures are named {name!r}")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yields all texts in a value of a case, including keys, at any depth."""
-    if isinstance(value, Mapping):
-        yield from _texts([item for pair in value.items() for item in pair])
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, str):
-        yield value
-
-
-def _keys(value: Any) -> Iterator[Any]:
-    """Yields the keys of all dicts in a value of a case, at any depth."""
-    if isinstance(value, Mapping):
-        yield from value
-        yield from _keys(list(value.values()))
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _keys(item)

@@ -55,26 +55,16 @@ def find(name: str, folder: Path = INPUTS) -> Path:
     return found[0]
 
 
-def load(name: str, size: int = 64, folder: Path = INPUTS) -> np.ndarray:
-    """Returns the central square of the image called `name`, scaled to `size` pixels a side.
+def read(path: Path, size: int = 64) -> np.ndarray:
+    """Returns the central square of the image in a file, scaled to `size` pixels a side.
 
     The array is float32 (size, size, 3), sRGB in 0 … 1; transparent parts become white, an animation gives its first
-    frame. Raises InputError as `find` does, or if the file cannot be read as an image.
+    frame. Raises InputError if the file cannot be read as an image.
     """
     if size < 1:
-        raise InputError(f"cannot load {name!r} at {size} pixels a side: ask for a size of at least 1")
-    return read(find(name, folder), size)
-
-
-def read(path: Path, size: int = 64) -> np.ndarray:
-    """The image in a file, as `load` gives it. Raises InputError where the file cannot be read as an image."""
+        raise InputError(f"cannot read {path} at {size} pixels a side: ask for a size of at least 1")
     pixels = _read_svg if path.suffix.lower() == ".svg" else _read_raster
     return np.asarray(pixels(path, size), dtype=np.float32) / 255
-
-
-def digest(name: str, folder: Path = INPUTS) -> str:
-    """Returns the SHA-256 of the image file's bytes, 64 hexadecimal digits. Raises InputError as `find` does."""
-    return digest_of(find(name, folder))
 
 
 def digest_of(path: Path) -> str:

@@ -5,7 +5,7 @@ A section or a command says what is read how; the same estimate then samples the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from .diffusion import estimates, filters
 from .diffusion.estimates import Estimate, Part
 from .diffusion.views import View, still
+from .figures import Figure, each
 from .lab import Lab, Scale
 
 SIDE = 64  # pixels a side of stage 1's images
@@ -85,6 +86,30 @@ BANDS = Decomposition(
     (Scale.BALANCED, Scale.BALANCED, Scale.BALANCED),
 )
 HYBRIDS = {"distance": DISTANCE, "colour": COLOUR, "motion": MOTION}  # those of two readings, by what separates them
+
+
+def of_samples(
+    name: str,
+    draw: Callable[..., Tensor],
+    show: Sequence[str],
+    caption: str,
+    alt: Mapping[str, str],
+    row: str = "{show}",
+    **prompts: str,
+) -> Figure:
+    """Declares a figure of three samples, with a row for each look that `show` names.
+
+    prompts: by the look that shows it. alt: what the alt texts say of a look.
+    """
+    return Figure(
+        name,
+        caption=caption,
+        row=row,
+        label="sample {k}",
+        alt={look: f"Sample {{k}}, {words}: the prompt is “{{{look}}}”" for look, words in alt.items()},
+        cases=each(**prompts, show=tuple(show), k=(0, 1, 2)),
+        draw=draw,
+    )
 
 
 def hybrid(by: Decomposition, *prompts: str) -> Readings:

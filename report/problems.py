@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from generators.records.errors import BuildError
+from generators.records.errors import BuildError, ReportError
 
 
 class Problems:
@@ -21,6 +23,14 @@ class Problems:
         entry = f"{place}:{line}: {text}" if line else f"{place}: {text}"
         if entry not in self.lines:
             self.lines.append(entry)
+
+    @contextmanager
+    def collected(self, path: Path, kind: type[ReportError]) -> Iterator[None]:
+        """Adds an error of this kind, raised in the block, as a problem of a file."""
+        try:
+            yield
+        except kind as error:
+            self.add(path, None, str(error))
 
     def check(self) -> None:
         if self.lines:

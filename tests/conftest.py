@@ -181,9 +181,6 @@ def visit(browser):
         page.on("request", lambda asked: origin in asked.url or page.said.append(f"asked elsewhere: {asked.url}"))
         page.said = []
         page.goto(address)
-        if context.get("java_script_enabled", True):  # lay out what is far from the screen too, to be looked at
-            page.evaluate("for (const each of document.querySelectorAll('.section')) "
-                          "each.style.contentVisibility = 'visible'")  # fmt: skip
         return page
 
     yield open_page

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -18,8 +20,10 @@ from generators.records.errors import DrawingError, InputError
 from generators.running import run as running
 from generators.running import staleness
 from generators.running.drawing import works, write_panel
-from generators.running.dry_run import DryRunModel, dry_run
+from generators.running.dry_run import DryRunModel
+from generators.running.session import workload
 from report.command import cli
+from report.prose.values import compact
 
 IMAGE = "a floating-point tensor (3, H, W) with H = W = 64, 256 or 1024, values in -1 … 1"
 NAN, INFINITE = float("nan"), float("inf")
@@ -116,7 +120,7 @@ def test_a_long_case_is_shortened(tmp_path):
 
 def test_what_is_no_panel_is_found_by_the_dry_run():
     with pytest.raises(DrawingError, match=r"^figure 1\.77-a, case k=1: draw returned None"):
-        dry_run([section(lambda lab, k: None)], 1, False)
+        workload([section(lambda lab, k: None)])
 
 
 def test_errors_that_say_all_in_one_line_pass(tmp_path):
@@ -182,8 +186,7 @@ def test_an_error_of_the_authors_shows_their_statements_only(body, tiny_pocket, 
     monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(path.parent)])
     monkeypatch.setattr(staleness, "sections", lambda: known)
     monkeypatch.setattr(staleness, "source_digest", lambda *_: "0" * 64)
-    monkeypatch.setattr(staleness, "words_digest", lambda *_: "0" * 64)
-    monkeypatch.setattr(running, "_texts", lambda section: {"source": f"generators/sections/{known[section.id].name}"})
+    monkeypatch.setattr(running, "_source", lambda section_id: f"generators/sections/{known[section_id].name}")
     monkeypatch.setattr(cli, "ROOT", tmp_path)
     try:
         done = CliRunner().invoke(cli.main, ["section", "1.1", "1.77"])
@@ -211,3 +214,37 @@ def test_a_number_edited_by_hand_has_its_section_drawn_again(tiny_pocket, tmp_pa
     assert running.draw(tmp_path, "pocket", ["1.2"]) == 1
     again = records.parse(path.read_text(encoding="utf-8"))
     assert again["figures"][0]["panels"][0]["found"]["psnr"] < 99
+
+
+# --- trajectories
+
+
+@pytest.mark.parametrize("section_id", staleness.sections())
+def test_the_evaluations_of_a_sections_figures_add_up_to_the_sections(section_id):
+    """With a network that answers zero. A trajectory that several panels or figures share counts once."""
+    section, model = running.load_section(section_id), DryRunModel(4, True)
+    with torch.inference_mode():
+        tasks = iter(run(works(section, Lab(model))))
+    of_figures = [{walk for _ in figure.cases for walk in next(tasks).trace.trajectories} for figure in section.figures]
+    walks = set().union(*of_figures)
+    assert sum(len(walk.evaluations) for walk in walks) == model.meter.evaluations
+    shared = sum(len(walk.evaluations) for figure in of_figures for walk in figure) - model.meter.evaluations
+    twice = {walk for walk in walks if sum(walk in figure for figure in of_figures) > 1}
+    assert shared == sum(len(walk.evaluations) for walk in twice)
+    steps = {walk: sum(b < a for a, b in pairwise([*walk.timesteps, -1])) for walk in walks}
+    assert all(len(walk.evaluations) % steps[walk] == 0 for walk in walks)  # each step takes as many
+
+
+def test_repaints_steps_are_counted_one_by_one():
+    """244 guided steps; the 34 of a single pass are another trajectory of the same prompt, seed and image."""
+    section = running.load_section("1.7.2")
+    (figure,) = section.figures
+    alone = replace(section, figures=[replace(figure, cases=[case for case in figure.cases if case["image"] == "fox"])])
+    with torch.inference_mode():
+        tasks = run(works(alone, Lab(DryRunModel(1, False))))
+    walks = [walk for task in tasks for walk in task.trace.trajectories]
+    assert [len(walk.evaluations) for walk in walks] == [2 * 34, 2 * 244]
+    assert [compact(walk.timesteps) for walk in walks] == [
+        "990, 960 … 0 (34 steps)",
+        "990, 960 … 0 (244 steps; noised again 21 times)",
+    ]

@@ -226,7 +226,7 @@ def test_all_readings_of_a_reports_figures_are_judged_sample_by_sample(tiny_pock
     for views in seen:
         assert torch.equal(views[1], FLIP(views[0]))
     assert not torch.equal(seen[0], seen[1])
-    assert model.evaluations == 2 * 2 * 2 * 4  # figures, samples, halves of guidance, steps
+    assert model.meter.evaluations == 2 * 2 * 2 * 4  # figures, samples, halves of guidance, steps
 
 
 def test_the_figures_with_readings_are_those_of_the_last_sections():

@@ -13,8 +13,17 @@ import pytest
 from PIL import Image, ImageCms
 
 from generators import inputs
-from generators.inputs import INPUTS, digest, find, load
+from generators.inputs import INPUTS, digest_of, find, read
 from generators.records.errors import InputError
+
+
+def load(name: str, size: int = 64, folder: Path = INPUTS) -> np.ndarray:
+    return read(find(name, folder), size)
+
+
+def digest(name: str, folder: Path) -> str:
+    return digest_of(find(name, folder))
+
 
 SHIPPED = ("building", "campanile", "pagoda", "fox", "sketch-boat", "sketch-house")
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" {}>{}</svg>'
@@ -117,6 +126,7 @@ def test_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
 
 
 def test_size_must_be_positive(tmp_path: Path) -> None:
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
     refused(tmp_path, "at least 1", size=0)
 
 

@@ -126,9 +126,9 @@ class RandomStage(Stage):
     """
 
     def __init__(
-        self, configuration: Configuration, device: str, dtype: torch.dtype, cached: bool, compiled: bool
+        self, configuration: Configuration, device: str, dtype: torch.dtype, cached: bool, compiled: bool, meter: Meter
     ) -> None:
-        super().__init__(Meter())
+        super().__init__(meter)
         self.device, self.dtype, self.text = torch.device(device), dtype, configuration.text
         self.unet = network(configuration, device, dtype)
         self.scheduler = scheduler(1.5)
@@ -159,6 +159,6 @@ class RandomIF(Cascade):
     def __init__(
         self, configuration: Configuration, device: str, dtype: torch.dtype, cached: bool = True, compiled: bool = False
     ) -> None:
+        super().__init__()
         self.dtype, self.description = dtype, f"{configuration.name} with random weights"
-        self.first = RandomStage(configuration, device, dtype, cached, compiled)
-        self.meter = self.first.meter
+        self.first = RandomStage(configuration, device, dtype, cached, compiled, self.meter)

@@ -95,15 +95,4 @@ def _guarded(name: str, work: Callable[[Path | None], Result]) -> Result:
         raise ModelError(f"{name}: the weights in {where} cannot be loaded ({why}); {advice}") from error
 
 
-__all__ = [
-    "NAMES",
-    "SHIPPED",
-    "Workload",
-    "digest",
-    "folder",
-    "load",
-    "plan",
-    "prepare",
-    "provider",
-    "variable",
-]
+__all__ = ["NAMES", "SHIPPED", "Workload", "digest", "folder", "load", "plan", "prepare", "provider", "variable"]

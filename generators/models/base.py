@@ -124,7 +124,7 @@ class Stage(ABC):
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         """Runs one forward of the network on x (N, C, S, S), t (N,) int64 and N prompts.
 
-        Both parts of the result are (N, 3, S, S). In the first stage C is 3; in a later one x has the conditioning
+        Both fields of the result are (N, 3, S, S). In the first stage C is 3; in a later one x has the conditioning
         images after the first three channels.
         """
 
@@ -181,13 +181,13 @@ class Stage(ABC):
         t = torch.tensor([query.t for query in queries], pin_memory=gpu).to(self.device, non_blocking=True)
         noise = self.predict(torch.stack([query.x for query in queries]), t, [query.prompt for query in queries])
         stopwatch.stop()
-        parts = [noise.map(itemgetter(k)) for k in range(len(queries))]
+        noises = [noise.map(itemgetter(k)) for k in range(len(queries))]
         if self.meter.cache:
-            for query, part in zip(queries, parts, strict=True):
-                tensors = {"eps": part.eps} if part.frac is None else {"eps": part.eps, "frac": part.frac}
+            for query, each in zip(queries, noises, strict=True):
+                tensors = {"eps": each.eps} if each.frac is None else {"eps": each.eps, "frac": each.frac}
                 self.meter.cache.keep(tensors, float(stopwatch), self.number, *query)
         self.meter.count(len(queries))
-        return [(part, Evaluation(stopwatch)) for part in parts]
+        return [(each, Evaluation(stopwatch)) for each in noises]
 
     def _found(self, queries: list[Query]) -> list[Answer]:
         """Reads the outputs that an interrupted run cached; none if any is missing, since rounding depends on the
@@ -201,7 +201,7 @@ class Stage(ABC):
             if kept is None:
                 return []
             tensors, seconds = kept
-            noise = Noise(tensors["eps"], tensors.get("frac")).map(lambda part: part.to(self.device))
+            noise = Noise(tensors["eps"], tensors.get("frac")).map(lambda tensor: tensor.to(self.device))
             found.append((noise, Evaluation(seconds)))
         self.meter.count(len(found))
         cache.seconds += sum(float(evaluation) for _, evaluation in found)
@@ -258,10 +258,13 @@ class Cascade:
     settings: Mapping[str, str] = MappingProxyType({})
     dtype: torch.dtype = torch.float32
     resumes: bool = False
-    meter: Meter
     first: Stage
     second: LaterStage
     third: Enlarging
+
+    def __init__(self) -> None:
+        self.meter = Meter()
+        self._enlarging: dict[int, Any] = {}  # by the side of its images, the stage that has enlarged to it
 
     @property
     def schedule(self) -> Schedule:
@@ -273,12 +276,7 @@ class Cascade:
 
     def stage_of(self, x: Tensor) -> Stage:
         """Returns the stage that denoises x: the first for an image alone, a later one for one with conditioning."""
-        if len(x) == 3:
-            return self.first
-        if x.shape[-1] == 4 * (self.first.side or 64):
-            return self.second
-        assert isinstance(self.third, Stage)
-        return self.third
+        return self.first if len(x) == 3 else self._enlarging[x.shape[-1]]
 
     def noise(self, prompt: str) -> Estimate:
         """Returns the noise estimate under the prompt of whichever stage denoises x; "" is the unconditional one."""
@@ -292,8 +290,9 @@ class Cascade:
     @torch.inference_mode()
     def enlarge(self, x: Tensor, guide: str | Estimate, generator: torch.Generator) -> Tensor:
         """Enlarges (3, H, W) to (3, 4 H, 4 W) with the next stage, under a prompt or along an estimate."""
-        next_stage = self.second if x.shape[-1] == (self.first.side or 64) else self.third
-        return next_stage.enlarge(x, guide, generator)
+        stage = self.second if x.shape[-1] == self.first.side else self.third
+        self._enlarging[4 * x.shape[-1]] = stage
+        return stage.enlarge(x, guide, generator)
 
     def blank(self) -> Tensor:
         """Returns an image of the shape, dtype and device that the first stage samples in."""

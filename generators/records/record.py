@@ -10,18 +10,21 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import abc
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from . import files
 from .errors import SealError
-from .texts import NAME, control_character, section_key
+from .texts import NAME, control_character, section_key, walk
 
 FORMAT = 1
 FILE = "record.json"  # in a section's folder, beside its panels
+Made = TypeVar("Made")
+_types: Callable[[type], dict[str, Any]] = cache(get_type_hints)  # of a dataclass's fields, by name
 
 
 @dataclass(frozen=True)
@@ -213,8 +216,11 @@ def read(path: Path, folder: Path | None) -> Record:
         raise ValueError(f"format {raw.get('format')!r}, expected {FORMAT}")
     if wrong := wrong_seal(raw):
         raise SealError(f"the record {wrong}")
-    for place, text in _texts(raw):
-        if control := control_character(text):
+    for place, value in walk(raw):
+        for name in value if isinstance(value, dict) else ():
+            if control := control_character(name):
+                raise ValueError(f"{control} in the name of a field of {place or 'the record'}")
+        if isinstance(value, str) and (control := control_character(value)):
             raise ValueError(f"{control} in {place}")
     section_key(raw["id"])
     if not re.fullmatch(r"generators/sections/part_[0-9_]+\.py", raw["source"]):
@@ -224,32 +230,10 @@ def read(path: Path, folder: Path | None) -> Record:
 
 def parsed(raw: Mapping[str, Any], path: Path, folder: Path | None = None) -> Record:
     """Returns a record from its parsed JSON. Raises KeyError, ValueError or TypeError if it is invalid."""
-    walks = [_trajectory(number, walk) for number, walk in enumerate(raw.get("trajectories", ()))]
-    return Record(
-        id=raw["id"],
-        title=raw["title"],
-        source=raw["source"],
-        model=raw["model"]["name"],
-        digest=raw["model"]["digest"],
-        description=raw["model"]["description"],
-        settings=_settings(raw["model"].get("settings", {})),
-        dtype=raw["dtype"],
-        device=raw["device"],
-        versions=dict(raw["versions"]),
-        seconds=float(raw["seconds"]),
-        network_calls=int(raw["network_calls"]),
-        evaluations=int(raw["evaluations"]),
-        figures=tuple(_figure(raw["id"], figure, walks) for figure in raw["figures"]),
-        path=path,
-        folder=folder,
-    )
-
-
-def _settings(raw: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the model's settings by name; the page shows names and values."""
-    if wrong := next((text for text in raw.values() if not isinstance(text, str)), None):
-        raise ValueError(f"the model's setting {wrong!r} is not a text")
-    return dict(raw)
+    walks = [_made(Trajectory, walk, number=number) for number, walk in enumerate(raw.get("trajectories", ()))]
+    figures = tuple(_figure(raw["id"], figure, walks) for figure in raw["figures"])
+    about = {"settings": {}, **raw["model"], **raw}
+    return _made(Record, about, model=raw["model"]["name"], figures=figures, path=path, folder=folder)
 
 
 def _figure(section: str, raw: Mapping[str, Any], walks: list[Trajectory]) -> Figure:
@@ -258,7 +242,7 @@ def _figure(section: str, raw: Mapping[str, Any], walks: list[Trajectory]) -> Fi
     panels = tuple(_panel(number, panel, walks) for number, panel in enumerate(raw["panels"], 1))
     if not panels:
         raise ValueError(f"figure {raw['name']} has no panels")
-    return Figure(section=section, name=raw["name"], caption=raw["caption"], panels=panels)
+    return _made(Figure, raw, section=section, panels=panels)
 
 
 def _panel(number: int, raw: Mapping[str, Any], walks: list[Trajectory]) -> Panel:
@@ -266,35 +250,26 @@ def _panel(number: int, raw: Mapping[str, Any], walks: list[Trajectory]) -> Pane
         raise ValueError(f"panel file {raw['file']!r} is not a plain name")
     if not re.fullmatch(r"[0-9a-f]{64}", raw["pixels"]):
         raise ValueError(f"panel digest {raw['pixels']!r} is not a SHA-256")
-    return Panel(
-        number=number,
-        file=raw["file"],
-        width=int(raw["width"]),
-        height=int(raw["height"]),
-        pixels=raw["pixels"],
-        row=raw["row"],
-        label=raw["label"],
-        alt=raw["alt"],
-        case=dict(raw["case"]),
-        found=dict(raw["found"]),
-        inputs=tuple(raw["inputs"]),
-        seeds=tuple(raw["seeds"]),
-        trajectories=tuple(_walks_of(raw, walks)),
-        origin=raw["origin"],
-    )
+    return _made(Panel, raw, number=number, trajectories=tuple(_walks_of(raw, walks)))
 
 
-def _trajectory(number: int, raw: Mapping[str, Any]) -> Trajectory:
-    return Trajectory(
-        number=number,
-        stage=int(raw["stage"]),
-        seed=None if raw["seed"] is None else int(raw["seed"]),
-        prompts=tuple(raw["prompts"]),
-        gamma=tuple(map(float, raw["gamma"])),
-        timesteps=tuple(map(int, raw["timesteps"])),
-        evaluations=int(raw["evaluations"]),
-        seconds=float(raw["seconds"]),
-    )
+def _made(kind: type[Made], raw: Mapping[str, Any], **given: Any) -> Made:
+    """Returns a dataclass of the given fields, and of those of a JSON object. Raises KeyError for a missing one, and
+    what `_value` raises."""
+    types = _types(kind)
+    return kind(**given, **{name: _value(name, types[name], raw[name]) for name in types if name not in given})
+
+
+def _value(name: str, kind: Any, value: Any) -> Any:
+    """Returns a JSON value as the type of the field `name`. Raises TypeError or AttributeError for another type."""
+    if get_origin(kind) is tuple:
+        return tuple(_value(name, get_args(kind)[0], item) for item in value)
+    if get_origin(kind) is abc.Mapping:
+        return {key: _value(name, get_args(kind)[1], item) for key, item in value.items()}
+    is_number = kind in (int, float)
+    if kind is not Any and not isinstance(value, (int, float) if is_number else kind):
+        raise TypeError(f"{name}: {value!r:.40} is not of the type {getattr(kind, '__name__', kind)}")
+    return kind(value) if is_number else value
 
 
 def _walks_of(raw: Mapping[str, Any], walks: list[Trajectory]) -> Iterator[Trajectory]:
@@ -313,16 +288,3 @@ def _walks_of(raw: Mapping[str, Any], walks: list[Trajectory]) -> Iterator[Traje
 
 def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values))
-
-
-def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Yields all texts in a JSON value, field names included, with their places, such as figures[0].panels[2].label."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield f"the name of a field of {place or 'the record'}", name
-            yield from _texts(item, f"{place}.{name}" if place else name)
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _texts(item, f"{place}[{number}]")
-    elif isinstance(value, str):
-        yield place, value

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 LONGEST_NAME = 60  # characters of a figure's name, which becomes part of file names
 LONGEST_TEXT = 300  # characters of a text in a case: T5 reads 77 tokens of a prompt, of about four characters each
@@ -32,3 +34,14 @@ def wrong_text(text: str) -> str | None:
 def section_key(section_id: str) -> tuple[int, ...]:
     """Returns the sort key of a section id, by number: 1.10 comes after 1.9."""
     return tuple(int(number) for number in section_id.split("."))
+
+
+def walk(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields a JSON value and all those in it, with their places, such as figures[0].panels[2].label."""
+    yield place, value
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from walk(item, f"{place}.{name}" if place else name)
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from walk(item, f"{place}[{number}]")

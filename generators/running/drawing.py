@@ -6,7 +6,7 @@ import hashlib
 import io
 import math
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,7 @@ def _draw(section: Section, figure: Figure, case: Case, lab: Lab) -> Panel:
         what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise _error(section, figure, case, "\n".join([what, *_statements(error)])) from error
     panel = result if isinstance(result, Panel) else Panel(result)
-    if wrong := _wrong_image(panel.image) or _wrong_found(panel.found, figure):
+    if wrong := _wrong_kind(panel, figure):
         raise _error(section, figure, case, wrong)
     return panel
 
@@ -70,22 +70,17 @@ def _statements(error: Exception) -> list[str]:
     return found[-MOST_STATEMENTS:]
 
 
-def _wrong_image(image: Any) -> str | None:
-    """Returns what is wrong with the type and shape of an image; None if they are valid."""
+def _wrong_kind(panel: Panel, figure: Figure) -> str | None:
+    """Returns what is wrong with a panel's type and shape, and the names and types found; None if they are valid."""
     import torch
 
+    image, found = panel.image, panel.found
     if not isinstance(image, torch.Tensor):
         returned = "None" if image is None else f"an object of type {type(image).__name__}"
         return f"draw returned {returned}; it must return {IMAGE}, or a Panel with one"
-    shape = tuple(image.shape)
-    if not image.is_floating_point() or shape not in {(3, side, side) for side in SIDES}:
+    if not image.is_floating_point() or image.shape not in {(3, side, side) for side in SIDES}:
         dtype = str(image.dtype).removeprefix("torch.")
-        return f"draw returned a tensor {shape} of {dtype}; it must return {IMAGE}"
-    return None
-
-
-def _wrong_found(found: Any, figure: Figure) -> str | None:
-    """Returns what is wrong with the names and types in `Panel.found`; None if they are valid."""
+        return f"draw returned a tensor {tuple(image.shape)} of {dtype}; it must return {IMAGE}"
     if not isinstance(found, Mapping):
         return f"Panel.found is an object of type {type(found).__name__}; it must be a dict"
     if unknown := set(found) - set(figure.finds):
@@ -96,7 +91,7 @@ def _wrong_found(found: Any, figure: Figure) -> str | None:
     return None
 
 
-def _wrong_values(panel: Panel, prompts: list[str]) -> str | None:
+def _wrong_values(panel: Panel, prompts: Iterable[str]) -> str | None:
     """Returns what is wrong with the values of an image, the values found, or the prompts; None if they are valid."""
     import torch
 
@@ -116,11 +111,7 @@ def panel_texts(section: Section, figure: Figure, case: Case, found: Mapping[str
     Raises DrawingError if they name a value that `draw` did not find, or a format does not fit its value.
     """
     try:
-        return {
-            "row": figure.row_of(case),
-            "label": figure.label_of(case, found),
-            "alt": figure.alt_of(case, found),
-        }
+        return {"row": figure.row_of(case), "label": figure.label_of(case, found), "alt": figure.alt_of(case, found)}
     except KeyError as error:
         raise _error(section, figure, case, f"label or alt text names {error}, which draw did not find") from None
     except (ValueError, TypeError, OverflowError) as error:
@@ -133,13 +124,7 @@ def pixels_of(image: Tensor) -> Tensor:
 
 
 def write_panel(
-    folder: Path,
-    file: str,
-    section: Section,
-    figure: Figure,
-    case: Case,
-    task: Task,
-    numbers: Mapping[Trajectory, int],
+    folder: Path, file: str, section: Section, figure: Figure, case: Case, task: Task, numbers: Mapping[Trajectory, int]
 ) -> dict[str, Any]:
     """Writes the panel of a finished task as lossless WebP and returns its record. numbers: of the trajectories.
 

@@ -1,4 +1,4 @@
-"""Finds a run's workload in seconds, by drawing with a stand-in model that computes nothing.
+"""A stand-in model that computes nothing. Drawing with it finds a run's workload in seconds.
 
 No section's control flow depends on pixels, so its prompts and evaluations follow from its code alone. All prompts can
 therefore be encoded before the first stage is loaded.
@@ -6,19 +6,14 @@ therefore be encoded before the first stage is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from ..diffusion import batching
 from ..diffusion.estimates import Estimate, Noise
 from ..diffusion.schedule import Schedule, T
-from ..figures import Section
-from ..lab import Lab
-from ..models import Workload
-from ..models.base import Cascade, LaterStage, Meter, Stage
-from .drawing import works
+from ..models.base import Cascade, LaterStage, Stage
 
 SCHEDULE = Schedule(torch.linspace(0.999, 0.001, T))
 UNLIMITED = 10**6  # images in a forward: one call takes all queries
@@ -31,7 +26,7 @@ class Silent(Stage):
     chunk = UNLIMITED
 
     def __init__(self, model: DryRunModel) -> None:
-        super().__init__(Meter())
+        super().__init__(model.meter)
         self.model = model
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
@@ -74,23 +69,7 @@ class DryRunModel(Cascade):
     name = description = "a stand-in"
 
     def __init__(self, steps: int, guided: bool) -> None:
+        super().__init__()
         self.prompts: dict[str, None] = {}
         self.asked: list[tuple[int, int]] = []
         self.first, self.second, self.third = Silent(self), SilentLater(self, steps, guided), SilentThird(self)
-
-
-def dry_run(sections: Iterable[Section], steps: int, guided: bool) -> Workload:
-    """Returns the workload of these sections for a model whose second stage takes `steps` steps, guided or not.
-
-    Raises DrawingError if a `draw` fails or does not return a panel.
-    """
-    model, threads = DryRunModel(steps, guided), torch.get_num_threads()
-    torch.set_num_threads(1)  # more threads only add overhead on such small tensors
-    try:
-        with torch.inference_mode():
-            for section in sections:
-                batching.run(works(section, Lab(model)))
-    finally:
-        torch.set_num_threads(threads)
-    first, second, third = (sum(images for stage, images in model.asked if stage == number) for number in (1, 2, 3))
-    return Workload(tuple(model.prompts), first, second, third, tuple(model.asked))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from copy import deepcopy
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -42,7 +43,8 @@ def in_process(expected: dict[str, int], model: str, state: Path, observer: Obse
 def draw_section(session: Session, section: Section, folder: Path, observer: Observer) -> dict[str, Any]:
     """Draws a section of the report into the folder and returns its record. Raises what `Session.draw` raises."""
     observer.section(section.id, section.title)
-    record = session.draw(section, folder, _texts(section), staleness.source_digest(section.id, session.model.name))
+    about = {"source": _source(section.id)}
+    record = session.draw(section, folder, about, staleness.source_digest(section.id, session.model.name))
     observer.done(section.id, record)
     return record
 
@@ -121,24 +123,22 @@ def load_section(section_id: str) -> Section:
     return section
 
 
-def _texts(section: Section) -> dict[str, str]:
-    """Returns the fields of a record that change without a new drawing: the title, the path of the section's module in
-    the project, such as generators/sections/part_1_8.py, and a digest of its texts."""
-    source = staleness.sections()[section.id].relative_to(staleness.HOME.parent).as_posix()
-    return {"title": section.title, "source": source, "words": staleness.words_digest(section.id)}
+def _source(section_id: str) -> str:
+    """Returns the path of a section's module in the project, such as generators/sections/part_1_8.py."""
+    return staleness.sections()[section_id].relative_to(staleness.HOME.parent).as_posix()
 
 
 def _reword(folder: Path, section_id: str) -> None:
-    """Updates the texts and the module path in a section's record if they changed."""
-    record = read_drawn(folder)
-    section = load_section(section_id)
-    if record is None or record.items() >= (texts := _texts(section)).items():
-        return
+    """Updates the texts and the module path in a drawn section's record if they changed."""
+    before, section = read_drawn(folder), load_section(section_id)
+    assert before
+    record = deepcopy(before) | {"title": section.title, "source": _source(section_id)}
     for figure, kept in zip(section.figures, record["figures"], strict=True):
         kept["caption"] = figure.caption_text()
         for case, panel in zip(figure.cases, kept["panels"], strict=True):
             panel |= panel_texts(section, figure, case, panel["found"])
-    write(folder / FILE, record | texts)
+    if record != before:
+        write(folder / FILE, record)
 
 
 def _expected(root: Path, model: str, section_id: str) -> int:
@@ -155,16 +155,11 @@ def _expected(root: Path, model: str, section_id: str) -> int:
     return 0
 
 
-@contextmanager
-def _alone(state: Path, observer: Observer) -> Iterator[None]:
-    """Holds the lock of this state folder; if another run holds it, notifies the observer and waits."""
+def _alone(state: Path, observer: Observer) -> AbstractContextManager[object]:
+    """Acquires the lock of this state folder; if another run holds it, notifies the observer and waits."""
     lock = FileLock(state / "lock")
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         observer.waiting()
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return lock.acquire()

@@ -53,15 +53,39 @@ class Observer:
 
 def workload(sections: Iterable[Section], steps: int = 1, guided: bool = False) -> models.Workload:
     """Returns what these sections ask of a model whose second stage takes `steps` steps, guided or not; the workload of
-    stage 1 is the same for every model. Raises DrawingError."""
-    from .dry_run import dry_run
+    stage 1 is the same for every model.
 
-    return dry_run(sections, steps, guided)
+    Raises DrawingError if a `draw` fails or does not return a panel.
+    """
+    import torch
+
+    from .dry_run import DryRunModel
+
+    model, threads = DryRunModel(steps, guided), torch.get_num_threads()
+    torch.set_num_threads(1)  # more threads only add overhead on such small tensors
+    try:
+        for section in sections:
+            _run(section, model)
+    finally:
+        torch.set_num_threads(threads)
+    first, second, third = (sum(images for stage, images in model.asked if stage == number) for number in (1, 2, 3))
+    return models.Workload(tuple(model.prompts), first, second, third, tuple(model.asked))
 
 
 def prepare(model: str, sections: Iterable[Section], observer: Observer) -> None:
     """Prepares the model for the workload of these sections. Raises ModelError or DrawingError."""
     models.prepare(model, partial(workload, list(sections)), observer.planned)
+
+
+def _run(section: Section, model: Cascade) -> list[Task]:
+    """Runs all cases of a section together."""
+    import torch
+
+    from ..diffusion import batching
+    from ..lab import Lab
+
+    with torch.inference_mode():
+        return batching.run(works(section, Lab(model)))
 
 
 class Session:
@@ -81,10 +105,6 @@ class Session:
         None for a picture outside the report, of which nobody asks whether it is stale. Raises DrawingError if a `draw`
         fails or does not return a panel, InputError or ModelError; the folder is then unchanged.
         """
-        import torch
-
-        from ..diffusion import batching
-        from ..lab import Lab
         from ..models.forward_cache import ForwardCache
 
         model, meter = self.model, self.model.meter
@@ -93,8 +113,7 @@ class Session:
             answers = [provenance(model), source]
             meter.cache = ForwardCache(forward_cache_of(folder), json.dumps(answers, sort_keys=True))
         try:
-            with torch.inference_mode():
-                drawn = batching.run(works(section, Lab(model)))
+            drawn = _run(section, model)
             model.wait()
             read = meter.cache.seconds if meter.cache else 0.0  # what the cached outputs took when they were computed
             record = {

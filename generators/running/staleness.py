@@ -1,34 +1,29 @@
 """Digests of the dependencies of a section's panels, and the check for staleness. Does not import torch, so that a run
 with nothing to draw is fast.
 
-A section depends on the source that it reaches by import (its own module, the lab, the model's module), on the model's
-weights, and on its input images. Comments, docstrings, titles, captions, labels, alt texts and file locations do not
-count: rewording or moving files makes nothing stale.
+A section depends on the definitions that it, the lab and the model reach (see `definitions`), on the model's weights,
+and on its input images. Comments, docstrings, titles, captions, labels, alt texts, the wording of errors and file
+locations do not count: rewording or moving makes nothing stale, and neither does a change of what is not used.
 """
 
 from __future__ import annotations
 
-import ast
-import copy
 import hashlib
 import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import grimp
-from grimp.exceptions import SourceSyntaxError
-
 from .. import inputs, models
 from ..records.errors import SectionError
 from ..records.record import read_drawn, wrong_seal
 from ..records.texts import section_key
+from . import definitions
 
 PACKAGE = __package__.partition(".")[0]
 HOME = Path(__file__).parents[1]
 SECTIONS = HOME / "sections"
 SECTIONS_PACKAGE = f"{PACKAGE}.sections"
-READER_TEXTS = {"caption", "label", "alt", "row"}  # arguments of a Figure that only readers see
 
 
 def sections() -> dict[str, Path]:
@@ -46,19 +41,15 @@ def module_of(section_id: str) -> str:
 
 
 def source_digest(section_id: str, model: str) -> str:
-    """Returns the sha256 over the syntax of all modules that the section reaches, without texts for readers."""
-    names = [
-        module_of(section_id),
-        f"{PACKAGE}.lab",
-        *{root.partition(":")[0] for root in models.provider(model).definitions},
-    ]
-    reached = {module for name in names for module in (name, *_graph().find_upstream_modules(name))}
-    return _sha256("\n".join(sorted(map(_syntax, reached))))
+    """Returns the sha256 over all definitions that the section reaches, without texts for readers. Raises SectionError
+    for a module that does not parse."""
+    return digest_of(f"{module_of(section_id)}:SECTION", model)
 
 
-def words_digest(section_id: str) -> str:
-    """Returns the sha256 over the complete syntax of the section's own module, texts included."""
-    return _sha256(_dump(_tree(module_of(section_id))))
+def digest_of(definition: str, model: str) -> str:
+    """Returns the same for any definition that draws, such as "generators.pictures:hybrids"."""
+    shared = (f"{PACKAGE}.lab:Lab", f"{PACKAGE}.running.drawing:pixels_of")
+    return definitions.digest([definition, *shared, *models.provider(model).definitions])
 
 
 def why_stale(folder: Path, section_id: str, model: str) -> str | None:
@@ -88,108 +79,9 @@ def changed_dependency(record: dict[str, Any], section_id: str, model: str) -> s
     if depends["source"] != source_digest(section_id, model):
         return "its source changed"
     for name, digest in depends["inputs"].items():
-        if inputs.digest(name) != digest:
+        if inputs.digest_of(inputs.find(name)) != digest:
             return f"the input image {name} changed"
     return None
 
 
-@cache
-def weights_digest(model: str) -> str:
-    return models.digest(model)
-
-
-@cache
-def _graph() -> grimp.ImportGraph:
-    try:
-        return grimp.build_graph(PACKAGE, cache_dir=str(HOME.parent / ".cache" / "grimp"))
-    except SourceSyntaxError as error:
-        where = Path(error.filename).name
-        raise SectionError(f"{where}:{error.lineno}: does not parse: {(error.text or '').strip()}") from None
-
-
-def _file(module: str) -> Path:
-    path = HOME.parent.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-@cache
-def _tree(module: str) -> ast.Module:
-    path = _file(module)
-    try:
-        return ast.parse(path.read_bytes(), filename=str(path))
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None) or 1
-        raise SectionError(f"{path.name}:{line}: does not parse: {getattr(error, 'msg', error)}") from None
-
-
-@cache
-def _syntax(module: str) -> str:
-    """Digests a module. An import counts by the content of the imported module, not by its location."""
-    return _sha256(_dump(_WithImports(module).visit(copy.deepcopy(_tree(module)))))
-
-
-@cache
-def _body(module: str) -> str:
-    """Digests a module without its imports; represents it in modules that import from it."""
-    return _sha256(_dump(_WithoutWords().visit(copy.deepcopy(_tree(module)))))
-
-
-class _WithoutWords(ast.NodeTransformer):
-    """Removes docstrings, the texts of figures and sections, and imports from a syntax tree."""
-
-    def visit_Import(self, node: ast.Import) -> ast.AST | None:
-        return None
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
-        return None
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        name = node.func.id if isinstance(node.func, ast.Name) else ""
-        if name == "Figure":
-            node.keywords = [keyword for keyword in node.keywords if keyword.arg not in READER_TEXTS]
-        if name == "Section":
-            node.args = [arg for k, arg in enumerate(node.args) if k != 1]
-        return self.generic_visit(node)
-
-
-class _WithImports(_WithoutWords):
-    """Like the base class, but replaces an import by the names that it binds and the digest of their module."""
-
-    def __init__(self, module: str) -> None:
-        parts = module.split(".")
-        self.package = parts if _file(module).name == "__init__.py" else parts[:-1]
-
-    def visit_Import(self, node: ast.Import) -> ast.AST:
-        return ast.Constant(
-            ", ".join(f"{_import_digest(alias.name)} as {alias.asname or alias.name}" for alias in node.names)
-        )
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
-        base = self.package[: len(self.package) - node.level + 1] if node.level else []
-        origin = ".".join([*base, *([node.module] if node.module else [])])
-        brought = []
-        for alias in node.names:
-            inner = f"{origin}.{alias.name}"
-            what = _import_digest(inner) if inner in _graph().modules else f"{_import_digest(origin)} {alias.name}"
-            brought.append(f"{what} as {alias.asname or alias.name}")
-        return ast.Constant(", ".join(sorted(brought)))
-
-
-def _import_digest(module: str) -> str:
-    """Returns the digest of a module of this package, or the name of any other module."""
-    return _body(module) if module in _graph().modules else module
-
-
-def _dump(node: Any) -> str:
-    """Serialises a syntax tree identically on every Python version: omits empty fields, which newer versions add."""
-    if isinstance(node, ast.AST):
-        fields = (f"{name}={_dump(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
-        return f"{type(node).__name__}({', '.join(fields)})"
-    return f"[{', '.join(map(_dump, node))}]" if isinstance(node, list) else repr(node)
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+weights_digest = cache(models.digest)

@@ -49,12 +49,8 @@ def in_workers(count: int) -> run.Backend:
                 initargs=(places, count, _gpus()),
                 env={"OMP_NUM_THREADS": str(max(1, cores // count))},
             )
-            finished = False
-            try:
+            with _shut_down(executor, kill_workers=True):
                 yield executor
-                finished = True
-            finally:  # after an error the workers are still busy
-                executor.shutdown(kill_workers=not finished)
 
     return _backend(workers)
 
@@ -82,14 +78,21 @@ def in_parsl(file: Path) -> run.Backend:
             raise WorkerError(f"{file}: {type(error).__name__}: {' '.join(str(error).split())}") from error
         if executor is None:
             raise WorkerError(f"{file}: declares no `config = parsl.Config(…)`")
-        finished = False
-        try:
+        with _shut_down(executor, wait=False):
             yield executor
-            finished = True
-        finally:
-            executor.shutdown(wait=finished)
 
     return _backend(workers)
+
+
+@contextmanager
+def _shut_down(executor: Executor, **after_error: bool) -> Iterator[None]:
+    """Shuts an executor down after the block; after an error, when its workers are still busy, with these arguments."""
+    try:
+        yield
+    except BaseException:
+        executor.shutdown(**after_error)
+        raise
+    executor.shutdown()
 
 
 def _backend(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Backend:

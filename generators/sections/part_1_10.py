@@ -7,7 +7,7 @@ from ..diffusion.views import IDENTITY, JIGSAW, NEGATIVE, TURNED
 from ..figures import Figure, Section, each
 from ..lab import Scale
 from ..prompts import DOG, LION, SKULL, TIGER, WATERFALLS
-from ..readings import BANDS, COLOUR, MOTION, anagram, hybrid
+from ..readings import BANDS, COLOUR, MOTION, anagram, hybrid, of_samples
 
 PENGUIN, TULIP = "a penguin", "a tulip"
 COAST, ROSE = "a photo of the amalfi coast", "an oil painting of a rose"
@@ -22,17 +22,14 @@ def anagrams(name, view, upright, **through):
     def seen(lab, k, show, **prompts):
         return anagram(upright=(prompts["upright"], IDENTITY), **{word: (prompts[word], view)}).draw(lab, show, k)
 
-    return Figure(
+    return of_samples(
         name,
+        seen,
+        ("upright", word),
         caption=f"“{{upright}}”; {word}, “{{{word}}}”.",
-        row="{show}",
-        label="sample {k}",
-        alt={
-            "upright": "Sample {k}, as drawn: the prompt is “{upright}”",
-            word: f"Sample {{k}}, {word}: the prompt is “{{{word}}}”",
-        },
-        cases=each(upright=upright, **through, show=("upright", word), k=(0, 1, 2)),
-        draw=seen,
+        alt={"upright": "as drawn", word: word},
+        upright=upright,
+        **through,
     )
 
 
@@ -71,42 +68,34 @@ SECTION = Section(
         anagrams("rotation", TURNED, PENGUIN, turned=TULIP),
         anagrams("jigsaw", JIGSAW, COAST, rearranged=ROSE),
         anagrams("negative", NEGATIVE, DOG, inverted=KOALA),
-        Figure(
+        of_samples(
             "three",
+            three,
+            ("near", "middle", "far"),
             caption="From afar “{far}”, from half way “{middle}”, from near “{near}”.",
-            row="{show}",
-            label="sample {k}",
-            alt={
-                "near": "Sample {k}, from near: the prompt is “{near}”",
-                "middle": "Sample {k} without its high frequencies, as from half way: the prompt is “{middle}”",
-                "far": "The low frequencies of sample {k}, as from afar: the prompt is “{far}”",
-            },
-            cases=each(far=DOG, middle=LION, near=TIGER, show=("near", "middle", "far"), k=(0, 1, 2)),
-            draw=three,
+            alt={"near": "from near", "middle": "blurred a little, as from half way", "far": "blurred, as from afar"},
+            far=DOG,
+            middle=LION,
+            near=TIGER,
         ),
-        Figure(
+        of_samples(
             "colour",
+            coloured,
+            ("colour", "grey"),
             caption="In colour “{colour}”, in grey “{grey}”.",
+            alt={"colour": "in colour", "grey": "in grey"},
             row="in {show}",
-            label="sample {k}",
-            alt={
-                "colour": "Sample {k} in colour: the prompt is “{colour}”",
-                "grey": "Sample {k} in grey: the prompt is “{grey}”",
-            },
-            cases=each(colour=STRAWBERRY, grey=BEAR, show=("colour", "grey"), k=(0, 1, 2)),
-            draw=coloured,
+            colour=STRAWBERRY,
+            grey=BEAR,
         ),
-        Figure(
+        of_samples(
             "motion",
+            moved,
+            ("still", "moving"),
             caption="At rest “{still}”, in motion “{moving}”.",
-            row="{show}",
-            label="sample {k}",
-            alt={
-                "still": "Sample {k} at rest: the prompt is “{still}”",
-                "moving": "Sample {k}, blurred along the diagonal: the prompt is “{moving}”",
-            },
-            cases=each(still=WATERFALLS, moving=SKULL, show=("still", "moving"), k=(0, 1, 2)),
-            draw=moved,
+            alt={"still": "at rest", "moving": "blurred along the diagonal"},
+            still=WATERFALLS,
+            moving=SKULL,
         ),
         Figure(
             "inverse",

@@ -3,7 +3,7 @@
 from ..diffusion.views import FLIP, IDENTITY
 from ..figures import Figure, Section, each
 from ..prompts import BARISTA, CAMPFIRE, DOG, LION, OLD_MAN
-from ..readings import anagram
+from ..readings import anagram, of_samples
 
 
 def turning(lab, upright, flipped, **case):
@@ -12,17 +12,14 @@ def turning(lab, upright, flipped, **case):
 
 
 def pair(name, upright, flipped):
-    return Figure(
+    return of_samples(
         name,
+        turning,
+        ("upright", "flipped"),
         caption="“{upright}”; turned over, “{flipped}”.",
-        row="{show}",
-        label="sample {k}",
-        alt={
-            "upright": "Sample {k}, upright: the prompt is “{upright}”",
-            "flipped": "Sample {k}, turned over: the prompt is “{flipped}”",
-        },
-        cases=each(upright=upright, flipped=flipped, show=("upright", "flipped"), k=(0, 1, 2)),
-        draw=turning,
+        alt={"upright": "upright", "flipped": "turned over"},
+        upright=upright,
+        flipped=flipped,
     )
 
 

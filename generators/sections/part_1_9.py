@@ -2,7 +2,7 @@
 
 from ..figures import Figure, Section, each
 from ..prompts import CAMPFIRE, LION, SKULL, TIGER, WATERFALLS
-from ..readings import DISTANCE, hybrid
+from ..readings import DISTANCE, hybrid, of_samples
 
 
 def distant(lab, far, near, **case):
@@ -11,17 +11,14 @@ def distant(lab, far, near, **case):
 
 
 def pair(name, far, near):
-    return Figure(
+    return of_samples(
         name,
+        distant,
+        ("near", "far"),
         caption="From afar “{far}”, from near “{near}”.",
-        row="{show}",
-        label="sample {k}",
-        alt={
-            "near": "Sample {k}, from near: the prompt is “{near}”",
-            "far": "Sample {k} blurred, as from afar: the prompt is “{far}”",
-        },
-        cases=each(far=far, near=near, show=("near", "far"), k=(0, 1, 2)),
-        draw=distant,
+        alt={"near": "from near", "far": "blurred, as from afar"},
+        far=far,
+        near=near,
     )
 
 

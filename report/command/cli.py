@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from . import picture_verbs
-from .options import ROOT, drawing_options, model_option, one_line_errors
+from .options import ROOT, Verbs, drawing_options, model_option
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="diffusion-report")
 def main() -> None:
     """Draw the figures of the report on diffusion models, and build its page."""
@@ -20,17 +20,14 @@ def main() -> None:
 
 @main.command("all")
 @drawing_options
-@one_line_errors
 def all_sections(model: str, workers: int, executor: Path | None) -> None:
     """Draw every section that is stale, then build the page."""
     _draw(model, workers, executor)
-    _build(model)
 
 
 @main.command()
 @click.argument("ids", nargs=-1)
 @model_option
-@one_line_errors
 def doctor(ids: tuple[str, ...], model: str) -> None:
     """Report what drawing the sections IDS (none: all) needs, what this machine has, and any obstacles.
 
@@ -49,11 +46,9 @@ def doctor(ids: tuple[str, ...], model: str) -> None:
 @click.argument("ids", nargs=-1, required=True)
 @click.option("--again", is_flag=True, help="Draw sections even if they are up to date.")
 @drawing_options
-@one_line_errors
 def section(ids: tuple[str, ...], again: bool, model: str, workers: int, executor: Path | None) -> None:
     """Draw the sections IDS, such as 1.8, if they are stale, then build the page."""
     _draw(model, workers, executor, ids, again)
-    _build(model)
 
 
 @main.command()
@@ -62,7 +57,6 @@ def section(ids: tuple[str, ...], again: bool, model: str, workers: int, executo
     "--sample", default=0, type=click.IntRange(min=0), metavar="N", help="Only N of the sections, chosen at random."
 )
 @model_option
-@one_line_errors
 def verify(ids: tuple[str, ...], sample: int, model: str) -> None:
     """Draw published sections again, compare the pixels, and add the result to the page.
 
@@ -84,7 +78,6 @@ def verify(ids: tuple[str, ...], sample: int, model: str) -> None:
 
 @main.command()
 @model_option
-@one_line_errors
 def check(model: str) -> None:
     """Check that the site is complete, matches its records and prose, and is verified. Never samples."""
     from ..publishing.check import publishing_problems
@@ -98,7 +91,6 @@ def check(model: str) -> None:
 @click.option("--branch", default="gh-pages", show_default=True, help="The branch that the host serves.")
 @click.option("--push", is_flag=True, help="Push; without it, only list the changes.")
 @model_option
-@one_line_errors
 def publish(remote: str, branch: str, push: bool, model: str) -> None:
     """Publish site/ to a branch of a remote, if it is committed, up to date and verified."""
     from ..publishing import publish as publishing
@@ -114,7 +106,6 @@ def publish(remote: str, branch: str, push: bool, model: str) -> None:
 
 @main.command()
 @model_option
-@one_line_errors
 def site(model: str) -> None:
     """Build the page from the records. Never samples."""
     _build(model)
@@ -125,7 +116,6 @@ def site(model: str) -> None:
     "--port", default=8042, type=click.IntRange(0, 65535), show_default=True, help="The port on this machine."
 )
 @model_option
-@one_line_errors
 def serve(port: int, model: str) -> None:
     """Serve the page at http://localhost:PORT and rebuild it when prose, templates or records change."""
     from .serve import serve as run
@@ -135,7 +125,6 @@ def serve(port: int, model: str) -> None:
 
 @main.command()
 @model_option
-@one_line_errors
 def status(model: str) -> None:
     """List every section as up to date, or say why it is stale."""
     from generators.running import staleness
@@ -147,7 +136,6 @@ def status(model: str) -> None:
 
 
 @main.command()
-@one_line_errors
 def clean() -> None:
     """Remove the drawn sections of all models (.report/); the published page in site/ stays."""
     import shutil
@@ -156,6 +144,7 @@ def clean() -> None:
 
 
 def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] = (), again: bool = False) -> None:
+    """Draws the sections that are stale, of all or of these, and builds the page."""
     from generators.running.run import draw, in_process
     from generators.running.workers import in_parsl, in_workers
 
@@ -168,6 +157,7 @@ def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] 
         count = draw(ROOT, model, ids, again, progress, backend)
     if not count:
         click.echo("All requested sections are up to date." if ids else "All sections are up to date.")
+    _build(model)
 
 
 def _refuse(problems: list[str]) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -46,25 +44,22 @@ def drawing_options(verb: Callable[..., None]) -> Callable[..., None]:
     return model_option(workers(executor(verb)))
 
 
-def one_line_errors(verb: Callable[..., None]) -> Callable[..., None]:
-    """Reports errors that the user can correct, including OSError, in one line with exit status 1; Ctrl-C with 130."""
+class Verbs(click.Group):
+    """Subcommands that report errors which the user can correct, including OSError, in one line with exit status 1;
+    Ctrl-C with 130."""
 
-    @functools.wraps(verb)
-    def guarded(*args: Any, **kwargs: Any) -> None:
+    def invoke(self, context: click.Context) -> object:
         try:
-            verb(*args, **kwargs)
+            return super().invoke(context)
         except ReportError as error:
-            click.echo(f"report: {error}", err=True)
-            sys.exit(1)
+            wrong, status = str(error), 1
         except BrokenPipeError:
             raise  # the reader of the pipe has exited; click then exits silently
         except OSError as error:
             advice = OS_ADVICE.get(error.errno or 0, "correct this and run the same command again")
             where = f"{error.filename}: " if error.filename else ""
-            click.echo(f"report: {where}{error.strerror or error}; {advice}; finished work is kept", err=True)
-            sys.exit(1)
+            wrong, status = f"{where}{error.strerror or error}; {advice}; finished work is kept", 1
         except KeyboardInterrupt:
-            click.echo("report: stopped; finished work is kept, run the same command to continue", err=True)
-            sys.exit(130)
-
-    return guarded
+            wrong, status = "stopped; finished work is kept, run the same command to continue", 130
+        click.echo(f"report: {wrong}", err=True)
+        sys.exit(status)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,14 +45,8 @@ def draw(kind: str, declared: Section, model: str, png: Path, observer: Observer
 
     Raises InputError, ModelError or DrawingError.
     """
-    from PIL import Image
-
     from generators import models
-    from generators.records.record import parsed
     from generators.running.session import Session, prepare, workload
-
-    from ..figures import figure_png
-    from ..web import metadata
 
     title = declared.figures[0].caption_text()
     observer.begin({kind: ("requested", workload([declared]).first)})
@@ -62,20 +57,31 @@ def draw(kind: str, declared: Section, model: str, png: Path, observer: Observer
         folder = Path(scratch) / kind
         raw = session.draw(declared, folder, {"id": kind, "title": title, "source": f"report {kind}"})
         observer.done(kind, raw)
-        record = parsed(raw, png)
-        drawn = record.figures[0]
-        images = [Image.open(folder / panel.file).convert("RGB") for panel in drawn.panels]
-    for panel in raw["figures"][0]["panels"]:
+        panels = raw["figures"][0]["panels"]
+        image = grid(raw, [folder / panel["file"] for panel in panels])
+    for panel in panels:
         del panel["file"], panel["bytes"]  # of temporary files
     del raw["seal"]
-    write(png, figure_png.compose(drawn, images, metadata.png(record, drawn)), raw)
+    write(png, image, raw)
 
 
-def write(png: Path, image: bytes, record: dict[str, Any]) -> None:
+def grid(raw: Mapping[str, Any], panels: Sequence[Path]) -> bytes:
+    """Returns the first figure of a record as one PNG. panels: their files."""
+    from generators.records.record import parsed
+
+    from ..figures import figure_png
+    from ..web import images, metadata
+
+    record = parsed(raw, Path())
+    figure = record.figures[0]
+    return figure_png.compose(figure, [images.read(path) for path in panels], metadata.png(record, figure))
+
+
+def write(png: Path, image: bytes, record: Mapping[str, Any]) -> None:
     """Writes a PNG and its JSON, each under a temporary name that is then renamed."""
     text = json.dumps({**record, "png": hashlib.sha256(image).hexdigest()}, indent=1, ensure_ascii=False) + "\n"
-    for path, content in ((png, image), (png.with_suffix(".json"), text.encode())):
-        files.write(path, content)
+    files.write(png, image)
+    files.write(png.with_suffix(".json"), text)
 
 
 def _ours(png: Path) -> bool:

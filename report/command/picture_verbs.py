@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from generators.records.errors import RequestError
 
-from .options import ROOT, model_option, one_line_errors
+from .options import ROOT, model_option
 
 if TYPE_CHECKING:
     from generators.figures import Section
@@ -35,7 +36,17 @@ view_option = click.option(
 )
 
 
-def sampling_options(verb: Callable[..., None]) -> Callable[..., None]:
+pixels_option = click.option(
+    "--pixels",
+    type=click.Choice(["64", "256"]),
+    default="64",
+    show_default=True,
+    callback=lambda context, option, value: int(value),
+    help="Side of the picture; 256 adds the second stage, with the same views or filters.",
+)
+
+
+def sampling_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options for the number of samples, the stride, the model and the output file."""
     count = click.option(
         "-k", "count", default=4, type=SEVERAL, show_default=True, help="Number of samples, with seeds from 42."
@@ -50,38 +61,46 @@ def sampling_options(verb: Callable[..., None]) -> Callable[..., None]:
     return count(stride(model_option(out_option(verb))))
 
 
-pixels_option = click.option(
-    "--pixels",
-    type=click.Choice(["64", "256"]),
-    default="64",
-    show_default=True,
-    callback=lambda context, option, value: int(value),
-    help="Side of the picture; 256 adds the second stage, with the same views or filters.",
-)
+def draws(verb: Callable[..., tuple[Section, list[str]]]) -> click.Command:
+    """Makes a subcommand of a function that returns what to draw, and the words that name the file."""
+
+    @functools.wraps(verb)
+    def run(model: str, out: Path | None, **arguments: Any) -> None:
+        from generators import models
+
+        from . import picture
+        from .progress import Progress
+
+        models.folder(model)  # rejects an unknown model
+        declared, words = verb(**arguments)
+        png = picture.place(out, verb.__name__, *words)
+        with Progress() as progress:
+            picture.draw(verb.__name__, declared, model, png, progress)
+        click.echo(f"{png} (record: {png.with_suffix('.json')})")
+
+    return click.command()(run)
 
 
-@click.command()
+@draws
 @click.argument("prompt")
 @sampling_options
 @pixels_option
-@one_line_errors
-def sample(prompt: str, count: int, stride: int, pixels: int, model: str, out: Path | None) -> None:
+def sample(prompt: str, count: int, stride: int, pixels: int) -> tuple[Section, list[str]]:
     """Draw samples of PROMPT."""
     from generators import pictures
 
     _check(prompt)
-    _draw("sample", lambda: pictures.samples(prompt, count, stride, pixels), model, out, prompt)
+    return pictures.samples(prompt, count, stride, pixels), [prompt]
 
 
-@click.command()
+@draws
 @click.argument("prompts", nargs=-1, required=True)
 @view_option
 @sampling_options
 @pixels_option
-@one_line_errors
 def anagram(
-    prompts: tuple[str, ...], views: tuple[str, ...], count: int, stride: int, pixels: int, model: str, out: Path | None
-) -> None:
+    prompts: tuple[str, ...], views: tuple[str, ...], count: int, stride: int, pixels: int
+) -> tuple[Section, list[str]]:
     """Draw pictures that show the first of PROMPTS upright, and each other prompt through its own view."""
     from generators import pictures
 
@@ -91,19 +110,16 @@ def anagram(
         raise RequestError(
             f"{len(prompts)} prompts and {len(views)} views: give one --view for each prompt after the first, in order"
         )
-    _draw("anagram", lambda: pictures.anagrams(prompts, views, count, stride, pixels), model, out, *prompts, *views)
+    return pictures.anagrams(prompts, views, count, stride, pixels), [*prompts, *views]
 
 
-@click.command()
+@draws
 @click.argument("first")
 @click.argument("second")
 @click.option("--by", type=HYBRIDS, default="distance", show_default=True, help="What separates the two readings.")
 @sampling_options
 @pixels_option
-@one_line_errors
-def hybrid(
-    first: str, second: str, by: str, count: int, stride: int, pixels: int, model: str, out: Path | None
-) -> None:
+def hybrid(first: str, second: str, by: str, count: int, stride: int, pixels: int) -> tuple[Section, list[str]]:
     """Draw pictures that show FIRST from a distance and SECOND close up.
 
     Or FIRST without colour and SECOND with it, or FIRST in motion and SECOND at rest: see --by.
@@ -111,30 +127,22 @@ def hybrid(
     from generators import pictures
 
     _check(first, second)
-    _draw(
-        "hybrid",
-        lambda: pictures.hybrids(by, first, second, count, stride, pixels),
-        model,
-        out,
-        *(() if by == "distance" else (by,)),
-        first,
-        second,
-    )
+    named = [first, second] if by == "distance" else [by, first, second]
+    return pictures.hybrids(by, first, second, count, stride, pixels), named
 
 
-@click.command()
+@draws
 @click.argument("image", type=click.Path(path_type=Path))
 @click.argument("prompt")
 @model_option
 @out_option
-@one_line_errors
-def edit(image: Path, prompt: str, model: str, out: Path | None) -> None:
+def edit(image: Path, prompt: str) -> tuple[Section, list[str]]:
     """Edit the file IMAGE with SDEdit: noise it to the six levels of section 1.7 and denoise it with PROMPT."""
     from generators import inputs, pictures
 
     _check(prompt)
     inputs.read(image)  # rejects an unreadable image before a model is loaded
-    _draw("edit", lambda: pictures.edits(image, prompt), model, out, image.stem, prompt)
+    return pictures.edits(image, prompt), [image.stem, prompt]
 
 
 @click.command()
@@ -148,7 +156,6 @@ def edit(image: Path, prompt: str, model: str, out: Path | None) -> None:
 @click.option("--view", metavar="VIEW", default="flip", show_default=True, help="The view of the second prompt.")
 @click.option("--hybrid", type=HYBRIDS, help="Search hybrids, separated by this, instead of anagrams.")
 @sampling_options
-@one_line_errors
 def search(
     prompts: tuple[str, ...], view: str, hybrid: str | None, count: int, stride: int, model: str, out: Path | None
 ) -> None:
@@ -180,7 +187,7 @@ def search(
         results = searching.search(judges, pairing, prompts, count, stride, model, kept, progress)
     for line in ranking.table(results):
         click.echo(line)
-    ranking.write(png, pairing, results)
+    picture.write(png, ranking.sheet(pairing, results), ranking.numbers(results))
     click.echo(f"{png} (all scores: {png.with_suffix('.json')})")
 
 
@@ -188,20 +195,6 @@ def _check(*prompts: str) -> None:
     for prompt in prompts:
         if not prompt.strip():
             raise RequestError("a prompt is empty; describe the picture, as in “a photo of a dog”")
-
-
-def _draw(kind: str, declare: Callable[[], Section], model: str, out: Path | None, *words: str) -> None:
-    from generators import models
-
-    from . import picture
-    from .progress import Progress
-
-    models.folder(model)  # rejects an unknown model
-    png = picture.place(out, kind, *words)
-    declared = declare()
-    with Progress() as progress:
-        picture.draw(kind, declared, model, png, progress)
-    click.echo(f"{png} (record: {png.with_suffix('.json')})")
 
 
 VERBS = (sample, anagram, hybrid, edit, search)

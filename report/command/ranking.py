@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from generators.making.judging.search import Pairing, Result
-from generators.records.record import parsed
 
-from ..figures import figure_png
-from ..web import metadata
 from . import picture
 
 LISTED, SHOWN = 20, 12  # pairs in the table and on the sheet
@@ -34,26 +28,23 @@ def table(results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def write(png: Path, pairing: Pairing, results: Sequence[Result]) -> None:
-    """Writes the sheet and the scores. `results` must not be empty."""
-    panels, images = [], []
+def sheet(pairing: Pairing, results: Sequence[Result]) -> bytes:
+    """Returns the best samples of the best pairs as one PNG. `results` must not be empty."""
+    panels, files = [], []
     for place, result in enumerate(results[:SHOWN], 1):
         best = result.samples[0]
+        row = f"{place}. alignment {best['alignment']:.2f}, concealment {best['concealment']:.2f}"
         for panel in result.record["figures"][0]["panels"]:
             if panel["case"]["k"] == best["k"]:
-                row = f"{place}. alignment {best['alignment']:.2f}, concealment {best['concealment']:.2f}"
                 panels.append({**panel, "row": row, "label": f"{panel['row']}: {panel['case']['prompt']}"})
-                with Image.open(result.folder / panel["file"]) as image:
-                    images.append(image.convert("RGB"))
+                files.append(result.folder / panel["file"])
     caption = f"The best of {len(results)} pairs, {pairing.name}"
-    sheet = {**results[0].record, "figures": [{"name": "best", "caption": caption, "panels": panels}]}
-    record = parsed(sheet, png)
-    picture.write(
-        png, figure_png.compose(record.figures[0], images, metadata.png(record, record.figures[0])), _numbers(results)
-    )
+    figure = {"name": "best", "caption": caption, "panels": panels}
+    return picture.grid({**results[0].record, "figures": [figure]}, files)
 
 
-def _numbers(results: Sequence[Result]) -> dict[str, Any]:
+def numbers(results: Sequence[Result]) -> dict[str, Any]:
+    """Returns all scores, for the JSON file. `results` must not be empty."""
     common = ("id", "model", "dtype", "device", "versions")
     return {
         "format": 1,

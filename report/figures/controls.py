@@ -19,7 +19,7 @@ control that would mislead is refused with a LookupError that gives the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from PIL import Image, ImageChops, ImageOps
@@ -27,28 +27,31 @@ from PIL import Image, ImageChops, ImageOps
 from generators.records.record import Figure, Panel
 from report.prose.mathml import plain
 from report.prose.values import shown
+from report.web.images import Picture
 
 
 @dataclass(frozen=True)
 class Request:
     """A control that a directive asks for: its kind, the figure, and the names behind the colon.
 
-    pixels: returns a panel's image. other: returns a figure of the page by id.
+    picture: returns a panel's picture. other: returns a figure of the page by id.
     """
 
     kind: str
     figure: Figure
     names: Sequence[str]
-    pixels: Callable[[Panel], Image.Image]
+    picture: Callable[[Figure, Panel], Picture]
     other: Callable[[str], Figure]
+
+    def pixels(self, panel: Panel) -> Image.Image:
+        return self.picture(self.figure, panel).open()
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """What a wipe overlays on a panel: a panel, the figure it belongs to, and the SVG path of a mask's edge."""
+    """What a wipe overlays on a panel: a picture, and the SVG path of a mask's edge."""
 
-    figure: Figure
-    panel: Panel
+    picture: Picture
     outline: str = ""
 
 
@@ -76,9 +79,9 @@ class Control:
 
 
 def control(
-    figure: Figure, text: str, pixels: Callable[[Panel], Image.Image], other: Callable[[str], Figure]
+    figure: Figure, text: str, picture: Callable[[Figure, Panel], Picture], other: Callable[[str], Figure]
 ) -> Control:
-    """Returns the control that the text of a directive asks for; `pixels` and `other` are those of `Request`.
+    """Returns the control that the text of a directive asks for; `picture` and `other` are those of `Request`.
 
     Raises LookupError if the control is unknown, malformed, or does not fit the figure, and TexError on bad TeX in the
     name of a row or column.
@@ -90,7 +93,7 @@ def control(
     make, least, most = _KINDS[kind]
     if not least <= len(names) <= most:
         raise LookupError(f"`{kind}` takes {_amount(least, most)}, not {len(names)}; see report/figures/controls.py")
-    made = make(Request(kind, figure, names, pixels, other))
+    made = make(Request(kind, figure, names, picture, other))
     return replace(made, names=tuple(map(plain, made.names)))
 
 
@@ -112,7 +115,7 @@ def _slide(request: Request) -> Control:
 def _wipe(request: Request) -> Control:
     figure, names = request.figure, request.names
     if len(names) == 1:
-        return _wipe_against(figure, request.other(names[0]))
+        return _wipe_against(request, request.other(names[0]))
     labels, rows = _columns(request), dict(figure.rows)
     if set(names) <= set(rows):
         sets = [[rows[name][column] for name in names] for column in range(len(labels))]
@@ -122,16 +125,18 @@ def _wipe(request: Request) -> Control:
         raise LookupError(f"`wipe` takes two rows or two columns of {figure.id}, which are: {_listed(rows, labels)}")
     overlays = {}
     for first, second, *mask in sets:
-        overlays[second.number] = Overlay(figure, first, edge(request.pixels(mask[0])) if mask else "")
+        outline = edge(request.pixels(mask[0])) if mask else ""
+        overlays[second.number] = Overlay(request.picture(figure, first), outline)
     return Control("wipe", tuple(names[:2]), overlays=overlays)
 
 
-def _wipe_against(figure: Figure, other: Figure) -> Control:
+def _wipe_against(request: Request, other: Figure) -> Control:
     """A wipe against the panels of another figure, which must have the same seeds."""
+    figure = request.figure
     if [panel.seeds for panel in other.panels] != [panel.seeds for panel in figure.panels]:
         raise LookupError(f"`wipe`: the panels of {other.id} have other seeds than those of {figure.id}")
     pairs = zip(other.panels, figure.panels, strict=True)
-    overlays = {second.number: Overlay(other, first) for first, second in pairs}
+    overlays = {second.number: Overlay(request.picture(other, first)) for first, second in pairs}
     return Control("wipe", (_guidance(other), _guidance(figure)), overlays=overlays)
 
 
@@ -140,63 +145,58 @@ def _guidance(figure: Figure) -> str:
     return f"γ = {shown('gamma', gamma)}" if gamma else "no guidance"
 
 
-def _flip(request: Request) -> Control:
-    return _view(request, "Turn over", {0: ImageOps.flip})
+def _equal(one: Image.Image, other: Image.Image, tolerance: int = 0) -> bool:
+    """Compares two RGB images; tolerance: by how many of 255 levels a value may differ."""
+    extrema = ImageChops.difference(one, other).getextrema()
+    return max(highest for _, highest in extrema) <= tolerance  # type: ignore
 
 
-def _rotate(request: Request) -> Control:
-    def rotation(angle: int) -> Callable[[Image.Image], Image.Image]:
-        return lambda image: image.rotate(angle)  # multiples of 90 degrees move whole pixels
-
-    return _view(request, "Rotate", {angle: rotation(angle) for angle in (90, 180, 270)})
+def _flipped(angle: int, first: Image.Image, second: Image.Image) -> bool:
+    return _equal(ImageOps.flip(first), second)
 
 
-def _invert(request: Request) -> Control:
+def _rotated(angle: int, first: Image.Image, second: Image.Image) -> bool:
+    return _equal(first.rotate(angle), second)  # multiples of 90 degrees move whole pixels
+
+
+def _inverted(angle: int, first: Image.Image, second: Image.Image) -> bool:
     # A value half-way between two levels rounds to the even one, in an image and in its negative.
-    return _view(request, "Invert", {0: ImageOps.invert}, tolerance=1)
+    return _equal(ImageOps.invert(first), second, tolerance=1)
 
 
-def _rearrange(request: Request) -> Control:
-    def sorted_pixels(panel: Panel) -> Image.Image:
-        image = request.pixels(panel)
-        values = image.tobytes()
-        found = sorted(values[k : k + 3] for k in range(0, len(values), 3))
-        return Image.frombytes("RGB", image.size, b"".join(found))
-
-    return _view(replace(request, pixels=sorted_pixels), "Rearrange", {0: lambda image: image})
+def _rearranged(angle: int, first: Image.Image, second: Image.Image) -> bool:
+    values = (image.tobytes() for image in (first, second))
+    one, other = (sorted(each[k : k + 3] for k in range(0, len(each), 3)) for each in values)
+    return one == other
 
 
-def _view(
-    request: Request, verb: str, views: Mapping[int, Callable[[Image.Image], Image.Image]], tolerance: int = 0
-) -> Control:
-    """A control that maps the first row to the second by one of the views, given by angle.
+# The controls that turn the first row of a figure into the second: the label of the switch, what it does to a picture,
+# whether one picture is the view of another, and at which angles to try.
+_VIEWS = {
+    "flip": ("Turn over", "flipped", _flipped, (0,)),
+    "rotate": ("Rotate", "rotated", _rotated, (90, 180, 270)),
+    "invert": ("Invert", "inverted", _inverted, (0,)),
+    "rearrange": ("Rearrange", "rearranged", _rearranged, (0,)),
+}
+VIEWS = tuple(_VIEWS)
 
-    tolerance: by how many of 255 levels a pixel may miss.
-    """
+
+def _view(request: Request) -> Control:
+    """A control that maps the first row to the second by a view, at one of its angles."""
+    verb, done, is_view, angles = _VIEWS[request.kind]
     made = _readings(request)
     pairs = list(zip(*(panels for _, panels in request.figure.rows), strict=True))
     images = [(request.pixels(first), request.pixels(second)) for first, second in pairs]
-    wrong = []  # for each view, the first pair that is not each other's view
-    for angle, view in views.items():
-        missed = (_farthest(view(first), second) > tolerance for first, second in images)
-        failed = next((pair for pair, misses in zip(pairs, missed, strict=True) if misses), None)
+    wrong = []  # for each angle, the first pair that is not each other's view
+    for angle in angles:
+        failed = next((pair for pair, both in zip(pairs, images, strict=True) if not is_view(angle, *both)), None)
         if failed is None:
             return replace(made, verb=verb, angle=angle)
         wrong.append(failed)
     first, second = wrong[0]
     raise LookupError(
-        f"`{request.kind}`: panel {second.number} of {request.figure.id} is not panel {first.number} "
-        f"{_DONE[request.kind]}"
+        f"`{request.kind}`: panel {second.number} of {request.figure.id} is not panel {first.number} {done}"
     )
-
-
-def _farthest(one: Image.Image, other: Image.Image) -> int:
-    """Returns the largest difference of two RGB images in any channel, in levels."""
-    return max(highest for _, highest in ImageChops.difference(one, other).getextrema())  # type: ignore
-
-
-_DONE = {"flip": "flipped", "rotate": "rotated", "invert": "inverted", "rearrange": "rearranged"}
-VIEWS = tuple(_DONE)  # the controls that turn the first row of a figure into the second
 
 
 def _readings(request: Request) -> Control:
@@ -272,10 +272,7 @@ def _amount(least: int, most: int) -> str:
 _KINDS: dict[str, tuple[Callable[[Request], Control], int, int]] = {
     "slide": (_slide, 0, 2),
     "wipe": (_wipe, 1, 3),
-    "flip": (_flip, 2, 2),
-    "rotate": (_rotate, 2, 2),
-    "invert": (_invert, 2, 2),
-    "rearrange": (_rearrange, 2, 2),
+    **dict.fromkeys(VIEWS, (_view, 2, 2)),
     "distance": (_readings, 2, 2),
     "loupe": (_loupe, 0, 0),
 }

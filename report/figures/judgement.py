@@ -7,10 +7,10 @@ verdict.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from generators.records.errors import JudgeError
 from generators.records.record import Figure, Record
@@ -36,34 +36,41 @@ def judgement(folder: Path, record: Record, figure: Figure) -> Judgement | None:
 
     Raises JudgeError.
     """
+    path = folder / ILLUSIONS
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["model"]["digest"] != record.digest:
+            return None
+        return _verdicts([sample for sample in content["samples"] if sample["figure"] == figure.id], figure)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise JudgeError(f"not a valid judgement ({type(error).__name__}: {error}); run `make evaluate`") from None
+
+
+def _verdicts(samples: Sequence[Mapping[str, Any]], figure: Figure) -> Judgement | None:
+    """Returns the verdicts on a figure; None unless these are its samples."""
     outcomes: dict[str, list[str]] = {}
     ranks: dict[int, int] = {}
     panels = {(panel.case.get("k"), panel.case.get("show")): panel for panel in figure.panels}
-    for sample in _samples(folder / ILLUSIONS, record.digest, figure.id):
-        readings = zip(sample.shows, sample.prompts, sample.ranks, strict=True)
-        for show, prompt, rank in readings:
-            panel = panels.get((sample.k, show))
+    for sample in samples:
+        own = [int(rank) for rank in sample["ranks"]]
+        for show, prompt, rank in zip(sample["shows"], sample["prompts"], own, strict=True):
+            panel = panels.get((sample["k"], show))
             if panel is None or panel.case.get(show) != prompt or panel.width != SEEN:
                 return None
             ranks[panel.number] = rank
-        outcomes.setdefault(_outcome(sample), []).append(_listed([str(rank) for rank in sample.ranks]))
+        outcomes.setdefault(_outcome(sample["prompts"], own), []).append(_listed(list(map(str, own))))
     judged = {panel.case["k"] for panel in figure.panels if panel.number in ranks}
     if not ranks or judged != {panel.case.get("k") for panel in figure.panels}:
         return None
     return Judgement([(outcome, len(found), "; ".join(found)) for outcome, found in outcomes.items()], ranks)
 
 
-class _Sample(NamedTuple):
-    k: int
-    shows: list[str]
-    prompts: list[str]
-    ranks: list[int]
-
-
-def _outcome(sample: _Sample) -> str:
+def _outcome(prompts: Sequence[str], ranks: Sequence[int]) -> str:
     """Returns which readings the judge recognised, as text."""
-    first = [f"“{prompt}”" for prompt, rank in zip(sample.prompts, sample.ranks, strict=True) if rank == 1]
-    asked = len(sample.prompts)
+    first = [f"“{prompt}”" for prompt, rank in zip(prompts, ranks, strict=True) if rank == 1]
+    asked = len(prompts)
     if len(first) == asked:
         return {1: "the reading", 2: "both readings"}.get(asked, "all readings")
     if first:
@@ -74,20 +81,3 @@ def _outcome(sample: _Sample) -> str:
 def _listed(words: Sequence[str]) -> str:
     """Joins words as in "a, b and c"."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _samples(path: Path, weights: str, figure: str) -> list[_Sample]:
-    """Returns the judged samples of a figure by its id, if the file exists and is about these weights."""
-    if not path.is_file():
-        return []
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["model"]["digest"] != weights:
-            return []
-        return [
-            _Sample(sample["k"], sample["shows"], sample["prompts"], [int(rank) for rank in sample["ranks"]])
-            for sample in content["samples"]
-            if sample["figure"] == figure
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise JudgeError(f"not a valid judgement ({type(error).__name__}: {error}); run `make evaluate`") from None

@@ -10,47 +10,37 @@ from __future__ import annotations
 
 import gzip
 import math
-from html.parser import HTMLParser
 from pathlib import Path
+
+from report.page.links import elements, offers
 
 FIRST, WHOLE = 300_000, 2_500_000
 SCRIPT = 7_500  # bytes, uncompressed; see report/decisions.md
 DENSITY = 2  # device pixels per CSS pixel
 
 
-class _Loads(HTMLParser):
-    """Collects the files that the page loads: at once, and on scrolling."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first: set[str] = set()
-        self.later: set[str] = set()
-        self.scripts: set[str] = set()
-        self.chosen = ""  # the first offer of the current picture's <source> elements
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        if tag == "picture":
-            self.chosen = ""
-        elif tag == "source" and not self.chosen:
-            self.chosen = _chosen(found.get("srcset", ""), found.get("sizes", ""))
-        elif tag == "img":
-            (self.later if found.get("loading") == "lazy" else self.first).add(self.chosen or found.get("src", ""))
-            self.chosen = ""
-        elif tag == "script" and "src" in found:
-            self.scripts.add(found["src"])
-        elif tag == "link" and found.get("rel") in ("stylesheet", "icon"):
-            self.first.add(found.get("href", ""))
-
-
 def weigh(html: str, site: Path) -> dict[str, int]:
     """Returns the bytes before scrolling, scrolled through, and of script (uncompressed), of a page in `site`."""
-    loads = _Loads()
-    loads.feed(html)
+    first: set[str] = set()
+    later: set[str] = set()
+    scripts: set[str] = set()
+    chosen = ""  # the first offer of the current picture's <source> elements
+    for tag, own in elements(html):
+        if tag == "picture":
+            chosen = ""
+        elif tag == "source" and not chosen:
+            chosen = _chosen(own.get("srcset", ""), own.get("sizes", ""))
+        elif tag == "img":
+            (later if own.get("loading") == "lazy" else first).add(chosen or own.get("src", ""))
+            chosen = ""
+        elif tag == "script" and "src" in own:
+            scripts.add(own["src"])
+        elif tag == "link" and own.get("rel") in ("stylesheet", "icon"):
+            first.add(own.get("href", ""))
     fonts = sum(path.stat().st_size for path in site.glob("static/*.woff2"))
-    first = len(gzip.compress(html.encode())) + fonts + _sent(loads.first | loads.scripts, site)
-    script = sum(path.stat().st_size for path in _files(loads.scripts, site))
-    return {"first": first, "whole": first + _sent(loads.later - loads.first, site), "script": script}
+    at_once = len(gzip.compress(html.encode())) + fonts + _sent(first | scripts, site)
+    script = sum(path.stat().st_size for path in _files(scripts, site))
+    return {"first": at_once, "whole": at_once + _sent(later - first, site), "script": script}
 
 
 def broken(html: str, site: Path) -> list[str]:
@@ -71,8 +61,7 @@ def broken(html: str, site: Path) -> list[str]:
 def _chosen(srcset: str, sizes: str) -> str:
     """Returns the file of a srcset that such a screen chooses: the narrowest that is wide enough, or else the
     widest."""
-    offers = [offer.split() for offer in srcset.split(",") if offer.strip()]
-    widths = sorted((int(width[0][:-1]) if width else 0, address) for address, *width in offers)
+    widths = sorted((int(width[0][:-1]) if width else 0, address) for address, *width in offers(srcset))
     needed = DENSITY * int(sizes.removesuffix("px") or 0)
     wide_enough = [address for width, address in widths if width >= needed]
     return wide_enough[0] if wide_enough else widths[-1][1] if widths else ""

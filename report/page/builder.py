@@ -10,6 +10,7 @@ import shutil
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from jinja2 import TemplateError, TemplateSyntaxError
@@ -24,7 +25,7 @@ from report.page.report_page import TITLE, ReportPage, prose_files
 from report.problems import Problems
 from report.records import verification
 from report.web import metadata
-from report.web.images import Store, open_panel, place_panel, place_reduced, thumbnail
+from report.web.images import Picture, Store, pictures
 
 STATIC = {".css", ".js", ".woff2", ".png", ".txt"}  # the files of templates/static that belong to the site
 
@@ -71,36 +72,31 @@ def sources(root: Path) -> list[Path]:
 def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     """Writes the pages and their files into the folder `new`; missing or wrong panels become problems."""
     store = Store(page.root / ".report" / "web", page.site, new)
-    panels = [(record, figure, panel) for record, figure in page.figures.values() for panel in figure.panels]
     with ThreadPoolExecutor() as threads:  # encoders run outside the interpreter's lock
-        placed = [threads.submit(place_panel, store, *each) for each in panels]
-    for (record, _, _), future in zip(panels, placed, strict=True):
-        try:
+        placed = [
+            (record, threads.submit(picture.place, store))
+            for record in page.records
+            for picture in pictures(record, page.site)
+        ]
+    for record, future in placed:
+        with page.problems.collected(record.path, PanelError):
             future.result()
-        except PanelError as error:
-            page.problems.add(record.path, None, str(error))
-    for record, figure in page.figures.values():
-
-        def compose(record: Record = record, figure: Figure = figure) -> bytes:
-            images = [open_panel(record, figure, panel, page.site) for panel in figure.panels]
-            return figure_png.compose(figure, images, metadata.png(record, figure))
-
+    for figure in page.figures.values():
+        record = page.by_id[figure.section]
         if not page.problems.lines:
-            try:
-                store.place(figure_png.path(figure), compose)
-            except PanelError as error:
-                page.problems.add(record.path, None, str(error))
+            with page.problems.collected(record.path, PanelError):
+                store.place(figure_png.path(figure), partial(_grid, record, figure, page.site))
     if not page.problems.lines:
-        for record, figure, panel in page.thumbnails.values():
-            place_reduced(store, record, figure, panel, thumbnail(figure, panel))
+        for picture in page.opening.thumbnails.values():
+            picture.place_reduced(store, picture.thumbnail)
         if page.logo:
             page.logo.place(store)
-        if card := page.card:
-            store.place(card.path, lambda: card.compose(page.site))
+        if page.card:
+            store.place(page.card.path, page.card.compose)
     (new / "records").mkdir()
     for record in page.records:
         shutil.copyfile(record.path, new / "records" / f"{record.id}.json")
-        if verified := verification.read(page.site, record.path):
+        if verified := page.verified[record.id]:
             verification.write(new, record.id, verified)
     (new / "static").mkdir()
     for path in (page.root / "templates" / "static").iterdir():
@@ -117,6 +113,12 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     if page.citation:
         crate = structured_data.crate(new, TITLE, page.citation, page.records)
         (new / structured_data.CRATE).write_text(crate, encoding="utf-8")
+
+
+def _grid(record: Record, figure: Figure, site: Path) -> bytes:
+    """Returns a figure as one PNG. Raises PanelError."""
+    images = [Picture(record, figure, panel, site).open() for panel in figure.panels]
+    return figure_png.compose(figure, images, metadata.png(record, figure))
 
 
 def _wrong_template(error: TemplateError, folder: Path) -> tuple[Path, int | None, str]:

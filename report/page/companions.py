@@ -27,14 +27,12 @@ def _id(path: str) -> str:
     return re.sub(r"[^\w-]", "_", path.removesuffix(".py").replace("/", "-"))
 
 
-def listing(root: Path, paths: Iterable[str]) -> list[tuple[str, str, list[tuple[str, Markup]]]]:
-    """Returns (path, id, lines) for each source file; a line is (id, code)."""
-    found = []
-    for path in sorted(set(paths)):
-        lines = highlighted((root / path).read_text(encoding="utf-8")).split("\n")
-        numbered = [(f"{_id(path)}-{number}", Markup(line)) for number, line in enumerate(lines, 1)]
-        found.append((path, _id(path), numbered))
-    return found
+def listing(root: Path, paths: Iterable[str]) -> list[tuple[str, str, list[Markup]]]:
+    """Returns (path, id, lines) for each source file; the template numbers the ids of the lines."""
+    return [
+        (path, _id(path), highlighted((root / path).read_text(encoding="utf-8")).split("\n"))
+        for path in sorted(set(paths))
+    ]
 
 
 def model_card(root: Path, model: str) -> Path | None:

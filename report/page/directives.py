@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
@@ -21,34 +25,32 @@ from report.prose import values
 from report.prose.excerpt import declared, excerpt, highlighted
 from report.prose.markup import FIGURE
 from report.records import verification
-from report.web.images import open_panel
+from report.web.images import Picture
 
 _PANELS = re.compile(rf"({FIGURE})(?:\[(.*)\])?")
 SECTION_VALUES = ("seconds", "evaluations", "network_calls")
 
 
+@dataclass(frozen=True)
 class Directives:
     """The directives over the records of one build (`markup.Page`).
 
-    by_id: the drawn sections. figures: by id, each with its section's record. numbers: of the figures on the page.
+    by_id: the drawn sections. figures: by id. numbers: of the figures on the page. verified: verifications by section.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        site: Path,
-        problems: Problems,
-        by_id: Mapping[str, Record],
-        figures: Mapping[str, tuple[Record, Figure]],
-        numbers: Mapping[str, int],
-    ) -> None:
-        self.root, self.site, self.problems = root, site, problems
-        self.by_id, self.figures, self.numbers = by_id, figures, numbers
+    root: Path
+    site: Path
+    problems: Problems
+    by_id: Mapping[str, Record]
+    figures: Mapping[str, Figure]
+    numbers: Mapping[str, int]
+    verified: Mapping[str, Mapping[str, Any] | None]
 
     def figure(self, name: str, note: Markup, options: Sequence[str] = ()) -> Markup:
         if name not in self.figures:
             return Markup("")  # reported when the figures were numbered
-        record, figure = self.figures[name]
+        figure = self.figures[name]
+        record = self.by_id[figure.section]
         measured, option = _values_and_control(options)
         for key in measured:
             if not any(key in panel.found for panel in figure.panels):
@@ -56,47 +58,45 @@ class Directives:
                 raise LookupError(f"no panel of {name} found {key!r}; found there: {known}")
         model = self.root / "generators" / "models" / record.model
         lines = declared(self.root, record.source, figure.name)
-        try:
-            view = figure_view.figure_view(
-                record,
-                figure,
+        singles = [row for row in figure.rows if figure.is_grid and figure_view.repeats(row[1])]
+        with (
+            self.problems.collected(record.path, PanelError),
+            self.problems.collected(model / ILLUSIONS, JudgeError),
+            suppress(TexError),  # reported when the records were scanned
+        ):
+            return render(
+                self.root,
+                "figure.html.j2",
+                figure=figure,
+                model=record.model,
                 number=self.numbers[name],
                 note=note,
-                lines=lines,
-                control=self.control(record, figure, option) if option else None,
+                singles=singles,
+                rows=[row for row in figure.rows if row not in singles],
+                show=partial(self.picture, figure),
+                control=self.control(figure, option) if option else None,
                 measured=measured,
                 judgement=judgement(model, record, figure),
+                mark=verification.mark(self.verified[record.id], figure.name),
+                made=figure_view.how_made(record, figure, lines),
+                code=code_address(record.source, lines[0] if lines else 1),
             )
-        except PanelError as error:
-            self.problems.add(record.path, None, str(error))
-            return Markup("")
-        except JudgeError as error:
-            self.problems.add(model / ILLUSIONS, None, str(error))
-            return Markup("")
-        except TexError:
-            return Markup("")  # reported when the records were scanned
-        code = code_address(record.source, lines[0] if lines else 1)
-        return render(self.root, "figure.html.j2", figure=view, mark=self.mark(record, figure), code=code)
+        return Markup("")
 
-    def mark(self, record: Record, figure: Figure) -> verification.Mark | None:
-        """Returns what the page says about a figure's verification; None if there is none."""
-        return verification.mark(verification.read(self.site, record.path), figure.name)
+    def picture(self, figure: Figure, panel: Panel) -> Picture:
+        """Returns a panel of a figure as the page shows it."""
+        return Picture(self.by_id[figure.section], figure, panel, self.site)
 
-    def control(self, record: Record, figure: Figure, option: str) -> controls.Control:
+    def control(self, figure: Figure, option: str) -> controls.Control:
         """Returns a figure's control. Raises LookupError if it would mislead, PanelError if a picture is missing."""
-        return controls.control(
-            figure,
-            option,
-            lambda panel: open_panel(record, figure, panel, self.site),
-            lambda name: self._figure(name)[1],
-        )
+        return controls.control(figure, option, self.picture, self._figure)
 
-    def panel(self, target: str) -> tuple[Record, Figure, Panel]:
+    def panel(self, target: str) -> Picture:
         """Returns the one panel that `1.8-large[show=upright,pixels=256]` selects. Raises LookupError."""
-        record, figure, panels = self._panels(target)
+        figure, panels = self._panels(target)
         if len(panels) != 1:
             raise LookupError(f"{target} selects {len(panels)} panels; choose one in [ ]")
-        return record, figure, panels[0]
+        return self.picture(figure, panels[0])
 
     def code(self, target: str, note: Markup, folded: bool = False) -> Markup:
         found = excerpt(self.root, target)
@@ -104,7 +104,6 @@ class Directives:
             self.root,
             "code.html.j2",
             excerpt=found,
-            lines=figure_view.line_numbers(found.first, found.last),
             address=code_address(found.path, found.first),
             code=highlighted(found.code),
             note=note,
@@ -130,7 +129,7 @@ class Directives:
                 raise LookupError(f"@val:{target}: a drawn section has {', '.join(SECTION_VALUES)}")
             return values.shown(name, getattr(self.by_id[where], name))
         try:
-            _, figure, panels = self._panels(where)
+            figure, panels = self._panels(where)
             if not panels:
                 raise LookupError(f"no panel of {figure.id} has {where.partition('[')[2].removesuffix(']')}")
             found = list(dict.fromkeys(values.shown(name, values.field(panel, name)) for panel in panels))
@@ -140,15 +139,15 @@ class Directives:
             raise LookupError(f"@val:{target}: {error.args[0]}") from None
         return found[0]
 
-    def _panels(self, target: str) -> tuple[Record, Figure, list[Panel]]:
+    def _panels(self, target: str) -> tuple[Figure, list[Panel]]:
         """Returns the panels that a figure's id selects, with conditions in [ ] if any. Raises LookupError."""
         match = _PANELS.fullmatch(target)
         if not match:
             raise LookupError(f"{target!r} selects no panel; write 1.8-large[show=upright,pixels=256]")
-        record, figure = self._figure(match[1])
-        return record, figure, values.select(figure.panels, match[2] or "")
+        figure = self._figure(match[1])
+        return figure, values.select(figure.panels, match[2] or "")
 
-    def _figure(self, name: str) -> tuple[Record, Figure]:
+    def _figure(self, name: str) -> Figure:
         if name not in self.figures:
             raise LookupError(f"there is no figure {name}; {known_figures(self.by_id, name)}")
         return self.figures[name]

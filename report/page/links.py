@@ -3,6 +3,8 @@ nothing that its Content-Security-Policy forbids."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -22,44 +24,52 @@ def anchor(name: str) -> str:
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.ids: list[str] = []
-        self.pointers: list[str] = []
-        self.links: list[str] = []
-        self.loads: list[str] = []
-        self.forbidden: list[str] = []
+        self.elements: list[tuple[str, dict[str, str]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        data = dict(attrs).get("type") == "application/ld+json"  # not executed, so the policy does not apply
-        if tag == "style" or (tag == "script" and not data and not any(name == "src" for name, _ in attrs)):
-            self.forbidden.append(f"<{tag}>")
-        for name, value in attrs:
-            value = value or ""
-            if name == "style" or name.startswith("on"):
-                self.forbidden.append(f'{name}="{value}"')
-            if name == "id":
-                self.ids.append(value)
-            elif name in POINTERS:
-                self.pointers += value.split()
-            elif name == "srcset":
-                self.loads += [part.split()[0] for part in value.split(",") if part.split()]
-            elif name == "src" or (name == "href" and dict(attrs).get("rel") in ("stylesheet", "icon")):
-                self.loads.append(value)
-            elif name == "href":
-                self.links.append(value)
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+
+@lru_cache(maxsize=4)  # of a page that is both checked and weighed
+def elements(html: str) -> list[tuple[str, dict[str, str]]]:
+    """Returns the start tags of a page in their order, each with its attributes."""
+    reader = _Reader()
+    reader.feed(html)
+    return reader.elements
+
+
+def _forbidden(tag: str, own: Mapping[str, str]) -> list[str]:
+    """Returns what the policy forbids of an element: inline style and script, but not data, which is not executed."""
+    runs = tag == "script" and "src" not in own and own.get("type") != "application/ld+json"
+    inline = [f'{name}="{value}"' for name, value in own.items() if name == "style" or name.startswith("on")]
+    return ([f"<{tag}>"] if tag == "style" or runs else []) + inline
+
+
+def offers(srcset: str) -> list[list[str]]:
+    """Returns the offers of a srcset, each an address and perhaps a width."""
+    return [offer.split() for offer in srcset.split(",") if offer.strip()]
 
 
 def broken(html: str, site: Path) -> list[tuple[str, str]]:
     """Returns (the offending text, what is wrong) for each fault of a page in `site`."""
-    page = _Reader()
-    page.feed(html)
-    ids = set(page.ids)
-    found = [(name, f"the id {name!r} appears twice") for name in sorted(ids) if page.ids.count(name) > 1]
-    found += [(name, f"a label points to {name!r}, which does not exist") for name in page.pointers if name not in ids]
-    found += [(text, f"{text} in the page: its Content-Security-Policy forbids that") for text in page.forbidden]
-    for address in dict.fromkeys(page.loads + page.links):
+    page = elements(html)
+    named = [own["id"] for _, own in page if "id" in own]
+    ids = set(named)
+    pointers = [each for _, own in page for name in POINTERS for each in own.get(name, "").split()]
+    found = [(name, f"the id {name!r} appears twice") for name in sorted(ids) if named.count(name) > 1]
+    found += [(name, f"a label points to {name!r}, which does not exist") for name in pointers if name not in ids]
+    for text in (text for tag, own in page for text in _forbidden(tag, own)):
+        found.append((text, f"{text} in the page: its Content-Security-Policy forbids that"))
+    loads: list[str] = []
+    links: list[str] = []
+    for _, own in page:
+        loads += [offer[0] for offer in offers(own.get("srcset", ""))] + ([own["src"]] if "src" in own else [])
+        if "href" in own:
+            (loads if own.get("rel") in ("stylesheet", "icon") else links).append(own["href"])
+    for address in dict.fromkeys(loads + links):
         parts = urlsplit(address)
         if parts.scheme or parts.netloc:
-            if address in page.loads:
+            if address in loads:
                 found.append((address, f"{address} would be loaded from another host"))
         elif address.startswith("/"):
             found.append((address, f"{address}: use a relative address, since the page may be served from a sub-path"))

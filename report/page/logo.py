@@ -6,15 +6,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from generators.records.record import Panel
-from report.figures import figure_view
 from report.page.opening import Exhibit
-from report.web.images import Form, Store, as_png, open_panel, pixelated, place_reduced
+from report.web.images import Form, Picture, Store, as_png, pixelated
 
 PAPER = "#fbfbf9"  # the page's background
 ICON, TOUCH_ICON = 32, 180  # pixels a side: of a browser's tab, and of a phone's home screen
@@ -32,42 +29,31 @@ class Logo:
     @property
     def icon(self) -> str:
         """The path of the icon in the site: 32 × 32 pixels, transparent outside the disc."""
-        return f"{_stem(self.exhibit.panel)}-{ICON}.png"
+        return f"{_stem(self.exhibit.picture)}-{ICON}.png"
 
     @property
     def touch_icon(self) -> str:
         """The path of the icon for home screens: 180 × 180 pixels, opaque, because iOS shows transparency as black."""
-        return f"{_stem(self.exhibit.panel)}-{TOUCH_ICON}.png"
+        return f"{_stem(self.exhibit.picture)}-{TOUCH_ICON}.png"
 
     @property
-    def faces(self) -> list[figure_view.PanelView]:
-        """The header's pictures: the first, and the second if the stylesheet cannot turn the first into it."""
-        return [
-            figure_view.panel_view(self.exhibit.figure, panel)
-            if pixelated(panel)
-            else figure_view.reduced_view(self.exhibit.figure, panel, _form(panel))
-            for panel in self._panels
-        ]
+    def faces(self) -> list[Picture]:
+        """The header's pictures. A flip, a rotation and a distance are CSS transforms of one; other views need two."""
+        picture, turned, control = self.exhibit.picture, self.exhibit.turned, self.exhibit.control
+        return [picture, turned] if turned and control and control.kind in ("invert", "rearrange") else [picture]
 
-    @property
-    def _panels(self) -> list[Panel]:
-        """The panels of the faces. A flip, a rotation and a distance are CSS transforms of one picture."""
-        panel, other, control = self.exhibit.panel, self.exhibit.other, self.exhibit.control
-        return [panel, other] if other and control and control.kind in ("invert", "rearrange") else [panel]
+    def reduced(self, face: Picture) -> Form | None:
+        """Returns the file for the header; None if the picture is shown as it is."""
+        return None if pixelated(face.panel) else Form(f"{_stem(face)}.avif", HEADER, "avif")
 
     def place(self, store: Store) -> None:
         """Puts the logo's files into the new site. Raises PanelError."""
-        shown = self.exhibit
-        for panel in self._panels:
-            if not pixelated(panel):  # those are shown as they are
-                place_reduced(store, shown.record, shown.figure, panel, _form(panel))
-
-        def make(draw: Callable[[Image.Image], Image.Image]) -> bytes:
-            image = open_panel(shown.record, shown.figure, shown.panel, store.published)
-            return as_png(draw(image), optimize=True)
-
-        store.place(self.icon, lambda: make(lambda image: disc(image, ICON)))
-        store.place(self.touch_icon, lambda: make(_on_paper))
+        for face in self.faces:
+            if form := self.reduced(face):
+                face.place_reduced(store, form)
+        picture = self.exhibit.picture
+        store.place(self.icon, lambda: as_png(disc(picture.open(), ICON), optimize=True))
+        store.place(self.touch_icon, lambda: as_png(_on_paper(picture.open()), optimize=True))
 
 
 def disc(image: Image.Image, side: int) -> Image.Image:
@@ -90,9 +76,5 @@ def _on_paper(image: Image.Image) -> Image.Image:
     return icon.quantize(256, dither=Image.Dither.NONE)
 
 
-def _form(panel: Panel) -> Form:
-    return Form(f"{_stem(panel)}.avif", HEADER, "avif")
-
-
-def _stem(panel: Panel) -> str:
-    return f"figures/logo-{panel.pixels[:12]}"
+def _stem(picture: Picture) -> str:
+    return f"figures/logo-{picture.panel.pixels[:12]}"

@@ -17,109 +17,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from generators.records.errors import PanelError, TexError
-from generators.records.record import Figure, Panel, Record
-from report.figures import figure_view
 from report.figures.controls import VIEWS, Control
 from report.page.directives import Directives
 from report.prose.markup import OPENING, Prose
+from report.web.images import Picture
 
-T = TypeVar("T")
 LEAD, CONTENTS, LOGO = OPENING
 SINGLE_PICTURE_CONTROLS = (*VIEWS, "distance")  # the controls that work on a single picture
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One result on the first screen: its panel, its control, and the other panel, into which a view turns it.
+    """One result on the first screen: its picture, its control, and the picture into which a view turns it."""
 
-    number: of its figure. picture, turned: the panel and the other one, for the templates.
-    """
-
-    record: Record
-    figure: Figure
-    panel: Panel
-    number: int
-    picture: figure_view.PanelView
-    other: Panel | None = None
-    turned: figure_view.PanelView | None = None
+    picture: Picture
+    turned: Picture | None = None
     control: Control | None = None
 
-    @property
-    def prompt(self) -> str:
-        """The panel's prompt, not the empty one of guidance."""
-        return next(filter(None, self.panel.prompts), "")
+
+@dataclass(frozen=True)
+class Opening:
+    """What the directives name: the exhibits, a picture for each section id, and the logo."""
+
+    exhibits: list[Exhibit]
+    thumbnails: dict[str, Picture]
+    logo: Exhibit | None
 
 
-def exhibits(prose: Prose | None, directives: Directives) -> list[Exhibit]:
-    """Returns the exhibits of `/// lead`; a faulty line becomes a problem."""
-    return _read(prose, LEAD, lambda text: _exhibit(text, directives))
-
-
-def logo(prose: Prose | None, directives: Directives) -> Exhibit | None:
-    """Returns the exhibit of `/// logo`, if it names one; a faulty line or a second one becomes a problem."""
-    for line, _ in _lines(prose, LOGO)[1:]:
+def opening(prose: Prose | None, directives: Directives) -> Opening:
+    """Reads the opening of the page; a faulty line or a second logo becomes a problem."""
+    found: dict[str, list[Any]] = {kind: [] for kind in OPENING}
+    read = {LEAD: _exhibit, CONTENTS: _thumbnail, LOGO: _exhibit}
+    logos = 0
+    for kind, line, text in _lines(prose):
         assert prose
-        prose.problem(line, "a second logo; the page has one, so remove this line or the first")
-    return next(iter(_read(prose, LOGO, lambda text: _exhibit(text, directives))), None)
+        if kind == LOGO:
+            logos += 1
+            if logos > 1:
+                prose.problem(line, "a second logo; the page has one, so remove this line or the first")
+        try:
+            found[kind].append(read[kind](text, directives))
+        except (LookupError, PanelError) as error:
+            prose.problem(line, str(error.args[0]))
+        except TexError:
+            continue  # in the name of a row or column, which is reported when the records are scanned
+    return Opening(found[LEAD], dict(found[CONTENTS]), next(iter(found[LOGO]), None))
+
+
+def _lines(prose: Prose | None) -> list[tuple[str, int, str]]:
+    """Returns (kind of directive, line number, text) of everything in the directives of the opening."""
+    return [
+        (directive.kind, directive.line + offset, text.strip())
+        for directive in (prose.directives if prose else ())
+        if directive.kind in OPENING
+        for offset, text in enumerate(directive.body, 1)
+        if text.strip()
+    ]
 
 
 def _exhibit(text: str, directives: Directives) -> Exhibit:
     target, _, option = (part.strip() for part in text.partition("|"))
-    record, figure, panel = directives.panel(target)
-    made = Exhibit(record, figure, panel, directives.numbers.get(figure.id, 0), figure_view.panel_view(figure, panel))
+    picture = directives.panel(target)
+    figure = picture.figure
     if not option:
-        return made
-    control = directives.control(record, figure, option)
+        return Exhibit(picture)
+    control = directives.control(figure, option)
     if control.kind not in SINGLE_PICTURE_CONTROLS:
         raise LookupError(
             f"`{control.kind}` needs its whole figure; possible here: {', '.join(SINGLE_PICTURE_CONTROLS)}"
         )
     first, second = (panels for _, panels in figure.rows)
-    if panel not in first:
+    if picture.panel not in first:
         raise LookupError(f"{target} is not in the first row, where `{control.kind}` starts")
-    if control.kind not in VIEWS:
-        return replace(made, control=control)
-    other = second[first.index(panel)]
-    return replace(made, other=other, turned=figure_view.panel_view(figure, other), control=control)
+    turned = directives.picture(figure, second[first.index(picture.panel)]) if control.kind in VIEWS else None
+    return Exhibit(picture, turned, control)
 
 
-def thumbnails(prose: Prose | None, directives: Directives) -> dict[str, tuple[Record, Figure, Panel]]:
-    """Returns section id -> the panel that `/// contents` names for it; a faulty line becomes a problem."""
-
-    def thumbnail(text: str) -> tuple[str, tuple[Record, Figure, Panel]]:
-        section, _, target = (part.strip() for part in text.partition("|"))
-        if section not in directives.by_id:
-            raise LookupError(f"there is no section {section!r} on the page; write 1.8 | 1.8-lion[show=upright,k=0]")
-        return section, directives.panel(target)
-
-    return dict(_read(prose, CONTENTS, thumbnail))
-
-
-def _read(prose: Prose | None, kind: str, read: Callable[[str], T]) -> list[T]:
-    """Returns what `read` makes of the lines in directives of this kind, but for faulty lines."""
-    found = []
-    for line, text in _lines(prose, kind):
-        assert prose
-        try:
-            found.append(read(text))
-        except (LookupError, PanelError) as error:
-            prose.problem(line, str(error.args[0]))
-        except TexError:
-            continue  # reported when the records were scanned
-    return found
-
-
-def _lines(prose: Prose | None, kind: str) -> list[tuple[int, str]]:
-    """Returns (line number, text) of everything in directives of this kind."""
-    return [
-        (directive.line + offset, text.strip())
-        for directive in (prose.directives if prose else ())
-        if directive.kind == kind
-        for offset, text in enumerate(directive.body, 1)
-        if text.strip()
-    ]
+def _thumbnail(text: str, directives: Directives) -> tuple[str, Picture]:
+    section, _, target = (part.strip() for part in text.partition("|"))
+    if section not in directives.by_id:
+        raise LookupError(f"there is no section {section!r} on the page; write 1.8 | 1.8-lion[show=upright,k=0]")
+    return section, directives.panel(target)

@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
@@ -14,19 +13,20 @@ from generators.records.errors import CitationError, TexError
 from generators.records.record import Figure, Record
 from generators.records.texts import SECTION, section_key
 from report.figures import figure_view
-from report.page import opening, structured_data
+from report.page import structured_data
 from report.page.citation import read_citation
 from report.page.companions import CARD, CODE, card_html, listing, model_card
 from report.page.directives import Directives, known_figures
 from report.page.logo import Logo
+from report.page.opening import opening
 from report.page.social_card import Card
 from report.page.templates import render
 from report.problems import Problems
 from report.prose import values
-from report.prose.markup import OPENING, PLACEHOLDER, Directive, Prose
-from report.prose.mathml import rich, rich_or_plain
+from report.prose.markup import OPENING, PLACEHOLDER, Prose
+from report.prose.mathml import rich
+from report.records import verification
 from report.records.drawn import load
-from report.web.images import thumbnail
 
 TITLE = "The Power of Diffusion Models"
 
@@ -48,7 +48,7 @@ class ReportPage:
         self.records = load(root, model, site, problems)
         problems.check()  # without a record, every mention of its figures would be a problem as well
         self.by_id = {record.id: record for record in self.records}
-        self.figures = {figure.id: (record, figure) for record in self.records for figure in record.figures}
+        self.figures = {figure.id: figure for record in self.records for figure in record.figures}
         self.prose: dict[str, Prose] = {}
         for name, path in prose_files(root).items():
             if name in self.by_id or name in ("intro", "credits"):
@@ -60,18 +60,16 @@ class ReportPage:
         if not self.records and not self.prose:
             problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; run `report`")
         self.numbers = self._number()
-        self.directives = Directives(self.root, self.site, problems, self.by_id, self.figures, self.numbers)
-        self.exhibits = opening.exhibits(self.prose.get("intro"), self.directives)
-        self.thumbnails = opening.thumbnails(self.prose.get("intro"), self.directives)
-        logo = opening.logo(self.prose.get("intro"), self.directives)
+        self.verified = {record.id: verification.read(site, record.path) for record in self.records}
+        self.directives = Directives(root, site, problems, self.by_id, self.figures, self.numbers, self.verified)
+        self.opening = opening(self.prose.get("intro"), self.directives)
+        logo, exhibits = self.opening.logo, self.opening.exhibits
         self.logo = Logo(logo) if logo else None
-        self.card = Card(TITLE, self.exhibits[:3], logo) if self.exhibits else None
+        self.card = Card(TITLE, exhibits[:3], logo) if exhibits else None
         self.model_card = model_card(root, model)
         self.citation = None
-        try:
+        with problems.collected(root / "CITATION.cff", CitationError):
             self.citation = read_citation(root / "CITATION.cff")
-        except CitationError as error:
-            problems.add(root / "CITATION.cff", None, str(error))
         self._scan_records()
         for name, prose in self.prose.items():
             for found in prose.directives:
@@ -101,10 +99,10 @@ class ReportPage:
                         order.append(figure)
             elif name in self.by_id:
                 order += [figure.id for figure in self.by_id[name].figures if self._is_unplaced(figure)]
-        for name, (record, _) in self.figures.items():
+        for name in self.figures:
             if name not in order:
-                prose = self.prose[record.id]
-                prose.problem(None, f"figure {name} is drawn but never placed; add `/// fig | {name}` and `///`")
+                wrong = f"figure {name} is drawn but never placed; add `/// fig | {name}` and `///`"
+                self.prose[self.figures[name].section].problem(None, wrong)
         return {name: number for number, name in enumerate(order, 1)}
 
     def _scan_records(self) -> None:
@@ -151,11 +149,7 @@ class ReportPage:
             else:
                 mine = [figure.id for figure in record.figures if self._is_unplaced(figure)]
                 html = Markup("").join(self.directives.figure(name, Markup()) for name in mine)
-            sections.append({"id": record.id, "title": rich_or_plain(record.title), "level": level, "html": html})
-        thumbnails = {
-            name: figure_view.reduced_view(figure, panel, thumbnail(figure, panel))
-            for name, (_, figure, panel) in self.thumbnails.items()
-        }
+            sections.append({"id": record.id, "title": record.title, "level": level, "html": html})
         texts = {name: Markup("") for name in ("intro", "credits")}
         texts |= {name: self.prose[name].html(self.directives, 2) for name in texts if name in self.prose}
         self.problems.check()
@@ -165,23 +159,29 @@ class ReportPage:
             title=TITLE,
             model=self.records[0].model,
             description=_named(self.records[0]),
+            records=self.records,
             texts=texts,
             sections=sections,
             logo=self.logo,
-            exhibits=self.exhibits,
-            thumbnails=thumbnails,
+            exhibits=self.opening.exhibits,
+            thumbnails=self.opening.thumbnails,
+            numbers=self.numbers,
             static=self._static(),
             citation=self.citation,
             code=CODE,
             model_card=CARD if self.model_card else "",
             linked=structured_data.page(TITLE, self.citation, self.records) if self.citation else "",
             card=self.card,
-            provenance=self._provenance(),
+            weights=self._distinct(lambda record: record.digest),
+            runs=self._distinct(lambda record: f"{record.device}, {record.dtype}"),
+            versions=self._distinct(figure_view.versions),
+            verified=self._verified(),
         )
 
     def companions(self) -> dict[str, str]:
         """Renders the companion pages, by name. The card's images must be copied to the site too."""
-        quoted = (each.arguments[0].partition("::")[0].strip() for each in self._directives("code"))
+        directives = (each for prose in self.prose.values() for each in prose.directives)
+        quoted = [each.arguments[0].partition("::")[0].strip() for each in directives if each.kind == "code"]
         files = listing(self.root, [*quoted, *(record.source for record in self.records)])
         shared = {"title": TITLE, "logo": self.logo, "static": self._static()}
         pages: dict[str, str] = {CODE: render(self.root, "code_page.html.j2", files=files, **shared)}
@@ -190,42 +190,27 @@ class ReportPage:
             pages[CARD] = render(self.root, "card_page.html.j2", html=html, model=self.records[0].model, **shared)
         return pages
 
-    def _directives(self, kind: str) -> list[Directive]:
-        return [each for prose in self.prose.values() for each in prose.directives if each.kind == kind]
-
     def _static(self) -> dict[str, str]:
-        return {name: _digest(self.root / "templates" / "static" / name) for name in ("style.css", "page.js")}
+        """Returns a digest for the addresses of the stylesheet and the script, so that browsers load a new one."""
+        folder = self.root / "templates" / "static"
+        return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest()[:8] for name in ("style.css", "page.js")}
 
     def _is_unplaced(self, figure: Figure) -> bool:
         """Whether no prose places the figure, not even another section's."""
         return not any(figure.id == name for prose in self.prose.values() for _, name in prose.figures)
 
-    def _provenance(self) -> dict[str, Any]:
-        """Returns the footer's facts. If sections used different weights, each digest names its sections."""
-
-        def distinct(text: Callable[[Record], str]) -> list[tuple[str, str]]:
-            groups: dict[str, list[str]] = {}
-            for record in self.records:
-                groups.setdefault(text(record), []).append(record.id)
-            return [(found, ", ".join(ids) if len(groups) > 1 else "") for found, ids in groups.items()]
-
-        return {
-            "digests": distinct(lambda record: record.digest),
-            "runs": distinct(lambda record: f"{record.device}, {record.dtype}"),
-            "versions": distinct(figure_view.versions),
-            "figures": len(self.figures),
-            "panels": sum(len(figure.panels) for _, figure in self.figures.values()),
-            "evaluations": sum(record.evaluations for record in self.records),
-            "duration": values.duration(sum(record.seconds for record in self.records)),
-            "verified": self._verified(),
-            "records": [(record.id, f"records/{record.id}.json") for record in self.records],
-        }
+    def _distinct(self, text: Callable[[Record], str]) -> list[tuple[str, str]]:
+        """Returns (text, section ids) for each distinct text; one pair without ids if all sections agree."""
+        groups: dict[str, list[str]] = {}
+        for record in self.records:
+            groups.setdefault(text(record), []).append(record.id)
+        return [(found, ", ".join(ids) if len(groups) > 1 else "") for found, ids in groups.items()]
 
     def _verified(self) -> list[tuple[str, str]]:
         """Returns (result, figures) of the verification of the whole page; empty if no figure was verified."""
         groups: dict[str, list[int]] = {}
         for name, number in sorted(self.numbers.items(), key=lambda pair: pair[1]):
-            mark = self.directives.mark(*self.figures[name])
+            mark = verification.mark(self.verified[self.figures[name].section], self.figures[name].name)
             groups.setdefault(mark.sentence if mark else "", []).append(number)
         unverified = groups.pop("", [])
         if unverified and groups:
@@ -237,7 +222,3 @@ def _named(record: Record) -> str:
     """Returns the model's description, prefixed by its name if it lacks it."""
     named = record.description.startswith(record.model)
     return record.description if named else f"{record.model}, {record.description}"
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]

@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from report.page.logo import PAPER, disc
 from report.page.opening import Exhibit
-from report.web.images import as_png, digest, open_panel, pixelated
+from report.prose.mathml import plain
+from report.web.images import as_png, digest, pixelated
 
 LAYOUT = 3  # increase it when the drawing below changes: cards are cached by digest
 SIZE = (1200, 630)
@@ -33,34 +34,36 @@ class Card:
 
     @property
     def path(self) -> str:
-        pictures = [*self.exhibits, *([self.logo] if self.logo else [])]
-        shows = [LAYOUT, self.title, self.exhibits[0].record.model, [each.panel.pixels for each in pictures]]
+        pixels = [each.picture.panel.pixels for each in (*self.exhibits, self.logo) if each]
+        shows = [LAYOUT, self.title, self._model, pixels]
         return f"figures/card-{digest(shows)}.png"
 
     @property
     def alt(self) -> str:
-        return f"The title above {len(self.exhibits)} pictures: " + "; ".join(
-            each.picture.alt for each in self.exhibits
-        )
+        shown = "; ".join(plain(each.picture.panel.alt) for each in self.exhibits)
+        return f"The title above {len(self.exhibits)} pictures: {shown}"
 
-    def compose(self, site: Path) -> bytes:
+    @property
+    def _model(self) -> str:
+        return self.exhibits[0].picture.record.model
+
+    def compose(self) -> bytes:
         """Returns the card as PNG, with samples at integer multiples of their pixels. Raises PanelError."""
         card = Image.new("RGB", SIZE, PAPER)
         draw = ImageDraw.Draw(card)
         draw.text((MARGIN, 44), "Berkeley CS180 · Project 5A", MUTED, _font(28))
         draw.text((MARGIN - 4, 84), self.title, INK, _font(72))
         if self.logo:
-            logo = disc(open_panel(self.logo.record, self.logo.figure, self.logo.panel, site), LOGO)
+            logo = disc(self.logo.picture.open(), LOGO)
             card.paste(logo, (SIZE[0] - MARGIN - LOGO, LOGO_TOP), logo)
         for index, each in enumerate(self.exhibits):
-            image = open_panel(each.record, each.figure, each.panel, site)
-            if pixelated(each.panel):
+            image = each.picture.open()
+            if pixelated(each.picture.panel):
                 size, resampling = ROOM // image.width * image.width, Image.Resampling.NEAREST
             else:
                 size, resampling = ROOM, Image.Resampling.LANCZOS
             card.paste(image.resize((size, size), resampling), (MARGIN + index * (ROOM + GAP), TOP + ROOM - size))
-        summary = f"Every sample drawn by {self.exhibits[0].record.model}, from records"
-        draw.text((MARGIN, TOP + ROOM + 18), summary, INK, _font(32))
+        draw.text((MARGIN, TOP + ROOM + 18), f"Every sample drawn by {self._model}, from records", INK, _font(32))
         return as_png(card, optimize=True)
 
 

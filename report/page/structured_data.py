@@ -47,7 +47,7 @@ def page(title: str, citation: Citation, records: Sequence[Record]) -> Markup:
 def crate(site: Path, title: str, citation: Citation, records: Sequence[Record]) -> str:
     """Returns the RO-Crate 1.1 metadata of the files in the folder `site`, as sorted text."""
     files = sorted(path for path in site.rglob("*") if path.is_file() and path.name != CRATE)
-    names = [path.relative_to(site).as_posix() for path in files]
+    parts = [_part(path.relative_to(site).as_posix(), path.read_bytes()) for path in files]
     common = _common(citation)
     authors = [{"@id": f"#author-{number}", **author} for number, author in enumerate(common["author"], 1)]
     graph: list[dict[str, Any]] = [
@@ -66,24 +66,24 @@ def crate(site: Path, title: str, citation: Citation, records: Sequence[Record])
             "and the page that shows them.",
             "author": [{"@id": author["@id"]} for author in authors],
             "license": {"@id": common["license"]},
-            "hasPart": [{"@id": name} for name in names],
+            "hasPart": [{"@id": part["@id"]} for part in parts],
         },
         {"@id": common["license"], "@type": "CreativeWork", "name": citation.license},
         *authors,
+        *parts,
     ]
-    for path, name in zip(files, names, strict=True):
-        data = path.read_bytes()
-        graph.append(
-            {
-                "@id": name,
-                "@type": "File",
-                "name": path.name,
-                "contentSize": str(len(data)),
-                "encodingFormat": mimetypes.guess_type(name)[0] or "application/octet-stream",
-                "sha256": hashlib.sha256(data).hexdigest(),
-            }
-        )
     return json.dumps({"@context": _CONTEXT, "@graph": graph}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def _part(name: str, data: bytes) -> dict[str, Any]:
+    return {
+        "@id": name,
+        "@type": "File",
+        "name": name.rpartition("/")[2],
+        "contentSize": str(len(data)),
+        "encodingFormat": mimetypes.guess_type(name)[0] or "application/octet-stream",
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
 
 
 def _common(citation: Citation) -> dict[str, Any]:

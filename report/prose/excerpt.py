@@ -73,9 +73,8 @@ def highlighted(code: str, language: str = "python") -> Markup:
     except ClassNotFound:
         lexer = TextLexer()
     found = highlight(code, lexer, HtmlFormatter(nowrap=True)).rstrip("\n")
-    return Markup(
-        re.sub(r'<span class="(?:n|o|p|w|err)">([^<]*)</span>', r"\1", found)
-    )  # saves a third of the page's bytes
+    # Uncoloured code without markup saves a third of the page's bytes.
+    return Markup(re.sub(r'<span class="(?:n|o|p|w|err)">([^<]*)</span>', r"\1", found))
 
 
 def _names(node: ast.AST) -> set[str]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as etree
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -58,10 +59,7 @@ _LIFT = re.compile(
     rf"|(?<![\w.])@(?:fig:(?P<fig>{FIGURE})?|sec:(?P<sec>{SECTION})?|val:(?P<val>{VALUE})?)",
     re.DOTALL,
 )
-# A mark: a number, and of what, between two characters that prose cannot contain.
-_MARK = "\ue000{}{}\ue001"
-_DIRECTIVE, _PIECE = "0", "1"  # of the file's directives, or of the HTML made while a text was read
-_MARKS = re.compile("\ue000(\\d+)([01])\ue001")
+_MARK = re.compile("\ue000(?P<number>\\d+)\ue001")  # a number between two characters that prose cannot contain
 
 
 class Page(Protocol):
@@ -101,6 +99,7 @@ class Prose:
             problems.add(path, text.count("\n", 0, match.start()) + 1, wrong)
         self.text = _CONTROL.sub("", text).replace("\ue000", "").replace("\ue001", "")
         self.directives: list[Directive] = []
+        self._marked: list[Directive | Markup] = []  # what the marks stand for, by their numbers
         self._lines = self._scan(model)
 
     @property
@@ -129,9 +128,8 @@ class Prose:
             kept = ""
             if fence:  # inside fenced code, only its end matters
                 assert current
-                if line.strip() == fence or (set(line.strip()) == {fence[0]} and len(line.strip()) >= len(fence)):
-                    fence = ""
-                    current = None
+                if set(line.strip()) == {fence[0]} and len(line.strip()) >= len(fence):
+                    fence, current = "", None
                 else:
                     current.body.append(line)
             elif line.startswith("///"):
@@ -150,6 +148,7 @@ class Prose:
                     current, visible = self._open(number, words, model)
                     opened.append((words[0], number, visible))
                     if current and shown:
+                        self.directives.append(current)
                         kept = self._mark(current)
             elif current:
                 current.body.append(line)
@@ -166,10 +165,10 @@ class Prose:
             self.problem(opening, f"`/// {name}` is never closed; end it with a line `///`")
         return lines
 
-    def _mark(self, directive: Directive) -> str:
-        """Adds a directive and returns the mark that stands for it."""
-        self.directives.append(directive)
-        return _MARK.format(len(self.directives) - 1, _DIRECTIVE)
+    def _mark(self, content: Directive | Markup) -> str:
+        """Returns a mark that stands for a directive or finished HTML."""
+        self._marked.append(content)
+        return f"\ue000{len(self._marked) - 1}\ue001"
 
     def _open(self, number: int, words: list[str], model: str) -> tuple[Directive | None, bool]:
         name, *arguments = words
@@ -186,25 +185,20 @@ class Prose:
 
     def _convert(self, text: str, first: int, page: Page, level: int) -> Markup:
         """Renders Markdown as HTML. first: the line of the file on which `text` begins."""
-        pieces: list[Markup] = []
-
-        def mark(html: Markup) -> str:
-            pieces.append(html)
-            return _MARK.format(len(pieces) - 1, _PIECE)
 
         def lift(match: re.Match[str]) -> str:
             line = first + text.count("\n", 0, match.start())
             if match["dollar"]:
                 return "$"
             if match["display"] is not None:
-                formula = self._formula(match["display"], True, line)
+                formula = self._made(line, lambda: mathml(match["display"].strip(), display=True))
                 box = '<div class="formula" role="group" aria-label="Formula" tabindex="0">{}</div>'
-                return _apart(mark(Markup(box).format(formula)), text, match.start())
+                return _apart(self._mark(Markup(box).format(formula)), text, match.start())
             if match["inline"]:
-                return mark(self._formula(match["inline"][1:-1], False, line))
-            for kind in ("fig", "sec", "val"):
-                if match[kind]:
-                    return mark(self._reference(kind, match[kind], line, page))
+                return self._mark(self._made(line, lambda: mathml(match["inline"][1:-1].strip())))
+            kind = match.lastgroup or ""
+            if kind in ("fig", "sec", "val"):
+                return self._mark(self._made(line, lambda: page.reference(kind, match[kind])))
             if match[0].startswith("@"):
                 word = text[match.start() :].split(maxsplit=1)[0]
                 self.problem(line, f"{word!r} is not a reference; the forms are at the top of report/prose/markup.py")
@@ -214,35 +208,35 @@ class Prose:
         if "$$" in re.sub(r"`[^`]*`", "", lifted):
             self.problem(first + text[: text.rfind("$$")].count("\n"), "`$$` without its counterpart")
 
-        ready = _MARKS.sub(lambda found: _apart(found[0], "", 0) if found[2] == _DIRECTIVE else found[0], lifted)
-        html = self._markdown(ready, level)
+        def content(mark: re.Match[str]) -> Directive | Markup:
+            return self._marked[int(mark["number"])]
+
+        def apart(mark: re.Match[str]) -> str:
+            return _apart(mark[0], "", 0) if isinstance(content(mark), Directive) else mark[0]
+
+        def unwrapped(paragraph: re.Match[str]) -> str:
+            """Takes the paragraph from around the mark of a directive or of a displayed formula."""
+            found = content(paragraph)
+            is_block = isinstance(found, Directive) or found.startswith("<div")
+            return paragraph[1] if is_block else paragraph[0]
+
+        def fill(mark: re.Match[str]) -> Markup:
+            found = content(mark)
+            return self._block(found, page, level) if isinstance(found, Directive) else found
+
+        html = self._markdown(_MARK.sub(apart, lifted), level)
         for tag in re.findall("<[^>]*\ue000[^>]*>", html):
             self.problem(None, f"a formula or a reference cannot be inside a link's address or title: {tag[:60]}")
 
-        def unwrapped(paragraph: re.Match[str]) -> str:
-            """Takes the paragraph from around a mark of a directive or of a displayed formula."""
-            is_block = paragraph[3] == _DIRECTIVE or pieces[int(paragraph[2])].startswith("<div")
-            return paragraph[1] if is_block else paragraph[0]
+        html = re.sub(rf"<p>\s*({_MARK.pattern})\s*</p>", unwrapped, html)
+        return Markup(_MARK.sub(fill, html))
 
-        def fill(found: re.Match[str]) -> str:
-            index = int(found[1])
-            return pieces[index] if found[2] == _PIECE else self._block(self.directives[index], page, level)
-
-        html = re.sub(rf"<p>\s*({_MARKS.pattern})\s*</p>", unwrapped, html)
-        return Markup(_MARKS.sub(fill, html))
-
-    def _reference(self, kind: str, target: str, line: int, page: Page) -> Markup:
+    def _made(self, line: int, make: Callable[[], Markup]) -> Markup:
+        """Returns what is made for a line; an error becomes its problem."""
         try:
-            return page.reference(kind, target)
-        except LookupError as error:
+            return make()
+        except (LookupError, TexError) as error:
             self.problem(line, str(error.args[0]))
-            return Markup("")
-
-    def _formula(self, tex: str, display: bool, line: int) -> Markup:
-        try:
-            return mathml(tex.strip(), display)
-        except TexError as error:
-            self.problem(line, str(error))
             return Markup("")
 
     def _block(self, found: Directive, page: Page, level: int) -> Markup:
@@ -254,13 +248,10 @@ class Prose:
             return Markup(box).format(code)
         body = "\n".join(found.body)
         note = self._convert(body, found.line + 1, page, level + 1) if body.strip() else Markup("")
-        try:
-            if found.kind == "fig":
-                return page.figure(found.arguments[0], note, found.arguments[1:])
-            return page.code(found.arguments[0], note, found.arguments[1:] == FOLDED)
-        except LookupError as error:
-            self.problem(found.line, str(error.args[0]))
-            return Markup("")
+        target, *options = found.arguments
+        if found.kind == "fig":
+            return self._made(found.line, lambda: page.figure(target, note, options))
+        return self._made(found.line, lambda: page.code(target, note, options == FOLDED))
 
     def _markdown(self, text: str, level: int) -> str:
         md = markdown(tables={"use_align_attribute": True})

@@ -51,14 +51,6 @@ def rich(text: str) -> Markup:
     return Markup("").join(mathml(part) if is_tex else escape(part) for is_tex, part in split(text))
 
 
-def rich_or_plain(text: str) -> Markup:
-    """The same, but leaves bad TeX unchanged where it is reported elsewhere."""
-    try:
-        return rich(text)
-    except TexError:
-        return Markup("{}").format(text)
-
-
 def plain(text: str) -> str:
     """Returns the text without markup, for alt texts: a formula becomes its symbols, as in "t = 250".
 

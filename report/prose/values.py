@@ -87,12 +87,12 @@ def vary(panels: Sequence[Panel], text: Callable[[Panel], str]) -> list[tuple[st
 
 def _which(members: Sequence[Panel], panels: Sequence[Panel]) -> str:
     """Names some panels by what distinguishes them: row, label or both; by number if they are many."""
+    rest = [panel for panel in panels if panel not in members]
     for part in (lambda panel: panel.row, lambda panel: panel.label, lambda panel: panel.name):
-        names = list(dict.fromkeys(part(panel) for panel in members))
-        others = {part(panel) for panel in panels if panel not in members}
-        if all(names) and not others & set(names):
+        names, others = dict.fromkeys(map(part, members)), dict.fromkeys(map(part, rest))
+        if all(names) and not names.keys() & others.keys():
             if 0 < len(others) < len(names) and all(others):
-                return f"all but {'; '.join(dict.fromkeys(part(panel) for panel in panels if panel not in members))}"
+                return f"all but {'; '.join(others)}"
             if len(names) <= 6:
                 return "; ".join(names)
     numbers = ranges(panel.number for panel in members)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import filecmp
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from ..page.builder import build
 from ..problems import Problems
 from ..records import verification
 from ..records.drawn import load
-from ..web.images import forms, open_published, pixelated
+from ..web.images import pictures
 
 
 def publishing_problems(root: Path, model: str) -> list[str]:
@@ -41,20 +41,10 @@ def publishing_problems(root: Path, model: str) -> list[str]:
 
 def _panels(record: Record, site: Path, problems: Problems) -> None:
     """Checks a section's published files: all by their size, lossless ones bit for bit."""
-    again = f"run `report section {record.id}`"
-    for figure in record.figures:
-        for panel in figure.panels:
-            for form in forms(figure, panel):
-                try:
-                    image = open_published(record, form, site)
-                except PanelError as error:
-                    problems.add(record.path, None, str(error))
-                    continue
-                if image.size != (form.width, round(form.width * panel.height / panel.width)):
-                    size = f"{image.width} × {image.height} pixels"
-                    problems.add(record.path, None, f"{form.path}: {size}, unlike its record; {again}")
-                elif pixelated(panel) and hashlib.sha256(image.tobytes()).hexdigest() != panel.pixels:
-                    problems.add(record.path, None, f"{form.path}: its pixels are not those of its record; {again}")
+    for picture in pictures(record, site):
+        for form in picture.forms:
+            with problems.collected(record.path, PanelError):
+                picture.check_published(form)
 
 
 def _verified(record: Record, site: Path, problems: Problems) -> None:
@@ -78,20 +68,12 @@ def _rebuilt(root: Path, model: str, site: Path) -> list[str]:
             build(root, model, again)
         except BuildError as error:
             return list(error.problems)
-        here, there = _files(site), _files(again)
-    names = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+        both = {path.relative_to(folder) for folder in (site, again) for path in folder.rglob("*") if path.is_file()}
+        _, changed, absent = filecmp.cmpfiles(site, again, [path.as_posix() for path in both], shallow=False)
+    names = sorted(changed + absent)
     return [f"site: differs from a new build ({some(names)}); run `report site`"] if names else []
 
 
 def some(names: Sequence[str], most: int = 3) -> str:
     """Lists the first names, and the number of the others: a, b, c and 2 more."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _files(folder: Path) -> dict[str, str]:
-    """Returns each file's digest, by its path in the folder."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }

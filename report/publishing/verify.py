@@ -5,13 +5,12 @@ Sections are redrawn whole, because their cases share batches, and other batch s
 
 from __future__ import annotations
 
-import hashlib
 import io
 import platform
 import random
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from PIL import Image
 from generators import models
 from generators.records.errors import PanelError, VerifyError
 from generators.records.files import locked
-from generators.records.record import Figure, Panel, Record, read_json
+from generators.records.record import Figure, Record, read_json
 from generators.running import staleness
 from generators.running.run import draw_section, load_section, state_folder
 from generators.running.session import Observer, Session, prepare
@@ -31,7 +30,7 @@ from ..problems import Problems
 from ..records import verification
 from ..records.drawn import load
 from ..records.verification import PanelResult
-from ..web.images import encode, forms, open_panel, pixelated
+from ..web.images import Picture, encode, pixelated
 
 
 def verify(
@@ -84,7 +83,8 @@ def compare(
             found.append(PanelResult(verification.IDENTICAL))
         else:
             with Image.open(folder / new["file"]) as file:
-                found.append(_measured(record, figure, panel, file.convert("RGB"), root, model))
+                picture = Picture(record, figure, panel, root / "site")
+                found.append(_measured(picture, file.convert("RGB"), state_folder(root, model) / record.id))
     return found
 
 
@@ -99,27 +99,25 @@ def measure(one: Image.Image, other: Image.Image, most: int = verification.LARGE
     return PanelResult(verification.CLOSE if close else verification.DIFFERS, largest, round(psnr, 1))
 
 
-def _measured(record: Record, figure: Figure, panel: Panel, new: Image.Image, root: Path, model: str) -> PanelResult:
+def _measured(picture: Picture, new: Image.Image, drawn: Path) -> PanelResult:
     """Compares with the lossless published pixels if they are here; otherwise compares both in the page's format.
+
+    drawn: the folder where the section was drawn, if it was drawn here.
 
     Panels above 64 pixels are published lossily, so the new one is encoded the same way first. That alone changes some
     values by up to ten steps, so only the PSNR decides.
     """
-    site = root / "site"
     try:
-        with Image.open(state_folder(root, model) / record.id / panel.file) as file:
-            drawn = file.convert("RGB")
-        if hashlib.sha256(drawn.tobytes()).hexdigest() == panel.pixels:
-            return measure(drawn, new)
-    except OSError:
-        pass  # not drawn here: read it from the site
-    shown = forms(figure, panel)[-1]
+        return measure(replace(picture, record=replace(picture.record, folder=drawn)).open(), new)
+    except PanelError:
+        pass  # not drawn here, or drawn again since: read it from the site
     try:
-        published = open_panel(record, figure, panel, site)
+        published = picture.open()
     except PanelError as error:
         raise VerifyError(str(error)) from None
-    with Image.open(io.BytesIO(encode(new, shown))) as file:
-        found = measure(published, file.convert("RGB"), most=verification.LARGEST if pixelated(panel) else 255)
+    with Image.open(io.BytesIO(encode(new, picture.forms[-1]))) as file:
+        most = verification.LARGEST if pixelated(picture.panel) else 255
+        found = measure(published, file.convert("RGB"), most)
     # Equal after encoding is not identical: the digests differ.
     return PanelResult(verification.CLOSE, 0) if found.kind == verification.IDENTICAL else found
 

@@ -45,10 +45,9 @@ class PanelResult:
 
 @dataclass(frozen=True)
 class Mark:
-    """What the page says about a figure: whether it was reproduced, as a flag, in one word, and in one sentence."""
+    """What the page says about a figure: whether it was reproduced, as a flag and in one sentence."""
 
     holds: bool
-    word: str
     sentence: str
 
 
@@ -104,10 +103,12 @@ def mark(verification: Mapping[str, Any] | None, figure: str) -> Mark | None:
     when = f"{verification['when'][:10]} ({where['system']} {where['machine']}, {where['device']})"
     wrong = sum(result.kind == DIFFERS for result in found)
     if wrong:
-        return Mark(False, "Not reproduced", f"Drawn again on {when}: {wrong} of {len(found)} panels differ.")
-    if all(result.kind == IDENTICAL for result in found):
-        return Mark(True, "Verified", f"Drawn again on {when}: every pixel is identical.")
-    return Mark(True, "Verified", f"Drawn again on {when}: {summary(found)}.")
+        outcome = f"{wrong} of {len(found)} panels differ"
+    elif all(result.kind == IDENTICAL for result in found):
+        outcome = "every pixel is identical"
+    else:
+        outcome = summary(found)
+    return Mark(not wrong, f"Drawn again on {when}: {outcome}.")
 
 
 def summary(found: Sequence[PanelResult]) -> str:
@@ -116,11 +117,11 @@ def summary(found: Sequence[PanelResult]) -> str:
     for kind in (IDENTICAL, CLOSE, DIFFERS):
         of_kind = [result for result in found if result.kind == kind]
         if of_kind:
-            measured = [result for result in of_kind if result.largest is not None and result.psnr is not None]
+            pairs = [(result.largest, result.psnr) for result in of_kind]
+            measured = [(largest, psnr) for largest, psnr in pairs if largest is not None and psnr is not None]
             worst = ""
             if measured:
-                largest = max(result.largest or 0 for result in measured)
-                psnr = min(result.psnr or 0 for result in measured)
+                largest, psnr = max(largest for largest, _ in measured), min(psnr for _, psnr in measured)
                 worst = f" (at most {largest} of 255 off, PSNR at least {psnr:.1f} dB)"
             name = "differ" if kind == DIFFERS and len(of_kind) > 1 else kind
             parts.append(f"{len(of_kind)} {name}{worst}")

@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,26 +39,106 @@ class Form:
         return TYPES[self.format]
 
 
-def forms(figure: Figure, panel: Panel) -> list[Form]:
-    """Returns a panel's files, best format first and small widths before large ones; the last is the fallback."""
-    stem = _stem(figure, panel)
-    if pixelated(panel):
-        return [Form(f"{stem}.webp", panel.width, "webp")]
-    widths = [panel.width // 4, panel.width // 2, panel.width] if panel.width > 512 else [panel.width]
-    return [
-        Form(f"{stem}.{kind}" if width == panel.width else f"{stem}-{width}w.{kind}", width, kind)
-        for kind in ("avif", "jpg")
-        for width in widths
-    ]
+@dataclass(frozen=True)
+class Picture:
+    """A panel on the page: with its figure, its record, and the site that publishes them."""
+
+    record: Record
+    figure: Figure
+    panel: Panel
+    site: Path
+
+    @property
+    def formats(self) -> list[list[Form]]:
+        """Its files in each format, the best format and small widths first; the last format is the fallback."""
+        stem, full = self._stem, self.panel.width
+        if pixelated(self.panel):
+            return [[Form(f"{stem}.webp", full, "webp")]]
+        reduced = [full // 4, full // 2] if full > 512 else []
+        return [
+            [*(Form(f"{stem}-{width}w.{kind}", width, kind) for width in reduced), Form(f"{stem}.{kind}", full, kind)]
+            for kind in ("avif", "jpg")
+        ]
+
+    @property
+    def forms(self) -> list[Form]:
+        """Its files in all formats."""
+        return [form for of_format in self.formats for form in of_format]
+
+    @property
+    def thumbnail(self) -> Form:
+        """The file that shows it at 64 pixels where its exact pixels do not matter."""
+        return Form(f"{self._stem}-thumb.avif", 64, "avif")
+
+    @property
+    def _stem(self) -> str:
+        return f"figures/{self.figure.id}-{self.panel.number:02d}-{self.panel.pixels[:12]}"
+
+    def open(self) -> Image.Image:
+        """Returns its pixels: the drawn file, checked against its record, or the published fallback.
+
+        Raises PanelError.
+        """
+        if self.record.folder is None:
+            return self.open_published(self.forms[-1])
+        file = self.panel.file
+        try:
+            image = read(self.record.folder / file)
+        except FileNotFoundError:
+            raise self._error(f"{file}: the panel's file is missing") from None
+        except OSError as error:
+            raise self._error(f"{file}: not an image ({error})") from None
+        return self._checked(image, file, self.panel.width, lossless=True)
+
+    def open_published(self, form: Form) -> Image.Image:
+        """Returns the pixels of a published file. Raises PanelError."""
+        try:
+            return read(self.site / form.path)
+        except OSError as error:
+            wrong = f"the published file is missing or damaged ({error.strerror or error})"
+            raise self._error(f"{form.path}: {wrong}") from None
+
+    def check_published(self, form: Form) -> None:
+        """Compares a published file with the record: its size, and if it is lossless its pixels. Raises PanelError."""
+        self._checked(self.open_published(form), form.path, form.width, pixelated(self.panel))
+
+    def _checked(self, image: Image.Image, file: str, width: int, lossless: bool) -> Image.Image:
+        if image.size != (width, round(width * self.panel.height / self.panel.width)):
+            raise self._error(f"{file}: {image.width} × {image.height} pixels, unlike its record")
+        if lossless and hashlib.sha256(image.tobytes()).hexdigest() != self.panel.pixels:
+            raise self._error(f"{file}: its pixels are not those of its record")
+        return image
+
+    def place(self, store: Store) -> None:
+        """Puts its files into the new site. Raises PanelError."""
+        folder = self.record.folder
+        if folder and not (folder / self.panel.file).is_file():
+            raise self._error(f"{self.panel.file}: the panel's file is missing")
+        for form in self.forms:
+            store.place(form.path, partial(self._encoded, form))
+
+    def _encoded(self, form: Form) -> bytes:
+        if self.record.folder is None:
+            raise self._error(f"{form.path}: the published file is missing")
+        return encode(self.open(), form, metadata.xmp(self.record, self.figure, [self.panel]))
+
+    def place_reduced(self, store: Store, form: Form) -> None:
+        """Puts a smaller file, such as its thumbnail, into the new site. Raises PanelError."""
+        store.place(form.path, lambda: encode(self.open(), form))
+
+    def _error(self, wrong: str) -> PanelError:
+        return PanelError(f"{wrong}; run `report section {self.record.id}`")
 
 
-def thumbnail(figure: Figure, panel: Panel) -> Form:
-    """Returns the file that shows a panel at 64 pixels where its exact pixels do not matter."""
-    return Form(f"{_stem(figure, panel)}-thumb.avif", 64, "avif")
+def pictures(record: Record, site: Path) -> list[Picture]:
+    """Returns all pictures of a section."""
+    return [Picture(record, figure, panel, site) for figure in record.figures for panel in figure.panels]
 
 
-def _stem(figure: Figure, panel: Panel) -> str:
-    return f"figures/{figure.id}-{panel.number:02d}-{panel.pixels[:12]}"
+def read(path: Path) -> Image.Image:
+    """Reads an image as RGB. Raises OSError."""
+    with Image.open(path) as file:
+        return file.convert("RGB")
 
 
 def digest(content: Any) -> str:
@@ -70,6 +151,7 @@ def pixelated(panel: Panel) -> bool:
     return max(panel.width, panel.height) <= 64
 
 
+@dataclass(frozen=True)
 class Store:
     """Puts files into the new site: from `.report/web`, else from the published site, else newly made.
 
@@ -77,81 +159,22 @@ class Store:
     `.report/web` and `site/figures`, and draw again.)
     """
 
-    def __init__(self, cache: Path, published: Path, target: Path) -> None:
-        self.cache = cache
-        self.published = published
-        self.target = target
+    cache: Path
+    published: Path
+    target: Path
 
-    def place(self, path: str, make: Callable[[], bytes] | None) -> bool:
-        """Puts one file into the new site; threads may place files of different names at once.
-
-        Returns False if it exists nowhere and cannot be made.
-        """
+    def place(self, path: str, make: Callable[[], bytes]) -> None:
+        """Puts one file into the new site; threads may place files of different names at once."""
         target = self.target / path
         target.parent.mkdir(parents=True, exist_ok=True)
         cached = self.cache / target.name
         for old in (cached, self.published / path):
             if old.is_file():
                 shutil.copyfile(old, target)
-                return True
-        if make is None:
-            return False
+                return
         data = make()
         target.write_bytes(data)
         files.write(cached, data)
-        return True
-
-
-def open_panel(record: Record, figure: Figure, panel: Panel, site: Path) -> Image.Image:
-    """Returns the panel's pixels: the drawn file, checked against its record, or the best published format.
-
-    Raises PanelError.
-    """
-    if record.folder is None:
-        return open_published(record, forms(figure, panel)[-1], site)
-    advice = f"run `report section {record.id}`"
-    path = record.folder / panel.file
-    try:
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-    except FileNotFoundError:
-        raise PanelError(f"{panel.file}: the panel's file is missing; {advice}") from None
-    except OSError as error:
-        raise PanelError(f"{panel.file}: not an image ({error}); {advice}") from None
-    if image.size != (panel.width, panel.height):
-        raise PanelError(f"{panel.file}: {image.width} × {image.height} pixels, unlike its record; {advice}")
-    if hashlib.sha256(image.tobytes()).hexdigest() != panel.pixels:
-        raise PanelError(f"{panel.file}: its pixels are not those of its record; {advice}")
-    return image
-
-
-def open_published(record: Record, form: Form, site: Path) -> Image.Image:
-    """Returns the pixels of a published file of a section. Raises PanelError."""
-    try:
-        with Image.open(site / form.path) as file:
-            return file.convert("RGB")
-    except OSError as error:
-        wrong = f"{form.path}: the published file is missing or damaged ({error.strerror or error})"
-        raise PanelError(f"{wrong}; run `report section {record.id}`") from None
-
-
-def place_reduced(store: Store, record: Record, figure: Figure, panel: Panel, form: Form) -> None:
-    """Puts a smaller file of a panel, such as its thumbnail, into the new site. Raises PanelError."""
-    store.place(form.path, lambda: encode(open_panel(record, figure, panel, store.published), form))
-
-
-def place_panel(store: Store, record: Record, figure: Figure, panel: Panel) -> None:
-    """Puts a panel's web files into the new site. Raises PanelError."""
-    if record.folder is not None and not (record.folder / panel.file).is_file():
-        raise PanelError(f"{panel.file}: the panel's file is missing; run `report section {record.id}`")
-    for form in forms(figure, panel):
-
-        def make(form: Form = form) -> bytes:
-            image = open_panel(record, figure, panel, store.published)
-            return encode(image, form, metadata.xmp(record, figure, [panel]))
-
-        if not store.place(form.path, make if record.folder is not None else None):
-            raise PanelError(f"{form.path}: the published file is missing; run `report section {record.id}`")
 
 
 def encode(image: Image.Image, form: Form, xmp: bytes = b"") -> bytes:

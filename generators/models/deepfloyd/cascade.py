@@ -25,7 +25,7 @@ from transformers.utils import logging as transformers_logging
 from ...diffusion.estimates import Estimate, Noise
 from ...diffusion.sampling import gaussian
 from ...records.errors import ModelError
-from ..base import Cascade, LaterStage, Meter, Stage, schedule_of
+from ..base import Cascade, LaterStage, Stage, schedule_of
 from . import disk, weights
 from .text_projections import CachedTextUNet, noise_of
 
@@ -209,10 +209,10 @@ class DeepFloyd(Cascade):
         digest: str = "",
         settings: Mapping[str, str] | None = None,
     ) -> None:
+        super().__init__()
         for library in (logging, transformers_logging):
             library.disable_progress_bar()
         self.name, self.stages, self.spots, self.digest = name, stages, spots, digest
-        self.meter = Meter()
         self._waiting: dict[str, tuple[UNet2DConditionModel, disk.Tensors]] = {}
         self._entered = ""
         spot = spots["stage_1"]

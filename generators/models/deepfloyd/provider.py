@@ -18,9 +18,10 @@ class DeepFloydProvider(Provider):
 
     names = tuple(weights.FIRST)
     definitions = (
-        "generators.models.deepfloyd.cascade:DeepFloyd",
-        "generators.models.deepfloyd.text:Embeddings",
-        "generators.models.deepfloyd.text:encode",
+        *(f"generators.models.deepfloyd.cascade:{name}" for name in ("DeepFloyd", "Spot")),
+        *(f"generators.models.deepfloyd.text:{name}" for name in ("Embeddings", "encode")),
+        "generators.models.deepfloyd.course_embeddings:CourseEmbeddings",
+        "generators.models.forward_cache:ForwardCache",
     )
 
     def advice(self, name: str) -> str:

@@ -56,7 +56,8 @@ class Pocket(Cascade):
         scheduler: DDPMScheduler,
         digest: str = "",
     ) -> None:
-        self.digest, self.meter = digest, Meter()
+        super().__init__()
+        self.digest = digest
         networks = (transformer, stage_2, stage_3)
         size = sum(parameter.numel() for network in networks for parameter in network.eval().parameters())
         self.description = f"the {size / 1e6:.0f}-million-parameter cascade that ships with this report"

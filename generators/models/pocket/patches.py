@@ -64,10 +64,10 @@ def windows(x: Tensor) -> Tensor:
     return cut.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
 
 
-def blended(parts: Tensor, size: int) -> Tensor:
+def blended(cut: Tensor, size: int) -> Tensor:
     """Inverse of `windows`: images (N, 3, S, S) from windows (N, (S / 8)^2, 3 x 12 x 12), cross-faded where they
     overlap."""
-    weight, side = _fade().to(parts), size // PATCH
+    weight, side = _fade().to(cut), size // PATCH
 
     def added(values: Tensor) -> Tensor:
         rows = _overlapped(
@@ -75,7 +75,7 @@ def blended(parts: Tensor, size: int) -> Tensor:
         )
         return _overlapped(rows.permute(0, 1, 4, 3, 2)).mT[..., OVERLAP:-OVERLAP, OVERLAP:-OVERLAP]
 
-    return added(parts * weight) / added(weight.expand(1, parts.shape[1], -1))
+    return added(cut * weight) / added(weight.expand(1, cut.shape[1], -1))
 
 
 def _overlapped(pieces: Tensor) -> Tensor:
@@ -136,8 +136,8 @@ def answer(transformer: Callable[..., Any], x: Tensor, t: Tensor, tokens: Tensor
     if shift:
         x0 = answer(transformer, F.pad(x, (shift,) * 4, mode="reflect"), t, tokens)
         return x0[..., shift:-shift, shift:-shift]
-    places, ids = (part.to(x) for part in _places(x.shape[-1] // PATCH))
-    parts = transformer(
+    places, ids = (each.to(x) for each in _places(x.shape[-1] // PATCH))
+    cut = transformer(
         torch.cat([windows(x), places.expand(len(x), -1, -1)], dim=2),
         pooled_projections=tokens[:, 0],
         encoder_hidden_states=tokens[:, 1:],
@@ -146,7 +146,7 @@ def answer(transformer: Callable[..., Any], x: Tensor, t: Tensor, tokens: Tensor
         txt_ids=torch.zeros(tokens.shape[1] - 1, 3, device=x.device),
         return_dict=False,
     )[0]
-    return blended(parts.float(), x.shape[-1])
+    return blended(cut.float(), x.shape[-1])
 
 
 def halved(x: Tensor, abar_t: Tensor) -> Tensor:
