@@ -15,7 +15,7 @@ from diffusers import (
 from generators.diffusion import cfg, last, sample, sdedit, strided
 from generators.diffusion.batching import run
 from generators.models.deepfloyd import disk
-from generators.models.deepfloyd.cascade import BY_LAYER, HELD, IN_TURN, DeepFloyd, Place, Spot
+from generators.models.deepfloyd.cascade import BY_LAYER, HELD, IN_TURN, DeepFloyd, Spot
 from generators.models.deepfloyd.text import Embeddings, encode
 from generators.records.errors import ModelError
 
@@ -55,8 +55,8 @@ def aligned(pipeline):
 
 
 def loaded(folder, embeddings, offloading=HELD, stages=("stage_1", "stage_2", "stage_3")):
-    place = Place({stage: Spot(CPU, offloading, 32) for stage in stages})
-    cascade = DeepFloyd("deepfloyd", {stage: folder / stage for stage in stages}, place, embeddings.read)
+    spots = {stage: Spot(CPU, offloading, 32) for stage in stages}
+    cascade = DeepFloyd("deepfloyd", {stage: folder / stage for stage in stages}, spots, embeddings.read)
     cascade.side = 16
     return cascade
 

@@ -11,7 +11,7 @@ import tiny_if
 import torch
 
 from generators.figures import Figure, Section, each
-from generators.models.deepfloyd.cascade import HELD, DeepFloyd, Place, SecondStage, Spot, ThirdStage
+from generators.models.deepfloyd.cascade import HELD, DeepFloyd, SecondStage, Spot, ThirdStage
 from generators.models.deepfloyd.text import Embeddings, encode
 from generators.models.forward_cache import ForwardCache
 from generators.running.session import Observer, Session
@@ -43,13 +43,13 @@ def model(tmp_path_factory):
     kept = Embeddings(folder / "embeddings", "tiny")
     encode(["", "a dog"], kept, folder / "stage_1", CPU)
     names = ("stage_1", "stage_2", "stage_3")
-    place = Place({name: Spot(CPU, HELD, 4) for name in names})  # several forwards a step
+    spots = {name: Spot(CPU, HELD, 4) for name in names}  # several forwards a step
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in the forked processes: another number of threads may round otherwise
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SecondStage, "steps", 3)
         patch.setattr(ThirdStage, "steps", 3)
-        yield DeepFloyd("deepfloyd", {name: folder / name for name in names}, place, kept.read)
+        yield DeepFloyd("deepfloyd", {name: folder / name for name in names}, spots, kept.read)
     torch.set_num_threads(threads)
 
 

@@ -17,18 +17,6 @@ from .tables import markdown, put, write_option
 from .variants import NotebookLoop, Pipelines, ThisReport
 
 SLOW = 0.5  # a precision whose products run at less than this share of float32's rate is emulated
-COLUMNS = (
-    "variant",
-    "dtype",
-    "evaluations",
-    "calls",
-    "seconds",
-    "× pipelines",
-    "TFLOP/s",
-    "of products",
-    "GB",
-    "differs",
-)
 
 
 @dataclass
@@ -98,7 +86,7 @@ def visit(row: Row, configuration: Configuration, device: torch.device, steps: i
 def compare(
     measured: list[Row], configuration: Configuration, device: torch.device, steps: int, visits: int, side: int
 ) -> list[Row]:
-    """Measures the rows in turns, so that other load on the machine affects them alike. side: of `matmul_rate`."""
+    """Measures the rows in turns, so that other load on the machine affects them alike. side: of `highest_rate`."""
     for turn in range(visits):
         first: list[Tensor] = []
         for row in measured:
@@ -126,20 +114,20 @@ def table(configuration: Configuration, device: torch.device, steps: int, measur
     lines = []
     for row in measured:
         achieved = row.evaluations * flop / row.seconds
-        cells = [
-            row.name,
-            str(row.dtype).removeprefix("torch."),
-            f"{row.evaluations:,}",
-            f"{row.calls:,}",
-            f"{row.seconds:.1f}" + (f" (first call {row.first:.0f})" if row.compiled else ""),
-            f"{pipelines.seconds / row.seconds:.2f}",
-            f"{achieved / 1e12:.3g}",
-            f"{achieved / row.rate:.0%} of {row.rate / 1e12:.3g}",
-            "unknown" if row.peak is None else f"{row.peak / 2**30:.2f}",
-            f"{row.differs:.1g}",
-        ]
+        cells = {
+            "variant": row.name,
+            "dtype": str(row.dtype).removeprefix("torch."),
+            "evaluations": f"{row.evaluations:,}",
+            "calls": f"{row.calls:,}",
+            "seconds": f"{row.seconds:.1f}" + (f" (first call {row.first:.0f})" if row.compiled else ""),
+            "× pipelines": f"{pipelines.seconds / row.seconds:.2f}",
+            "TFLOP/s": f"{achieved / 1e12:.3g}",
+            "of products": f"{achieved / row.rate:.0%} of {row.rate / 1e12:.3g}",
+            "GB": "unknown" if row.peak is None else f"{row.peak / 2**30:.2f}",
+            "differs": f"{row.differs:.1g}",
+        }
         lines.append(cells)
-    return f"{head}\n\n{markdown(COLUMNS, lines)}"
+    return markdown(head, lines)
 
 
 @click.command()

@@ -39,8 +39,6 @@ from .tables import markdown, put, write_option
 SHAPES = {"deepfloyd": "I-XL", "deepfloyd-l": "I-L", "deepfloyd-m": "I-M"}
 LIMITS = {"text": 3.0, "stage 1": 6.0, "stage 2": 6.0, "stage 3": 8.0}  # GB for each phase and the program itself
 SPARE = 1.05  # factor on the disk space needed
-SIZES = ("limit, GB", "peak anonymous, GB")
-COLUMNS = ("phase", "what", *SIZES, "loading, s", "seconds", "core seconds", "an evaluation")
 tell = partial(click.echo, err=True)
 
 
@@ -156,27 +154,28 @@ def table(name: str, found: dict[str, dict[str, Any] | None], written: float) ->
         f"`make full-size MODEL={name}`: {SHAPES[name]}, II-L, the upscaler and T5-XXL, random float16 weights "
         f"({written / GB:.1f} GB) on disk, on {machine.description(CPU)}; torch {torch.__version__}."
     )
-    lines = []
+    rows = []
     for phase, row in found.items():
-        measured = [""] * 5
+        cells = {"phase": phase, "what": "does not fit", "limit, GB": f"{LIMITS[phase]:g}"}
         if row:
-            measured = [
-                f"{row['peak'] / GB:.2f}",
-                f"{row['load']:.1f}" if "load" in row else "",
-                f"{row['wall']:.0f}",
-                f"{row['cores']:.0f}",
-                f"{row['cores'] / row['evaluations']:.1f}" if "evaluations" in row else "",
-            ]
-        lines.append([phase, row["did"] if row else "does not fit", f"{LIMITS[phase]:g}", *measured])
-    paragraphs = [head, markdown(COLUMNS, lines)]
+            cells |= {
+                "what": row["did"],
+                "peak anonymous, GB": f"{row['peak'] / GB:.2f}",
+                "loading, s": f"{row['load']:.1f}" if "load" in row else "",
+                "seconds": f"{row['wall']:.0f}",
+                "core seconds": f"{row['cores']:.0f}",
+                "an evaluation": f"{row['cores'] / row['evaluations']:.1f}" if "evaluations" in row else "",
+            }
+        rows.append(cells)
+    text = markdown(head, rows)
     if first := found.get("stage 1"):
         flop = weights.FIRST[name].flop
-        paragraphs.append(
-            f"A core multiplies matrices at {first['rate'] / 1e12:.3g} TFLOP a second of its own, in float32, measured "
-            f"before and after; at that rate an evaluation of {SHAPES[name]} ({flop / 1e12:.2f} TFLOP) takes "
+        text += (
+            f"\n\nA core multiplies matrices at {first['rate'] / 1e12:.3g} TFLOP a second of its own, in float32, "
+            f"measured before and after; at that rate an evaluation of {SHAPES[name]} ({flop / 1e12:.2f} TFLOP) takes "
             f"{flop / first['rate']:.1f} core seconds."
         )
-    return "\n\n".join(paragraphs)
+    return text
 
 
 def ask(name: str, folder: Path, size: float, yes: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -14,10 +14,12 @@ write_option = click.option(
 )
 
 
-def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a table."""
-    lines = [f"| {' | '.join(cells)} |" for cells in (columns, *rows)]
-    return "\n".join([lines[0], "|---" * len(columns) + "|", *lines[1:]])
+def markdown(head: str, rows: Sequence[Mapping[str, str]]) -> str:
+    """Returns a table under a paragraph. rows: cells by column; a cell that a row lacks is empty."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    cells = [columns, *([row.get(column, "") for column in columns] for row in rows)]
+    lines = [f"| {' | '.join(line)} |" for line in cells]
+    return "\n".join([head, "", lines[0], "|---" * len(columns) + "|", *lines[1:]])
 
 
 def put(page: Path, name: str, text: str) -> None:

@@ -30,7 +30,6 @@ from . import disk, weights
 from .text_projections import CachedTextUNet, noise_of
 
 HELD, IN_TURN, BY_LAYER = "read once", "read whole for each turn", "read layer by layer at every forward"
-UNCHECKED = {"safety checker": "not loaded", "watermarker": "not applied"}
 
 
 class Spot(NamedTuple):
@@ -50,56 +49,21 @@ class Spot(NamedTuple):
         return torch.float16 if self.device.type == "cuda" else torch.float32
 
 
-class Place:
-    """Holds the stages' networks at their spots. `spots`: by stage."""
-
-    def __init__(self, spots: Mapping[str, Spot]) -> None:
-        self.spots = spots
-        self._waiting: dict[str, tuple[UNet2DConditionModel, disk.Tensors]] = {}
-        self._here = ""
-
-    def unet(self, stage: str, folder: Path) -> UNet2DConditionModel:
-        """Builds a stage's UNet; usable after `enter(stage)`."""
-        spot = self.spots[stage]
-        tensors = disk.Tensors(folder, "unet", spot.dtype)
-        config = UNet2DConditionModel.load_config(folder / "unet")
-        net = disk.build_empty(lambda: UNet2DConditionModel.from_config(config), tensors)
-        if spot.offloading == HELD:
-            disk.load_weights(net, tensors, spot.device)
-        elif spot.offloading == BY_LAYER:
-            disk.load_by_layer(net, tensors, spot.device)
-        else:
-            self._waiting[stage] = net, tensors
-        return net
-
-    def enter(self, stage: str) -> None:
-        """Loads the weights of a stage that is about to run, and frees those of another stage that is in turn."""
-        if stage == self._here:
-            return
-        if self._here in self._waiting:
-            self._waiting[self._here][0].to("meta")
-            torch.cuda.empty_cache()
-        self._here = ""
-        if stage in self._waiting:
-            disk.load_weights(*self._waiting[stage], self.spots[stage].device)
-        self._here = stage
-
-
 class FirstStage(Stage):
     """IF-I: samples images of 64 pixels."""
 
     def __init__(self, model: DeepFloyd, folder: Path) -> None:
         super().__init__(model.meter)
-        self.place = model.place
-        self.device, _, self.chunk = model.place.spots["stage_1"]
-        unet = model.place.unet("stage_1", folder)
+        self.model = model
+        self.device, _, self.chunk = model.spots["stage_1"]
+        unet = model.unet("stage_1")
         self.unet = CachedTextUNet(unet, model.encode)
         self.parameters = unet.num_parameters()
         self.side = unet.config.sample_size
         self.schedule = schedule_of(DDPMScheduler.from_pretrained(folder / "scheduler"))
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        self.place.enter("stage_1")
+        self.model.enter("stage_1")
         return self.unet(x, t, prompts)
 
 
@@ -113,10 +77,9 @@ class SecondStage(LaterStage):
 
     def __init__(self, model: DeepFloyd, folder: Path) -> None:
         super().__init__(model.meter)
-        self.place, self.encode = model.place, model.encode
-        self.device, _, self.chunk = spot = model.place.spots["stage_2"]
-        self.dtype = spot.dtype
-        self.unet = model.place.unet("stage_2", folder)
+        self.model = model
+        self.device, _, self.chunk = model.spots["stage_2"]
+        self.unet = model.unet("stage_2")
         self.side: int = self.unet.config.sample_size
         scheduler = DDPMScheduler.from_pretrained(folder / "scheduler")
         scheduler.set_timesteps(self.steps)
@@ -130,11 +93,11 @@ class SecondStage(LaterStage):
         return x, self.noising.forward(enlarged, self.level, gaussian(generator, enlarged))
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        self.place.enter("stage_2")
+        self.model.enter("stage_2")
         answer = self.unet(
-            x.to(self.dtype),
+            x.to(self.model.dtype),
             t,
-            encoder_hidden_states=torch.cat([self.encode(prompt) for prompt in prompts]),
+            encoder_hidden_states=torch.cat([self.model.encode(prompt) for prompt in prompts]),
             class_labels=torch.full_like(t, self.level),
             return_dict=False,
         )[0]
@@ -156,8 +119,8 @@ class ThirdStage:
 
     def __init__(self, model: DeepFloyd, folder: Path) -> None:
         self.model, self.folder = model, folder
-        self.spot = model.place.spots["stage_3"]
-        unet = model.place.unet("stage_3", folder)
+        self.spot = model.spots["stage_3"]
+        unet = model.unet("stage_3")
         unet.forward = self._cached(unet.forward)
         self.pipeline = _Upscaler(
             vae=self._component(AutoencoderKL, "vae"),
@@ -182,7 +145,7 @@ class ThirdStage:
         if not isinstance(guide, str):
             raise ModelError(f"{self.model.name}: stage 3 enlarges under a prompt only; give `enlarge` a prompt")
         texts, negative = self.texts(guide)
-        self.model.place.enter("stage_3")
+        self.model.enter("stage_3")
         try:
             (image,) = self.pipeline(
                 image=(low[None].clamp(-1, 1).to(self.spot.device, self.spot.dtype) + 1) / 2,
@@ -232,7 +195,7 @@ class ThirdStage:
 class DeepFloyd(Cascade):
     """The cascade. stages: the folders of those that are present, of stage_1, stage_2 and stage_3.
 
-    place: where they run; stages 1 and 2 share a device. read: returns the embedding of each prompt, (1, 77, width).
+    spots: where they run; stages 1 and 2 share a device. read: returns the embedding of each prompt, (1, 77, width).
     """
 
     resumes = True
@@ -241,7 +204,7 @@ class DeepFloyd(Cascade):
         self,
         name: str,
         stages: Mapping[str, Path],
-        place: Place,
+        spots: Mapping[str, Spot],
         read: Callable[[str], Tensor],
         digest: str = "",
         settings: Mapping[str, str] | None = None,
@@ -249,12 +212,14 @@ class DeepFloyd(Cascade):
         super().__init__()
         for library in (logging, transformers_logging):
             library.disable_progress_bar()
-        self.name, self.stages, self.place, self.digest = name, stages, place, digest
-        spot = place.spots["stage_1"]
+        self.name, self.stages, self.spots, self.digest = name, stages, spots, digest
+        self._waiting: dict[str, tuple[UNet2DConditionModel, disk.Tensors]] = {}
+        self._entered = ""
+        spot = spots["stage_1"]
         self.dtype = spot.dtype
         self.encode = cache(lambda prompt: read(prompt).to(spot.device, spot.dtype))
         self.first = FirstStage(self, stages["stage_1"])
-        self.settings = {**(settings or {}), **UNCHECKED}
+        self.settings = {**(settings or {}), "safety checker": "not loaded", "watermarker": "not applied"}
         size = f"{self.first.parameters / 1e9:.2g} billion parameters in stage 1"
         self.description = f"DeepFloyd IF, the cascade of the assignment, with {size}"
 
@@ -272,3 +237,29 @@ class DeepFloyd(Cascade):
         if name not in self.stages:
             raise ModelError(f"{self.name}: {name}/ is missing beside stage_1/; save it there with diffusers")
         return self.stages[name]
+
+    def unet(self, stage: str) -> UNet2DConditionModel:
+        """Builds a stage's UNet; usable after `enter(stage)`."""
+        folder, spot = self.stages[stage], self.spots[stage]
+        tensors = disk.Tensors(folder, "unet", spot.dtype)
+        config = UNet2DConditionModel.load_config(folder / "unet")
+        net = disk.build_empty(lambda: UNet2DConditionModel.from_config(config), tensors)
+        if spot.offloading == HELD:
+            disk.load_weights(net, tensors, spot.device)
+        elif spot.offloading == BY_LAYER:
+            disk.load_by_layer(net, tensors, spot.device)
+        else:
+            self._waiting[stage] = net, tensors
+        return net
+
+    def enter(self, stage: str) -> None:
+        """Loads the weights of a stage that is about to run, and frees those of another stage that is in turn."""
+        if stage == self._entered:
+            return
+        if self._entered in self._waiting:
+            self._waiting[self._entered][0].to("meta")
+            torch.cuda.empty_cache()
+        self._entered = ""
+        if stage in self._waiting:
+            disk.load_weights(*self._waiting[stage], self.spots[stage].device)
+        self._entered = stage

@@ -171,10 +171,11 @@ def matmul_rate(
     clock: returns the time in seconds.
     """
     a, b = torch.randn(2, side, side, device=device, dtype=dtype)
-    seconds = timeit.repeat(
-        lambda: (a @ b)[0, 0].item(), timer=clock, number=1, repeat=10
-    )  # `item` waits for the device
-    return 2 * side**3 / min(seconds)
+
+    def product() -> None:
+        (a @ b)[0, 0].item()  # waits for the device
+
+    return 2 * side**3 / min(timeit.repeat(product, timer=clock, number=1, repeat=10))
 
 
 class Size(NamedTuple):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +17,44 @@ import torch
 from huggingface_hub import constants
 
 from ...records.errors import ModelError
-from ..provider import DryRun, Workload
+from ..provider import DryRun
 from . import course_embeddings, hub, weights
-from .cascade import DeepFloyd, Place, SecondStage, Spot, ThirdStage
+from .cascade import DeepFloyd, SecondStage, Spot, ThirdStage
 from .course_embeddings import CourseEmbeddings
 from .disk import return_freed_memory
-from .machine import GB, Machine, disk, placement, present, text_device, to_read, unet_size
+from .machine import GB, disk, placement, present, text_device, to_read, unet_size
 from .text import DTYPE, Embeddings, encode
 
 LONGEST = 12 * 3600  # seconds; a CPU that needs longer is refused
 OUTPUT = {"stage_1": 6 * 64**2 * 4, "stage_2": 6 * 256**2 * 4, "stage_3": ThirdStage.steps * 8 * 256**2 * 4}  # bytes
 
 
-@dataclass
 class Plan:
     """lines: what to print. refusals: why it cannot work, one line each. The rest is input for `prepare`.
 
     local: the user's folder, if any. folders: of the stages that are present. missing: prompts without an embedding.
-    text: the device of T5. spots: where the stages run. fetching: what to fetch.
+    text: the device of T5. spots: where the stages run. fetching: what to fetch. Raises ModelError if there is no
+    stage 1 in the user's folder.
     """
 
-    name: str
-    local: Path | None
-    folders: dict[str, Path]
-    work: Workload
-    machine: Machine
-    lines: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    text: torch.device | None = None
-    spots: dict[str, Spot] = field(default_factory=dict)
-    fetching: list[hub.Listing] = field(default_factory=list)
+    def __init__(self, name: str, local: Path | None, dry_run: DryRun) -> None:
+        self.name, self.local, self.folders = name, local, weights.stages(name, local)
+        if local and "stage_1" not in self.folders:
+            raise ModelError(f"{name}: {local} has no stage_1/; save {weights.FIRST[name].id} there with diffusers")
+        return_freed_memory()  # before the dry run allocates
+        self.work = dry_run(SecondStage.steps, SecondStage.gamma != 1)
+        self.machine = present(weights.largest(self.folders.values()))
+        self.repositories = weights.repositories(name)
+        self.lines: list[str] = []
+        self.refusals: list[str] = []
+        self.missing: list[str] = []
+        self.text: torch.device | None = None
+        self.spots: dict[str, Spot] = {}
+        self.fetching: list[hub.Listing] = []
+        self._plan_text()
+        self._plan_memory()
+        self._plan_time()
+        self._plan_files()  # last, so that nobody accepts a licence for a machine that is too small
 
     def say(self, term: str, text: str) -> None:
         self.lines.append(f"{self.name}: {term:8} {text}")
@@ -70,6 +76,104 @@ class Plan:
         """The bytes of T5 in float16."""
         return 2 * (weights.parameters(self.folders.get("stage_1"), ["text_encoder"]) or weights.T5_PARAMETERS)
 
+    def _plan_text(self) -> None:
+        prompts, kept = self.work.prompts, _embeddings(self.name, self.local, self.folders)
+        missing = kept.missing(prompts)
+        if isinstance(kept, CourseEmbeddings):
+            self.say("prompts", f"{len(prompts)}, their embeddings from {kept.path}")
+            if missing:
+                named = ", ".join(f"“{prompt}”" for prompt in missing)
+                remedy = f"add them, or unset {course_embeddings.VARIABLE}: T5 then encodes all"
+                self.refuse(f"{kept.path} lacks {named}; {remedy}")
+            return
+        if not missing:
+            self.say("prompts", f"{len(prompts)}, all encoded already")
+            return
+        self.missing = missing
+        found = text_device(self.machine, self.text_size)
+        some = f"{len(missing)} of {len(prompts)} to encode"
+        if isinstance(found, str):
+            self.refuse(f"{found}; close other programs")
+            self.say("prompts", some)
+        else:
+            self.text = found
+            where = "the GPU" if found.type == "cuda" else "the processor"
+            read = f"{self.text_size / GB:.1f} GB are read once"
+            self.say("prompts", f"{some}, by T5 in {DTYPE} on {where}, layer by layer: {read}")
+
+    def _plan_memory(self) -> None:
+        machine, sizes = self.machine, _sizes(self.name, self.folders, self.components)
+        each = " + ".join(f"{size / GB:.1f}" for size in sizes.values())
+        gpu = f"{machine.gpu}, {machine.vram / GB:.1f} GB free" if machine.gpu else "no GPU"
+        self.say("memory", f"{each} GB of weights in float16; {gpu}, RAM {machine.ram / GB:.1f} GB free")
+        found = placement(machine, sizes)
+        if isinstance(found, str):
+            self.refuse(f"{found}; close other programs, or try MODEL=deepfloyd-m")
+            return
+        self.spots = found
+        for stage, spot in found.items():
+            where = "on the GPU, in float16" if spot.device.type == "cuda" else "on the processor, in float32"
+            self.say(stage, f"{where}, {spot.offloading}, {spot.chunk} images a forward at most")
+
+    def _plan_time(self) -> None:
+        work, machine = self.work, self.machine
+
+        def cost(stage: str, side: int | None = None) -> float:
+            config = _config(self.folders, stage)
+            return unet_size(config, side).flop if config else self.repositories[stage].flop
+
+        flop = work.first * cost("stage_1") + (work.second * cost("stage_2") if work.second else 0)
+        if work.third:  # guided: two evaluations a step
+            flop += work.third * 2 * ThirdStage.steps * cost("stage_3", 256)
+        seconds = flop / machine.rate
+        self.say("work", f"{work}: {flop / 1e15:.3g} PFLOP")
+        rate = f"the {machine.rate / 1e12:.3g} TFLOP/s of a matrix product measured just now"
+        self.say("time", f"{_span(seconds)} or more, at {rate}")
+        if self.spots:
+            size = to_read(work.calls, _sizes(self.name, self.folders, self.spots), self.spots)
+            size += self.text_size if self.missing else 0
+            duration = "the duration is known once they are present"
+            if machine.reading:
+                rate = f"the {machine.reading / GB:.2f} GB/s of this disk measured just now"
+                duration = f"{_span(size / machine.reading)} at {rate}"
+                seconds += size / machine.reading
+            self.say("reading", f"{size / GB:,.0f} GB of weights in all: {duration}")
+        if not machine.gpu and seconds > LONGEST:
+            self.refuse(
+                f"no GPU, and this CPU would take {seconds / 3600:.0f} hours or more; {LONGEST // 3600} hours are "
+                "the limit; use a CUDA GPU, draw fewer sections, or use deepfloyd-m"
+            )
+
+    def _plan_files(self) -> None:
+        """Checks what is present, damaged or to be fetched, and whether the disk has room."""
+        for stage, components in self.components.items():
+            repository, folder = self.repositories[stage], self.folders.get(stage)
+            source = "a local folder" if self.local else f"{repository.id} at {(repository.commit or 'main')[:12]}"
+            lacks = weights.missing(folder, components) if folder else f"{stage}/ is missing"
+            if folder and not lacks:
+                self.say(stage, f"{source}, present" + (", in fp16" if _variant(folder, components) else ""))
+                if incomplete := weights.incomplete(folder, components):
+                    self.refuse(f"{folder}/{incomplete}; remove the file and fetch it again")
+            elif self.local:
+                self.say(stage, f"{source}, incomplete")
+                self.refuse(f"{self.local}: {lacks} ({stage}); save {repository.id} there with diffusers")
+            else:
+                self.say(stage, f"{source}, to be fetched")
+                try:
+                    self.fetching.append(hub.listing(self.name, repository, components))
+                except ModelError as error:
+                    self.refusals.append(str(error))
+        outputs = sum(OUTPUT[f"stage_{stage}"] * images for stage, images in self.work.calls)
+        self.say("disk", f"at most {outputs / GB:.1f} GB of cached outputs in .report/ until their section is finished")
+        if size := sum(sum(found.sizes.values()) for found in self.fetching):
+            cache = Path(constants.HF_HUB_CACHE)
+            free = disk(cache)
+            self.say("disk", f"{size / GB:.1f} GB to be fetched, {free / GB:.1f} GB free in {cache}")
+            if size > free:
+                self.refuse(
+                    f"the disk of {cache} is too small: {size / GB:.1f} GB are needed and {free / GB:.1f} are free"
+                )
+
 
 class Progress:
     """Tells at intervals of at least 10 seconds how far a piece of work is, and the time left."""
@@ -89,13 +193,13 @@ class Progress:
 def doctor(name: str, local: Path | None, dry_run: DryRun) -> tuple[list[str], list[str]]:
     """Returns the lines that a run would print first, and all reasons why it would not start. Fetches and encodes
     nothing."""
-    plan = _planned(name, local, dry_run)
+    plan = Plan(name, local, dry_run)
     return plan.lines, plan.refusals
 
 
 def prepare(name: str, local: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
     """Reports the plan, fetches what is missing, and encodes the prompts that have no embedding. Raises ModelError."""
-    plan = _planned(name, local, dry_run)
+    plan = Plan(name, local, dry_run)
     for line in plan.lines:
         tell(line)
     if plan.refusals:
@@ -138,122 +242,7 @@ def load(name: str, local: Path | None) -> DeepFloyd:
     level = f"noise level {SecondStage.level}"
     settings["stage 2 samples"] = f"{SecondStage.steps} steps, guidance {SecondStage.gamma:g}, {level}"
     stages = {stage: folder for stage, folder in folders.items() if stage in spots}
-    return DeepFloyd(name, stages, Place(spots), kept.read, weights.digest(name, local), settings)
-
-
-def _planned(name: str, local: Path | None, dry_run: DryRun) -> Plan:
-    folders = weights.stages(name, local)
-    if local and "stage_1" not in folders:
-        raise ModelError(f"{name}: {local} has no stage_1/; save {weights.FIRST[name].id} there with diffusers")
-    return_freed_memory()  # before the dry run allocates
-    work = dry_run(SecondStage.steps, SecondStage.gamma != 1)
-    plan = Plan(name, local, folders, work, present(weights.largest(folders.values())))
-    _plan_text(plan)
-    _plan_memory(plan)
-    _plan_time(plan)
-    _plan_files(plan)  # last, so that nobody accepts a licence for a machine that is too small
-    return plan
-
-
-def _plan_text(plan: Plan) -> None:
-    prompts, kept = plan.work.prompts, _embeddings(plan.name, plan.local, plan.folders)
-    missing = kept.missing(prompts)
-    if isinstance(kept, CourseEmbeddings):
-        plan.say("prompts", f"{len(prompts)}, their embeddings from {kept.path}")
-        if missing:
-            named = ", ".join(f"“{prompt}”" for prompt in missing)
-            remedy = f"add them, or unset {course_embeddings.VARIABLE}: T5 then encodes all"
-            plan.refuse(f"{kept.path} lacks {named}; {remedy}")
-        return
-    if not missing:
-        plan.say("prompts", f"{len(prompts)}, all encoded already")
-        return
-    plan.missing = missing
-    found = text_device(plan.machine, plan.text_size)
-    some = f"{len(missing)} of {len(prompts)} to encode"
-    if isinstance(found, str):
-        plan.refuse(f"{found}; close other programs")
-        plan.say("prompts", some)
-    else:
-        plan.text = found
-        where = "the GPU" if found.type == "cuda" else "the processor"
-        read = f"{plan.text_size / GB:.1f} GB are read once"
-        plan.say("prompts", f"{some}, by T5 in {DTYPE} on {where}, layer by layer: {read}")
-
-
-def _plan_memory(plan: Plan) -> None:
-    machine, sizes = plan.machine, _sizes(plan.name, plan.folders, plan.components)
-    each = " + ".join(f"{size / GB:.1f}" for size in sizes.values())
-    gpu = f"{machine.gpu}, {machine.vram / GB:.1f} GB free" if machine.gpu else "no GPU"
-    plan.say("memory", f"{each} GB of weights in float16; {gpu}, RAM {machine.ram / GB:.1f} GB free")
-    found = placement(machine, sizes)
-    if isinstance(found, str):
-        plan.refuse(f"{found}; close other programs, or try MODEL=deepfloyd-m")
-        return
-    plan.spots = found
-    for stage, spot in found.items():
-        where = "on the GPU, in float16" if spot.device.type == "cuda" else "on the processor, in float32"
-        plan.say(stage, f"{where}, {spot.offloading}, {spot.chunk} images a forward at most")
-
-
-def _plan_time(plan: Plan) -> None:
-    work, machine, repositories = plan.work, plan.machine, weights.repositories(plan.name)
-
-    def cost(stage: str, side: int | None = None) -> float:
-        config = _config(plan.folders, stage)
-        return unet_size(config, side).flop if config else repositories[stage].flop
-
-    flop = work.first * cost("stage_1") + (work.second * cost("stage_2") if work.second else 0)
-    if work.third:  # guided: two evaluations a step
-        flop += work.third * 2 * ThirdStage.steps * cost("stage_3", 256)
-    seconds = flop / machine.rate
-    plan.say("work", f"{work}: {flop / 1e15:.3g} PFLOP")
-    rate = f"the {machine.rate / 1e12:.3g} TFLOP/s of a matrix product measured just now"
-    plan.say("time", f"{_span(seconds)} or more, at {rate}")
-    if plan.spots:
-        size = to_read(work.calls, _sizes(plan.name, plan.folders, plan.spots), plan.spots)
-        size += plan.text_size if plan.missing else 0
-        duration = "the duration is known once they are present"
-        if machine.reading:
-            rate = f"the {machine.reading / GB:.2f} GB/s of this disk measured just now"
-            duration = f"{_span(size / machine.reading)} at {rate}"
-            seconds += size / machine.reading
-        plan.say("reading", f"{size / GB:,.0f} GB of weights in all: {duration}")
-    if not machine.gpu and seconds > LONGEST:
-        plan.refuse(
-            f"no GPU, and this CPU would take {seconds / 3600:.0f} hours or more; {LONGEST // 3600} hours are "
-            "the limit; use a CUDA GPU, draw fewer sections, or use deepfloyd-m"
-        )
-
-
-def _plan_files(plan: Plan) -> None:
-    """Checks what is present, damaged or to be fetched, and whether the disk has room."""
-    repositories = weights.repositories(plan.name)
-    for stage, components in plan.components.items():
-        repository, folder = repositories[stage], plan.folders.get(stage)
-        source = "a local folder" if plan.local else f"{repository.id} at {(repository.commit or 'main')[:12]}"
-        lacks = weights.missing(folder, components) if folder else f"{stage}/ is missing"
-        if folder and not lacks:
-            plan.say(stage, f"{source}, present" + (", in fp16" if _variant(folder, components) else ""))
-            if incomplete := weights.incomplete(folder, components):
-                plan.refuse(f"{folder}/{incomplete}; remove the file and fetch it again")
-        elif plan.local:
-            plan.say(stage, f"{source}, incomplete")
-            plan.refuse(f"{plan.local}: {lacks} ({stage}); save {repository.id} there with diffusers")
-        else:
-            plan.say(stage, f"{source}, to be fetched")
-            try:
-                plan.fetching.append(hub.listing(plan.name, repository, components))
-            except ModelError as error:
-                plan.refusals.append(str(error))
-    outputs = sum(OUTPUT[f"stage_{stage}"] * images for stage, images in plan.work.calls)
-    plan.say("disk", f"at most {outputs / GB:.1f} GB of cached outputs in .report/ until their section is finished")
-    if size := sum(sum(found.sizes.values()) for found in plan.fetching):
-        cache = Path(constants.HF_HUB_CACHE)
-        free = disk(cache)
-        plan.say("disk", f"{size / GB:.1f} GB to be fetched, {free / GB:.1f} GB free in {cache}")
-        if size > free:
-            plan.refuse(f"the disk of {cache} is too small: {size / GB:.1f} GB are needed and {free / GB:.1f} are free")
+    return DeepFloyd(name, stages, spots, kept.read, weights.digest(name, local), settings)
 
 
 def _span(seconds: float) -> str:

@@ -18,7 +18,7 @@ class DeepFloydProvider(Provider):
 
     names = tuple(weights.FIRST)
     definitions = (
-        *(f"generators.models.deepfloyd.cascade:{name}" for name in ("DeepFloyd", "Place", "Spot")),
+        *(f"generators.models.deepfloyd.cascade:{name}" for name in ("DeepFloyd", "Spot")),
         *(f"generators.models.deepfloyd.text:{name}" for name in ("Embeddings", "encode")),
         "generators.models.deepfloyd.course_embeddings:CourseEmbeddings",
         "generators.models.forward_cache:ForwardCache",
