@@ -670,12 +670,12 @@ USED = {
         "models/pocket/super_resolution.py", put("RESIDUAL = ", "RESIDUAL = 2 * "), drawn_by("pocket")
     ),
     "how DeepFloyd encodes prompts": ("models/deepfloyd/text.py", wrap("encode"), drawn_by("deepfloyd")),
-    "the precision of that": ("models/deepfloyd/text.py", put("FORM = ", "FORM = 2 * "), drawn_by("deepfloyd")),
+    "the precision of that": ("models/deepfloyd/text.py", put("DTYPE = ", "DTYPE = 2 * "), drawn_by("deepfloyd")),
     "whether it cleans prompts": ("models/deepfloyd/text.py", put("N = False", "N = True"), drawn_by("deepfloyd")),
     "how its layers take turns": ("models/deepfloyd/text.py", wrap("answer"), drawn_by("deepfloyd")),
     "how an embedding is read": ("models/deepfloyd/text.py", wrap("read"), drawn_by("deepfloyd")),
     "how the course's is": ("models/deepfloyd/course_embeddings.py", wrap("read"), drawn_by("deepfloyd")),
-    "how weights are read": ("models/deepfloyd/disk.py", put("DTYPES = {", "DTYPES = {0: 1, "), drawn_by("deepfloyd")),
+    "how weights are read": ("models/deepfloyd/disk.py", put('"pread"', '"mmap"'), drawn_by("deepfloyd")),
     "the precision of its stages": ("models/deepfloyd/cascade.py", wrap("dtype"), drawn_by("deepfloyd")),
     "where they are": ("models/deepfloyd/cascade.py", wrap("enter"), drawn_by("deepfloyd")),
     "its third stage": (
@@ -698,7 +698,7 @@ UNUSED = {
     "the checks of a section": ("figures.py", put("for name in names", "for name in sorted(names)")),
     "a field of a panel": ("figures.py", put("    image: Any\n", "    image: Any\n    size: int = 0\n")),
     "how panels are written": ("running/drawing.py", wrap("write_panel")),
-    "the plan of a run": ("models/deepfloyd/plan.py", put("PATIENCE = ", "PATIENCE = 2 * ")),
+    "the plan of a run": ("models/deepfloyd/plan.py", put("LONGEST = ", "LONGEST = 2 * ")),
     "which prompts lack an embedding": ("models/deepfloyd/text.py", wrap("missing")),
     "a network's size, which its file says": ("models/pocket/patches.py", wrap("denoiser")),
     "pocket's pipeline": ("pipeline.py", wrap("PocketPipeline")),
