@@ -18,7 +18,7 @@ from ..diffusion import last, sample, sdedit, strided
 from ..diffusion.batching import run
 from ..diffusion.estimates import Estimate, Noise
 from ..lab import Lab, Result, Scale
-from ..models.deepfloyd.text import UNCHECKED
+from ..models.deepfloyd.text import ABSENT
 from ..running.run import load_section
 from .configurations import RandomIF
 
@@ -33,8 +33,10 @@ def thinned(timesteps: list[int], steps: int) -> list[int]:
 
 
 class ThisReport(Lab):
-    """A lab as this report has it, but with shortened trajectories: in a fraction of the time. batched: whether all
-    panels of a section are drawn in one batch."""
+    """A lab with shortened trajectories: the same images at once, in a fraction of the time.
+
+    batched: whether all panels of a section are drawn in one batch.
+    """
 
     batched = True
 
@@ -90,14 +92,8 @@ class Pipelines(NotebookLoop):
     def __init__(self, model: RandomIF, steps: int) -> None:
         super().__init__(model, steps)
         self.encode = model.first.encode
-        components = {
-            "tokenizer": None,
-            "text_encoder": None,
-            "unet": model.first.unet,
-            "scheduler": model.first.scheduler,
-        }
-        self.from_text = IFPipeline(**components, **UNCHECKED)
-        self.from_image = IFImg2ImgPipeline(**components, **UNCHECKED)
+        components = {**ABSENT, "unet": model.first.unet, "scheduler": model.first.scheduler}
+        self.from_text, self.from_image = IFPipeline(**components), IFImg2ImgPipeline(**components)
         for pipeline in (self.from_text, self.from_image):
             pipeline.set_progress_bar_config(disable=True)
 

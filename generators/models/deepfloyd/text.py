@@ -33,7 +33,8 @@ from . import disk
 
 CLEAN_CAPTION = False
 DTYPE = "float32"
-UNCHECKED = {"safety_checker": None, "feature_extractor": None, "watermarker": None, "requires_safety_checker": False}
+COMPONENTS = ("tokenizer", "text_encoder", "unet", "scheduler", "safety_checker", "feature_extractor", "watermarker")
+ABSENT = {**dict.fromkeys(COMPONENTS), "requires_safety_checker": False}  # a pipeline takes each of its components
 
 
 class Embeddings(NamedTuple):
@@ -95,13 +96,8 @@ def encode(
     for k, (prefix, layer) in enumerate(layers.items()):
         told = partial(tell, f"layer {k + 1} of {len(layers)}", k / len(layers))
         _in_step(layer, partial(disk.loaded, layer, tensors, device, prefix), told)
-    pipeline = IFPipeline(
-        tokenizer=T5Tokenizer.from_pretrained(stage / "tokenizer"),
-        text_encoder=encoder,
-        unet=None,
-        scheduler=None,
-        **UNCHECKED,
-    )
+    tokenizer = T5Tokenizer.from_pretrained(stage / "tokenizer")
+    pipeline = IFPipeline(**{**ABSENT, "tokenizer": tokenizer, "text_encoder": encoder})
     work = partial(
         pipeline.encode_prompt, do_classifier_free_guidance=False, device=device, clean_caption=CLEAN_CAPTION
     )
