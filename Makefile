@@ -74,7 +74,7 @@ audit: .venv/ready
 bench: .venv/ready
 	.venv/bin/python -m generators.bench $(if $(WRITE),--write report/benchmarks.md)
 
-# DeepFloyd's real path over random weights of the real size (23 GB on disk; it asks first), each part under a limit of
+# DeepFloyd's real path over random weights of the real size (23 GB on disk; it asks first), each phase under a limit of
 # memory. KEEP=1 leaves the weights, FOLDER=… says where they go, S="1.3 1.4" what is drawn, WRITE=1 puts the table into
 # report/benchmarks.md, YES=1 does not ask.
 full-size: MODEL := $(if $(filter pocket,$(MODEL)),deepfloyd,$(MODEL))

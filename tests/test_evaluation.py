@@ -288,7 +288,6 @@ FOUND = {
     ],
     "seams": [{"what": what, "n": 30, "pixels": 64, "ratio": 1.25} for what in ("samples", card.ENLARGED, "drawings")],
     "evaluations": 12345,
-    "seconds": 300.0,
 }  # fmt: skip
 
 

