@@ -33,11 +33,10 @@ def section(found: dict[str, Any], readings: Sequence[dict[str, Any]]) -> str:
     near = found["nearest"]
     parts = [
         "## Evaluation",
-        "`make evaluate` draws and judges "
-        f"{found['evaluations']:,} evaluations of stage 1, and then the pictures with several readings, in a quarter of "
-        "an hour on two idle cores; all numbers are in `evaluation.json` and `illusions.json`. Seed 42, nothing "
-        f"chosen; unless said otherwise gamma = {sampler['gamma']:g}, every {sampler['stride']}th timestep, threshold "
-        f"{sampler['threshold']:g}. In parentheses: Wilson's 95% interval. "
+        f"`make evaluate` draws and judges {found['evaluations']:,} evaluations of stage 1, and then the pictures with "
+        "several readings, in a quarter of an hour on two idle cores; all numbers are in `evaluation.json` and "
+        f"`illusions.json`. Seed 42, nothing chosen; unless said otherwise gamma = {sampler['gamma']:g}, every "
+        f"{sampler['stride']}th timestep, threshold {sampler['threshold']:g}. In parentheses: Wilson's 95% interval. "
         f"The weights judged here have the digest `{found['model']['digest'][:12]}`.",
         "### In short",
         summary(found, readings),
