@@ -163,7 +163,7 @@ def test_killed_at_random_moments_it_goes_on_and_the_site_is_never_half_new(root
         assert_whole(root / "site")
         assert "Newer words." in (root / "site" / "index.html").read_text()
         assert {path.name for path in root.iterdir() if path.name.startswith(".site")} == {".site.lock"}
-        assert {path.name for path in (root / ".report/pocket").iterdir()} == {*SECTIONS, "lock"}
+        assert {path.name for path in (root / ".report/pocket").iterdir()} == {*SECTIONS, "lock", run.WORDS}
     assert away <= 1
 
 

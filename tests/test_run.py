@@ -169,9 +169,15 @@ def test_a_second_run_draws_nothing_and_touches_nothing(root):
     assert {section_id: everything(root, section_id) for section_id in CHEAP} == before
 
 
-def test_a_run_with_nothing_to_do_loads_no_model(root, monkeypatch):
+def test_a_run_with_nothing_to_do_loads_no_model_and_no_section(root, monkeypatch):
+    run.draw(root, "pocket", CHEAP)  # whose texts are up to date from now on
     monkeypatch.setattr(models, "load", lambda name: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(run, "load_section", lambda name: pytest.fail("a section was imported, and torch with it"))
     assert run.draw(root, "pocket", CHEAP) == 0
+    (state(root) / run.WORDS).write_text("no JSON")
+    monkeypatch.undo()
+    assert run.draw(root, "pocket", CHEAP) == 0
+    assert set(json.loads((state(root) / run.WORDS).read_text())) == {*CHEAP}
 
 
 def test_again_draws_what_holds(root):
@@ -450,7 +456,7 @@ def test_killed_before_any_of_its_file_operations_a_run_leaves_whole_sections(ro
     assert moment > 12  # the folder, four panels, the record, the renames, the old folder's files
     assert missing <= 1  # between the two renames
     assert run.draw(root, "pocket", ["1.1"], again=True) == 1
-    assert {path.name for path in state(root).iterdir()} == {"1.1", "1.2", "lock"}
+    assert {path.name for path in state(root).iterdir()} == {"1.1", "1.2", "lock", run.WORDS}
 
 
 @pytest.mark.parametrize("moment", [1, 20])
@@ -477,7 +483,7 @@ def test_an_error_while_drawing_leaves_what_was_there(root, monkeypatch):
     assert first == "figure 1.1-noisy, case t=250, show='t = 250': ZeroDivisionError: division by zero"
     assert re.fullmatch(r"  generators/sections/part_1_1\.py:\d+: return .*lab\.schedule\.forward\(.*", statement)
     assert everything(root, "1.1") == before
-    assert {path.name for path in state(root).iterdir()} == {"1.1", "1.2", "lock"}
+    assert {path.name for path in state(root).iterdir()} == {"1.1", "1.2", "lock", run.WORDS}
 
 
 # --- errors and two at once

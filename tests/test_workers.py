@@ -101,7 +101,7 @@ config = Config(
 
 def check_drawn(root: Path, told: Told, alone: dict) -> None:
     assert records(root) == alone
-    assert {path.name for path in run.state_folder(root, "pocket").iterdir()} == {*SECTIONS, "lock"}
+    assert {path.name for path in run.state_folder(root, "pocket").iterdir()} == {*SECTIONS, "lock", run.WORDS}
     assert told.said[0] == ("begin", *SECTIONS)
     assert sorted(told.said[1:]) == sorted((what, key) for what in ("section", "done") for key in SECTIONS)
     assert told.evaluations == 5 * 34

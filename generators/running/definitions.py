@@ -72,6 +72,12 @@ class Definitions:
                     lines.append(f"{name} {places[target]}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
+    def source_digest(self, root: str) -> str:
+        """Returns the sha256 over the whole source of the modules whose definitions a root reaches, texts included."""
+        begin = [unit for unit in self.find(tuple(root.split(":"))) if isinstance(unit, Unit)]
+        modules = sorted({unit.module.source_digest for unit in self.reached(begin)})
+        return hashlib.sha256("\n".join(modules).encode()).hexdigest()
+
     def reached(self, roots: Iterable[Unit]) -> set[Unit]:
         """Returns all that the roots reach, themselves included."""
         reached: set[Unit] = set()
@@ -132,8 +138,10 @@ class Module:
         self.home, self.name = home, name
         self.package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         self.bound: dict[str, list[Unit | Origin]] = {}
+        source = path.read_bytes()
+        self.source_digest = hashlib.sha256(source).hexdigest()
         try:
-            tree = ast.parse(path.read_bytes())
+            tree = ast.parse(source)
         except (SyntaxError, ValueError) as error:
             where = f"{path.name}:{getattr(error, 'lineno', None) or 1}"
             raise SectionError(f"{where}: does not parse: {getattr(error, 'msg', error)}") from None

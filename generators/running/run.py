@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import traceback
 from collections.abc import Callable, Iterable
@@ -16,12 +17,14 @@ from filelock import FileLock, Timeout
 
 from .. import models
 from ..figures import Section
+from ..records import files
 from ..records.errors import DeclarationError, SectionError
-from ..records.files import repair_all
 from ..records.record import FILE, read_drawn, read_json, write
 from . import staleness
 from .drawing import panel_texts
 from .session import Observer, Session, forward_cache_of, prepare, workload
+
+WORDS = ".words.json"  # in the state folder; without it every section is imported, which imports torch
 
 Backend = Callable[[dict[str, int], str, Path, Observer], None]
 """Draws sections and returns once they are on disk. Arguments: the expected evaluations by section id, the name of the
@@ -69,20 +72,24 @@ def draw(
     state = state_folder(root, model)
     state.mkdir(parents=True, exist_ok=True)
     with _alone(state, observer):
-        repair_all(state)  # after a killed run
-        todo = {}
+        files.repair_all(state)  # after a killed run
+        todo, words, known = {}, {}, _known_words(state)
         for section_id in chosen:
             why = "requested" if again else staleness.why_stale(state / section_id, section_id, model)
+            words[section_id] = staleness.words_digest(section_id)
             if why:
                 todo[section_id] = (why, _expected(root, model, section_id))
             else:
                 # Left by a run that was killed after it completed the section.
                 shutil.rmtree(forward_cache_of(state / section_id), ignore_errors=True)
-                _reword(state / section_id, section_id)
+                if known.get(section_id) != words[section_id]:
+                    _reword(state / section_id, section_id)
         if todo:
             observer.begin(todo)
             prepare(model, map(load_section, todo), observer)
             backend({section_id: count for section_id, (_, count) in todo.items()}, model, state, observer)
+        if words.items() - known.items():
+            files.write(state / WORDS, json.dumps(known | words, indent=1, sort_keys=True) + "\n")
     return len(todo)
 
 
@@ -126,6 +133,15 @@ def load_section(section_id: str) -> Section:
 def _source(section_id: str) -> str:
     """Returns the path of a section's module in the project, such as generators/sections/part_1_8.py."""
     return staleness.sections()[section_id].relative_to(staleness.HOME.parent).as_posix()
+
+
+def _known_words(state: Path) -> dict[str, str]:
+    """Returns, by section, the digest of the source whose texts its record has."""
+    try:
+        found = json.loads((state / WORDS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _reword(folder: Path, section_id: str) -> None:

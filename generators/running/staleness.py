@@ -52,6 +52,11 @@ def digest_of(definition: str, model: str) -> str:
     return _definitions().digest([definition, *shared, *models.provider(model).definitions])
 
 
+def words_digest(section_id: str) -> str:
+    """Returns the sha256 over all source from which the section's texts for readers can come."""
+    return _definitions().source_digest(f"{module_of(section_id)}:SECTION")
+
+
 @cache
 def _definitions() -> Definitions:
     return Definitions(HOME)
