@@ -148,7 +148,7 @@ def test_an_error_in_a_worker_is_its_one_line_and_what_was_drawn_stays(tiny_pock
         run.draw(tmp_path, "pocket", SECTIONS, again=True, backend=workers.in_workers(2))
     assert "\n" not in str(caught.value)
     assert sorted((run.state_folder(tmp_path, "pocket") / "1.1").iterdir()) == before
-    assert {path.name for path in run.state_folder(tmp_path, "pocket").iterdir()} == {"1.1", "lock"}
+    assert {path.name for path in run.state_folder(tmp_path, "pocket").iterdir()} == {"1.1", "lock", run.WORDS}
 
 
 def workers_of(parent: int) -> list[psutil.Process]:
