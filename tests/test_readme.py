@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -14,11 +15,18 @@ from pathlib import Path
 import click
 import pytest
 import yaml
+from click.testing import CliRunner
+from PIL import Image
 from tools import diagram
 
 from generators import models
 from generators.figures import Section
-from report.command import cli
+from generators.making.judging import scores
+from generators.records.record import read
+from generators.running.session import Observer, Session
+from report.command import cli, picture_verbs
+from report.figures.controls import control
+from report.web.images import Picture
 
 ROOT = Path(__file__).parents[1]
 README, CONTRIBUTING = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
@@ -44,6 +52,22 @@ def commands(group: click.Group, path: str = "report") -> dict[str, click.Comman
 def test_a_verb_and_its_options_are_in_the_readme(name, command):
     options = {word for option in command.params if isinstance(option, click.Option) for word in option.opts}
     assert [word for word in (name, *options) if not named(word)] == []
+
+
+PICTURES = [line for line in README.splitlines() if line.startswith(".venv/bin/report ")]
+
+
+@pytest.mark.parametrize("line", PICTURES)
+def test_a_command_of_the_readme_runs_as_it_stands_there(line, tiny_pocket, tmp_path, monkeypatch):
+    """With a tiny model, in an empty folder with a photograph; a search of all pairs, of three prompts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(picture_verbs, "ROOT", tmp_path)
+    monkeypatch.setattr(scores, "PROMPTS", scores.PROMPTS[:3])
+    Image.new("RGB", (90, 70), "teal").save("holiday.jpg")
+    done = CliRunner().invoke(cli.main, shlex.split(line, comments=True)[1:])
+    assert done.exit_code == 0, done.output
+    (picture,) = tmp_path.glob("*.png")
+    assert done.stdout.splitlines()[-1].startswith(picture.name)
 
 
 def variables(path: Path) -> set[str]:
@@ -113,7 +137,7 @@ def test_links_in_documents_lead_somewhere():
         assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_the_section_in_the_readme_is_one(tmp_path, monkeypatch):
+def test_the_section_in_the_readme_is_drawn_and_takes_its_control(tiny_pocket, tmp_path, monkeypatch):
     import generators.sections
 
     [example] = re.findall(r"```python\n(from \.\..*?)```", README, re.S)
@@ -124,6 +148,15 @@ def test_the_section_in_the_readme_is_one(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "generators.sections.part_1_11")
     assert isinstance(SECTION, Section)
     assert (SECTION.id, len(SECTION.figures[0].cases)) == ("1.11", 6)
+    source = {"source": "generators/sections/part_1_11.py"}
+    Session(models.load("pocket"), Observer()).draw(SECTION, tmp_path / "1.11", source)
+    record = read(tmp_path / "1.11" / "record.json", tmp_path / "1.11")
+    (figure,) = record.figures
+    [directive] = re.findall(r"\| (invert: [\w, ]+)`", README)
+    made = control(
+        figure, directive, lambda figure, panel: Picture(record, figure, panel, tmp_path), lambda name: figure
+    )
+    assert (made.kind, made.readings) == ("invert", ("a photo of a dog", "a lithograph of a skull"))
 
 
 # --- the rooms
