@@ -16,9 +16,10 @@ class Progress(Observer):
     """Counts network evaluations; the expected number comes from the last drawing of each section."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        # Prompts and titles are printed as they are: without markup such as [b], and without emoji such as :dog:.
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
         self.bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -47,7 +48,7 @@ class Progress(Observer):
         self.all = self.bars.add_task("all sections", total=sum(self.expected.values()) or None)
 
     def planned(self, line: str) -> None:
-        self.console.print(line, markup=False)
+        self.console.print(line)
 
     def section(self, section_id: str, title: str) -> None:
         self.current = self.bars.add_task(f"{section_id:6} {title}", total=self.expected[section_id] or None)
