@@ -50,3 +50,58 @@ def test_a_bar_names_its_section_as_it_is(said, text):
         observer.bars.refresh()
     if observer.console.is_terminal:
         assert f"1.8    {text}" in said()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that a test sets: clock.now, in seconds."""
+
+    class Clock:
+        now = 1000.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+def drawn(observer, clock, steps, seconds, count=10):
+    for _ in range(steps):
+        clock.now += seconds
+        observer.evaluated(count)
+
+
+@pytest.mark.parametrize("expected", [1000, 0, 50])
+def test_a_log_gets_a_line_at_most_every_30_seconds(said, clock, expected):
+    with Progress() as observer:
+        observer.begin({"1.8": ("requested", expected), "1.9": ("requested", expected)})
+        observer.section("1.8", "Anagrams")
+        drawn(observer, clock, steps=100, seconds=1)
+        observer.done("1.8", {**RECORD, "title": "Anagrams"})
+        observer.section("1.9", "Hybrids")
+        drawn(observer, clock, steps=29, seconds=1)
+        observer.done("1.9", {**RECORD, "title": "Hybrids"})
+        lines = [line for line in said().splitlines() if line.endswith(("left", "network"))]
+    of_all, left = (" of 1,000", [170, 140, 110]) if expected == 1000 else ("", [0, 0, 0])
+    wanted = [
+        f"1.8    {done}{of_all} evaluations of the network" + (f"; about {seconds} s left" if seconds else "")
+        for done, seconds in zip((300, 600, 900), left, strict=True)
+    ]
+    if observer.console.is_terminal:  # the bars say it
+        assert lines == []
+    else:
+        assert [line for line in lines if "s;" not in line and " in " not in line] == wanted
+
+
+def test_slow_evaluations_get_a_line_each(said, clock):
+    with Progress() as observer:
+        observer.begin({"1.8": ("requested", 40)})
+        observer.section("1.8", "Anagrams")
+        drawn(observer, clock, steps=2, seconds=600)
+    if not observer.console.is_terminal:
+        assert said().splitlines()[1:] == [
+            "1.8    10 of 40 evaluations of the network; about 1800 s left",
+            "1.8    20 of 40 evaluations of the network; about 1200 s left",
+        ]
