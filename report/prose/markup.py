@@ -8,6 +8,7 @@
     /// only | pocket             prose that only the page of that model shows
     /// lead, contents, logo      in intro.md: the opening of the page (report/page/opening.py)
     @fig:1.2-blur  @sec:1.7.2  @val:1.2-blur[t=250].psnr  $x_0$  $$x_t$$
+    @val:1.8-lion[prompt="a dog, running",k=0].gamma    a text with a comma or a bracket, quoted; "" is a quote in it
 
 Directives, formulas and references are replaced by marks before Markdown is rendered, and the marks by finished HTML
 afterwards. Markdown therefore leaves underscores in TeX alone, every problem has its line, and HTML written in prose is
@@ -32,9 +33,10 @@ from generators.records.texts import CONTROL, NAME, SECTION
 from report.problems import Problems
 from report.prose.excerpt import highlighted
 from report.prose.mathml import INLINE, mathml
+from report.prose.values import CONDITIONS, split
 
 FIGURE = rf"{SECTION}-{NAME}"
-VALUE = rf"(?:{FIGURE}(?:\[[^\]\n]*\])?|{SECTION})\.[A-Za-z_]\w*"
+VALUE = rf"(?:{FIGURE}(?:{CONDITIONS})?|{SECTION})\.[A-Za-z_]\w*"
 FOLDED = ["folded"]
 OPENING = ("lead", "contents", "logo")
 PLACEHOLDER = re.compile(
@@ -133,7 +135,7 @@ class Prose:
                 else:
                     current.body.append(line)
             elif line.startswith("///"):
-                words = [word.strip() for word in line.strip("/ \t").split("|")]
+                words = split(line.strip("/ \t"), "|")
                 if not words[0]:
                     if not opened:
                         self.problem(number, "`///` closes no directive; remove it, or open a directive above")
