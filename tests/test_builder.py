@@ -66,6 +66,15 @@ def html(root: Path, text: str | None = None) -> str:
         (FIGURE + "$$ x\n", "part_1_2.md:3: `$$` without its counterpart"),
         (FIGURE + "/// figure | 1.2-blur\n///\n", "part_1_2.md:3: unknown directive 'figure'"),
         (FIGURE + "/// only | pocket\nText\n", "part_1_2.md:3: `/// only` is never closed"),
+        (
+            FIGURE + "/// only | pokcet\nText\n///\n",
+            "part_1_2.md:3: `/// only` names the unknown model 'pokcet'; known: pocket, deepfloyd, deepfloyd-l, ",
+        ),
+        (
+            FIGURE + "/// only | pocket, deepfloyd\nText\n///\n",
+            "part_1_2.md:3: `/// only` names the unknown model 'poc",
+        ),
+        (FIGURE + "/// only | pocket Pocket\nText\n///\n", "part_1_2.md:3: `/// only` names the unknown model 'Pock"),
         (FIGURE + "\n```\ncode\n", "part_1_2.md:4: this fenced code is never closed"),
         (FIGURE + "/// code | generators/schedule.py::Nothing\n///\n", "part_1_2.md:3: unknown code target"),
         (FIGURE + "/// code | ../secret.py::Nothing\n///\n", "part_1_2.md:3: unknown code target"),
