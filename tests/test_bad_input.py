@@ -636,3 +636,13 @@ def test_a_declaration_is_refused_or_whole(name, label, cases):
     assert len({figure.label_of(case) for case in figure.cases}) == len(figure.cases)
     for case in figure.cases:
         assert json.loads(json.dumps(dict(case))).keys() == case.keys()
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["all", "section 1.2", "site", "check", "status", "verify", "publish", "serve", "doctor", "sample x", "search"],
+)
+def test_an_unknown_model_is_refused_by_every_command(root, verb):
+    (line,) = refused(root, *verb.split(), "--model", "pokcet")
+    assert line == "model 'pokcet': choose one of pocket, deepfloyd, deepfloyd-l, deepfloyd-m"
+    assert not (root / ".report" / "pokcet").exists()

@@ -66,6 +66,15 @@ def html(root: Path, text: str | None = None) -> str:
         (FIGURE + "$$ x\n", "part_1_2.md:3: `$$` without its counterpart"),
         (FIGURE + "/// figure | 1.2-blur\n///\n", "part_1_2.md:3: unknown directive 'figure'"),
         (FIGURE + "/// only | pocket\nText\n", "part_1_2.md:3: `/// only` is never closed"),
+        (
+            FIGURE + "/// only | pokcet\nText\n///\n",
+            "part_1_2.md:3: `/// only` names the unknown model 'pokcet'; known: pocket, deepfloyd, deepfloyd-l, ",
+        ),
+        (
+            FIGURE + "/// only | pocket, deepfloyd\nText\n///\n",
+            "part_1_2.md:3: `/// only` names the unknown model 'poc",
+        ),
+        (FIGURE + "/// only | pocket Pocket\nText\n///\n", "part_1_2.md:3: `/// only` names the unknown model 'Pock"),
         (FIGURE + "\n```\ncode\n", "part_1_2.md:4: this fenced code is never closed"),
         (FIGURE + "/// code | generators/schedule.py::Nothing\n///\n", "part_1_2.md:3: unknown code target"),
         (FIGURE + "/// code | ../secret.py::Nothing\n///\n", "part_1_2.md:3: unknown code target"),
@@ -458,3 +467,60 @@ def test_the_grid_to_download_is_a_picture(tmp_path):
 )
 def test_numbers_are_set_for_readers(shown, text):
     assert shown == text
+
+
+# --- texts with commas, brackets and quotes
+
+PROMPTS = ["a dog, running", "a [sic] sign", 'a sign saying "hi", red', "k=0", '"', "a | b", "a dog", "]", "x = 1, y"]
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+@pytest.fixture
+def prompts(root):
+    """Section 1.2 has a panel of each prompt, in one row; its evaluations are 100 and more."""
+    panels = [
+        panel(prompt, seed, case={"prompt": prompt, "k": seed}, evaluations=100 + seed)
+        for seed, prompt in enumerate(PROMPTS)
+    ]
+    section(root, "1.2", {"blur": panels})
+    return root
+
+
+@pytest.mark.parametrize("number", range(len(PROMPTS)))
+def test_any_prompt_can_be_addressed(prompts, number):
+    prompt = quoted(PROMPTS[number])
+    prose(prompts, "intro", f"/// lead\n1.2-blur[k={number},prompt={prompt}]\n///\n")
+    text = (
+        f"So @val:1.2-blur[prompt={prompt},k={number}].evaluations, @val:1.2-blur[k = {number}, prompt = {prompt}].k.\n"
+    )
+    page = html(prompts, FIGURE + text)
+    assert f'<span class="value">{100 + number}</span>, <span class="value">{number}</span>' in page
+
+
+@pytest.mark.parametrize("number", range(len(PROMPTS)))
+def test_any_column_can_be_named(prompts, number):
+    html(prompts, f"/// fig | 1.2-blur | slide: {quoted(PROMPTS[number])}\n///\n")
+    with pytest.raises(BuildError, match=r"part_1_2\.md:1: `slide` names 'another, one'; the rows and columns"):
+        html(prompts, '/// fig | 1.2-blur | slide: "another, one"\n///\n')
+
+
+def test_texts_without_commas_need_no_quotes(prompts):
+    text = "@val:1.2-blur[prompt=a dog].k @val:1.2-blur[prompt=a | b].k"
+    assert re.findall(r'<span class="value">(\d+)</span>', html(prompts, FIGURE + text)) == ["6", "5"]
+
+
+def test_half_a_quoted_prompt_is_told_how_to_quote(prompts):
+    with pytest.raises(BuildError) as caught:
+        html(prompts, FIGURE + "@val:1.2-blur[prompt=a dog, running].k\n")
+    (line,) = str(caught.value).splitlines()
+    assert 'a value with a comma in quotes, as in prompt="a dog, running"' in line
+
+
+@pytest.mark.parametrize("bracket", ['="', '="a"', '=""', '[="', '"', '=" '])
+def test_long_brackets_are_read_at_once(root, bracket):
+    """Patterns with two ways to read one text take exponential time."""
+    with pytest.raises(BuildError):
+        html(root, FIGURE + "@val:1.2-blur[" + bracket * 2000 + "].\n")

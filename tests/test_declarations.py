@@ -428,3 +428,10 @@ def test_what_must_start_fast_leaves_torch_alone(names, absent):
     code = f"import sys, {', '.join(names)}; print([name for name in {absent!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_page_knows_the_names_of_all_models():
+    from generators import models
+    from generators.records.texts import MODELS
+
+    assert MODELS == models.NAMES

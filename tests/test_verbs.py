@@ -218,3 +218,11 @@ def test_deepfloyd_draws_them_too_with_its_learned_variance(here, unset, tmp_pat
     record, panels = told(here / "both.png")
     assert (record["model"]["name"], len(panels), record["trajectories"][0]["gamma"]) == ("deepfloyd", 4, [7.0])
     assert record["evaluations"] == 4 * 2 * 2 * 2
+
+
+@pytest.mark.parametrize("prompt", ["a sign saying [/b]", "[red]", "a dog :dog:"])
+def test_a_prompt_is_printed_never_parsed(here, tiny_pocket, unset, prompt):
+    drawn = run("sample", prompt, "-o", "a.png", *QUICK)
+    assert drawn.exit_code == 0, drawn.output
+    assert prompt in drawn.stderr
+    assert told(here / "a.png")[0]["title"].count(prompt) == 1

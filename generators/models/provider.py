@@ -1,4 +1,5 @@
-"""What a family of models provides to the report. A new family is a folder with a provider, and a line in `models`."""
+"""What a family of models provides to the report. A new family is a folder with a provider, a line in `models`,
+and its names in `records.texts`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a text of the report may contain, and how figures are named."""
+"""What a text of the report may contain, how figures are named, and the names of the models."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+MODELS = ("pocket", "deepfloyd", "deepfloyd-l", "deepfloyd-m")  # `generators.models` has a provider for each
 LONGEST_NAME = 60  # characters of a figure's name, which becomes part of file names
 LONGEST_TEXT = 300  # characters of a text in a case: T5 reads 77 tokens of a prompt, of about four characters each
 NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"  # of a figure

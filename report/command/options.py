@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from generators.records.errors import ReportError
+from generators.records.errors import ModelError, ReportError
+from generators.records.texts import MODELS
 
 ROOT = Path(__file__).parents[2]
 OS_ADVICE = {
@@ -17,10 +18,19 @@ OS_ADVICE = {
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable and run the same command again"),
 }
 
+
+def _known_model(context: click.Context, option: click.Parameter, name: str) -> str:
+    """Rejects an unknown model before anything is done for it. Raises ModelError."""
+    if name not in MODELS:
+        raise ModelError(f"model {name!r}: choose one of {', '.join(MODELS)}")
+    return name
+
+
 model_option = click.option(
     "--model",
     default="pocket",
     show_default=True,
+    callback=_known_model,
     help="The model: pocket (included), deepfloyd, or the smaller deepfloyd-l and deepfloyd-m.",
 )
 

@@ -1,4 +1,4 @@
-"""Shows the progress of a run: a bar with the time left on a terminal, one line per section elsewhere."""
+"""Shows the progress of a run: a bar with the time left on a terminal, lines elsewhere, in a log for example."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from rich.progress import Progress as Bars
 
 from generators.running.session import Observer
 
+EVERY = 30  # seconds at least between two lines on a section, where no bar shows its progress
+
 
 class Progress(Observer):
     """Counts network evaluations; the expected number comes from the last drawing of each section."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        # Prompts and titles are printed as they are: without markup such as [b], and without emoji such as :dog:.
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
         self.bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -26,7 +29,8 @@ class Progress(Observer):
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.began, self.evaluations = time.monotonic(), 0
+        self.began = self.told = time.monotonic()
+        self.evaluations = self.of_section = 0
         self.expected: dict[str, int] = {}
 
     def __enter__(self) -> Progress:
@@ -47,15 +51,24 @@ class Progress(Observer):
         self.all = self.bars.add_task("all sections", total=sum(self.expected.values()) or None)
 
     def planned(self, line: str) -> None:
-        self.console.print(line, markup=False)
+        self.console.print(line)
 
     def section(self, section_id: str, title: str) -> None:
         self.current = self.bars.add_task(f"{section_id:6} {title}", total=self.expected[section_id] or None)
+        self.section_id, self.of_section, self.told = section_id, 0, time.monotonic()
 
     def evaluated(self, count: int) -> None:
         self.evaluations += count
         self.bars.advance(self.all, count)
         self.bars.advance(self.current, count)
+        self.of_section += count
+        if not self.console.is_terminal and time.monotonic() - self.told >= EVERY:
+            self.told = time.monotonic()
+            expected = self.expected[self.section_id]
+            of_all = f" of {expected:,}" if expected >= self.of_section else ""
+            self.console.print(
+                f"{self.section_id:6} {self.of_section:,}{of_all} evaluations of the network{self._time_left()}"
+            )
 
     def done(self, section_id: str, record: dict[str, Any]) -> None:
         self.bars.remove_task(self.current)

@@ -13,6 +13,7 @@
     distance: near, far       shrinks the first row; names as for `flip`
     loupe                     magnifies the pictures of a row together, down to the pixels of the largest
 
+A name with a comma is quoted, as in `wipe: "a dog, running", "a dog, asleep"`.
 A control works on the figure's own grid, so no picture appears twice; without scripts and in print the grid is shown. A
 control that would mislead is refused with a LookupError that gives the reason.
 """
@@ -26,7 +27,7 @@ from PIL import Image, ImageChops, ImageOps
 
 from generators.records.record import Figure, Panel
 from report.prose.mathml import plain
-from report.prose.values import shown
+from report.prose.values import shown, split, unquoted
 from report.web.images import Picture
 
 
@@ -87,7 +88,7 @@ def control(
     name of a row or column.
     """
     kind, _, rest = (part.strip() for part in text.partition(":"))
-    names = [name.strip() for name in rest.split(",") if name.strip()]
+    names = [unquoted(name) for name in split(rest, ",") if name]
     if kind not in _KINDS:
         raise LookupError(f"unknown control {kind!r}; known: {', '.join(_KINDS)}")
     make, least, most = _KINDS[kind]

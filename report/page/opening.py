@@ -1,4 +1,5 @@
 """The opening of the page, named in report/writeup/intro.md: exhibits, a picture for each section, and the logo.
+A value with a comma or a bracket is quoted, as in 1.8-lion[prompt="a dog, running",k=0].
 
 /// lead
 0-stages[prompt=a mobius strip,steps=100,pixels=1024]
@@ -24,6 +25,7 @@ from generators.records.errors import PanelError, TexError
 from report.figures.controls import VIEWS, Control
 from report.page.directives import Directives
 from report.prose.markup import OPENING, Prose
+from report.prose.values import split
 from report.web.images import Picture
 
 LEAD, CONTENTS, LOGO = OPENING
@@ -79,8 +81,14 @@ def _lines(prose: Prose | None) -> list[tuple[str, int, str]]:
     ]
 
 
+def _two_parts(text: str) -> tuple[str, str]:
+    """Splits a line at its first |; the second part is "" if there is none."""
+    first, *rest = split(text, "|")
+    return first, " | ".join(rest)
+
+
 def _exhibit(text: str, directives: Directives) -> Exhibit:
-    target, _, option = (part.strip() for part in text.partition("|"))
+    target, option = _two_parts(text)
     picture = directives.panel(target)
     figure = picture.figure
     if not option:
@@ -98,7 +106,7 @@ def _exhibit(text: str, directives: Directives) -> Exhibit:
 
 
 def _thumbnail(text: str, directives: Directives) -> tuple[str, Picture]:
-    section, _, target = (part.strip() for part in text.partition("|"))
+    section, target = _two_parts(text)
     if section not in directives.by_id:
         raise LookupError(f"there is no section {section!r} on the page; write 1.8 | 1.8-lion[show=upright,k=0]")
     return section, directives.panel(target)

@@ -5,9 +5,10 @@
     /// fig | 1.2-blur | values: psnr   … with values from the record below its panels; both, in any order
     /// code | path.py::Name      a definition, quoted from the source
     /// code | path.py::Name | folded   … collapsed until the reader opens it
-    /// only | pocket             prose that only the page of that model shows
+    /// only | pocket             prose that only the page of that model shows, or of several: deepfloyd deepfloyd-l
     /// lead, contents, logo      in intro.md: the opening of the page (report/page/opening.py)
     @fig:1.2-blur  @sec:1.7.2  @val:1.2-blur[t=250].psnr  $x_0$  $$x_t$$
+    @val:1.8-lion[prompt="a dog, running",k=0].gamma    a text with a comma or a bracket, quoted; "" is a quote in it
 
 Directives, formulas and references are replaced by marks before Markdown is rendered, and the marks by finished HTML
 afterwards. Markdown therefore leaves underscores in TeX alone, every problem has its line, and HTML written in prose is
@@ -28,13 +29,14 @@ from markdown.treeprocessors import Treeprocessor
 from markupsafe import Markup
 
 from generators.records.errors import TexError
-from generators.records.texts import CONTROL, NAME, SECTION
+from generators.records.texts import CONTROL, MODELS, NAME, SECTION
 from report.problems import Problems
 from report.prose.excerpt import highlighted
 from report.prose.mathml import INLINE, mathml
+from report.prose.values import CONDITIONS, split
 
 FIGURE = rf"{SECTION}-{NAME}"
-VALUE = rf"(?:{FIGURE}(?:\[[^\]\n]*\])?|{SECTION})\.[A-Za-z_]\w*"
+VALUE = rf"(?:{FIGURE}(?:{CONDITIONS})?|{SECTION})\.[A-Za-z_]\w*"
 FOLDED = ["folded"]
 OPENING = ("lead", "contents", "logo")
 PLACEHOLDER = re.compile(
@@ -133,7 +135,7 @@ class Prose:
                 else:
                     current.body.append(line)
             elif line.startswith("///"):
-                words = [word.strip() for word in line.strip("/ \t").split("|")]
+                words = split(line.strip("/ \t"), "|")
                 if not words[0]:
                     if not opened:
                         self.problem(number, "`///` closes no directive; remove it, or open a directive above")
@@ -180,7 +182,10 @@ class Prose:
             self.problem(number, f"`/// {name}` must have the form `{form}`")
             return Directive("broken", number, arguments), True
         if name == "only":
-            return None, model in arguments[0].split()
+            named = arguments[0].split()
+            for unknown in (each for each in named if each not in MODELS):
+                self.problem(number, f"`/// only` names the unknown model {unknown!r}; known: {', '.join(MODELS)}")
+            return None, model in named
         return Directive(name, number, arguments), True
 
     def _convert(self, text: str, first: int, page: Page, level: int) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,10 @@ DIGITS = {"psnr": 1, "ssim": 2, "seconds": 1, "lpips": 2}
 # Names for readers; other names are shown as they are, without underscores.
 TITLES = {"psnr": "PSNR", "ssim": "SSIM", "sigma": "σ", "lpips": "LPIPS", "mse": "MSE"}
 SPACE = "\u00a0"  # between a number and its unit
+
+_QUOTED = r'"(?:[^"\n]|"")*+"'  # "a dog, running": a text with commas and brackets; "" stands for a quote in it
+CONDITIONS = rf"\[(?:=[ ]*{_QUOTED}|[^\]\n])*+\]"  # what chooses panels, as in [prompt="a dog, running",k=0]
+_BEGIN = r"(?:^|[=,:|])\s*"  # what may precede a quoted text
 
 
 def title(name: str) -> str:
@@ -99,17 +104,42 @@ def _which(members: Sequence[Panel], panels: Sequence[Panel]) -> str:
     return f"panel {numbers}" if len(members) == 1 else f"panels {numbers}"
 
 
+def split(text: str, separator: str) -> list[str]:
+    """Splits a text at a character outside of quoted texts, and strips the parts.
+
+    >>> split('prompt="a dog, running", k=0', ",")
+    ['prompt="a dog, running"', 'k=0']
+    """
+    hidden = re.sub(rf"({_BEGIN})({_QUOTED})", lambda match: match[1] + "_" * len(match[2]), text)
+    ends = [place for place, character in enumerate(hidden) if character == separator]
+    return [
+        text[first:end].strip() for first, end in zip([0, *(end + 1 for end in ends)], [*ends, len(text)], strict=True)
+    ]
+
+
+def unquoted(text: str) -> str:
+    """Returns a quoted text without its quotes, and another one as it is.
+
+    >>> unquoted('"a sign saying ""hi"", red"')
+    'a sign saying "hi", red'
+    """
+    return text[1:-1].replace('""', '"') if re.fullmatch(_QUOTED, text) else text
+
+
 def select(panels: Sequence[Panel], selector: str) -> list[Panel]:
     """Returns the panels selected by `t=250,show=blurred`; fields of the case, the findings or the panel.
 
-    Raises LookupError for an unknown field.
+    A value with a comma or a bracket is quoted: `prompt="a dog, running",k=0`. Raises LookupError for an unknown field.
     """
     chosen = list(panels)
-    for condition in filter(None, (part.strip() for part in selector.split(","))):
+    for condition in filter(None, split(selector, ",")):
         name, equals, wanted = (part.strip() for part in condition.partition("="))
         if not equals:
-            raise LookupError(f"{condition!r} is not a condition; write name=value")
-        chosen = [panel for panel in chosen if _same(field(panel, name), wanted)]
+            raise LookupError(
+                f"{condition!r} is not a condition; write name=value, and a value with a comma in quotes, "
+                'as in prompt="a dog, running"'
+            )
+        chosen = [panel for panel in chosen if _same(field(panel, name), unquoted(wanted))]
     return chosen
 
 
