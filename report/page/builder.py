@@ -16,7 +16,8 @@ from pathlib import Path
 from jinja2 import TemplateError, TemplateSyntaxError
 
 from generators.records.errors import PanelError
-from generators.records.files import locked, replacing
+from generators.records.files import replacing
+from generators.records.locks import held
 from generators.records.record import Figure, Record
 from report.figures import figure_png
 from report.page import budget, links, structured_data
@@ -38,7 +39,7 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
     root = root.resolve()
     site = (site or root / "site").resolve()
     problems = Problems(root)
-    with locked(site), replacing(site) as new:
+    with held(lock_of(site), "builds the page"), replacing(site) as new:
         page = ReportPage(root, model, site, problems)
         try:
             pages = {"index.html": page.render(), **page.companions()}
@@ -54,6 +55,11 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
             problems.add(site / "index.html", None, wrong)
         problems.check()
     return site / "index.html"
+
+
+def lock_of(site: Path) -> Path:
+    """Returns the lock of whoever changes the site."""
+    return site.with_name(f".{site.name}.lock")
 
 
 def sources(root: Path) -> list[Path]:
