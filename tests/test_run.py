@@ -37,7 +37,7 @@ class Told(run.Observer):
     def __init__(self) -> None:
         self.why, self.drawn, self.waited, self.evaluations = {}, [], threading.Event(), 0
 
-    def waiting(self):
+    def waits(self, line):
         self.waited.set()
 
     def begin(self, todo):

@@ -41,6 +41,10 @@ class WorkerError(ReportError):
     """Workers cannot be started, or one ended before its section was done."""
 
 
+class LockError(ReportError):
+    """A lock was lost while it was held."""
+
+
 class RequestError(ReportError):
     """A picture that is asked for cannot be drawn or written so."""
 

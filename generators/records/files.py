@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
-
 
 def write(path: Path, content: bytes | str, synced: bool = True) -> None:
     """Writes a file under another name, in UTF-8, and then renames it. Its folder is made if it is missing.
@@ -32,19 +30,10 @@ def write(path: Path, content: bytes | str, synced: bool = True) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Holds the folder's lock for the duration of the block; waits for another process. Raises OSError if it cannot be
-    created."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
-        yield
-
-
-@contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """Yields a new folder to fill, which then replaces `folder`. After an error nothing has changed.
 
-    Only one process at a time may replace a folder; see `locked`. Raises OSError if the parent folder is not writable.
+    Only one process at a time may replace a folder; see `locks`. Raises OSError if the parent folder is not writable.
     """
     new, old = _beside(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -6,19 +6,17 @@ import json
 import shutil
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from copy import deepcopy
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from .. import models
 from ..figures import Section
 from ..records import files
 from ..records.errors import DeclarationError, SectionError
+from ..records.locks import held
 from ..records.record import FILE, read_drawn, read_json, write
 from . import staleness
 from .drawing import panel_texts
@@ -71,7 +69,7 @@ def draw(
     chosen = _chosen(wanted)
     state = state_folder(root, model)
     state.mkdir(parents=True, exist_ok=True)
-    with _alone(state, observer):
+    with held(state / "lock", "looks for stale sections", observer.waits) as lock:
         files.repair_all(state)  # after a killed run
         todo, words, known = {}, {}, _known_words(state)
         for section_id in chosen:
@@ -85,6 +83,7 @@ def draw(
                 if known.get(section_id) != words[section_id]:
                     _reword(state / section_id, section_id)
         if todo:
+            lock.doing(f"draws {', '.join(todo)}")
             observer.begin(todo)
             prepare(model, map(load_section, todo), observer)
             backend({section_id: count for section_id, (_, count) in todo.items()}, model, state, observer)
@@ -169,13 +168,3 @@ def _expected(root: Path, model: str, section_id: str) -> int:
         except (KeyError, TypeError, ValueError):
             continue  # a damaged record: its section is redrawn, or the page refuses it
     return 0
-
-
-def _alone(state: Path, observer: Observer) -> AbstractContextManager[object]:
-    """Acquires the lock of this state folder; if another run holds it, notifies the observer and waits."""
-    lock = FileLock(state / "lock")
-    try:
-        return lock.acquire(timeout=0)
-    except Timeout:
-        observer.waiting()
-        return lock.acquire()

@@ -32,8 +32,9 @@ LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow")
 class Observer:
     """Receives the progress of a run and ignores it. The command line's subclass shows progress bars."""
 
-    def waiting(self) -> None:
-        """This run waits for another one to end."""
+    def waits(self, line: str) -> None:
+        """This run waits for another one to end; the line says for which."""
+        self.planned(line)
 
     def begin(self, todo: dict[str, tuple[str, int]]) -> None:
         """A run begins. todo: for each section id, why it is drawn and the expected evaluations (0: unknown)."""

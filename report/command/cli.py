@@ -120,7 +120,7 @@ def serve(port: int, model: str) -> None:
     """Serve the page at http://localhost:PORT and rebuild it when prose, templates or records change."""
     from .serve import serve as run
 
-    run(ROOT, port, rebuild=lambda: _build(model))
+    run(ROOT, port, model, rebuild=lambda: _build(model))
 
 
 @main.command()

@@ -5,7 +5,6 @@ The builder knows the generators only through the records on disk, and imports n
 
 from __future__ import annotations
 
-import re
 import shutil
 import traceback
 from collections.abc import Mapping
@@ -16,12 +15,13 @@ from pathlib import Path
 from jinja2 import TemplateError, TemplateSyntaxError
 
 from generators.records.errors import PanelError
-from generators.records.files import locked, replacing
+from generators.records.files import replacing
+from generators.records.locks import held
 from generators.records.record import Figure, Record
 from report.figures import figure_png
 from report.page import budget, links, structured_data
 from report.page.companions import card_images
-from report.page.report_page import TITLE, ReportPage, prose_files
+from report.page.report_page import TITLE, ReportPage
 from report.problems import Problems
 from report.records import verification
 from report.web import metadata
@@ -38,7 +38,7 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
     root = root.resolve()
     site = (site or root / "site").resolve()
     problems = Problems(root)
-    with locked(site), replacing(site) as new:
+    with held(lock_of(site), "builds the page"), replacing(site) as new:
         page = ReportPage(root, model, site, problems)
         try:
             pages = {"index.html": page.render(), **page.companions()}
@@ -56,17 +56,9 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
     return site / "index.html"
 
 
-def sources(root: Path) -> list[Path]:
-    """Returns the files that a page is made from, without the published site: what `serve` watches."""
-    prose = prose_files(root)
-    code = {
-        root / match[1]
-        for path in prose.values()
-        for match in re.finditer(r"(?m)^///\s*code\s*\|\s*([^:\n]+?)\s*::", path.read_text(encoding="utf-8"))
-    }
-    templates = (path for path in (root / "templates").rglob("*") if path.is_file())
-    found = {*prose.values(), *templates, *root.glob(".report/*/[!.]*/record.json"), *filter(Path.is_file, code)}
-    return sorted(found)
+def lock_of(site: Path) -> Path:
+    """Returns the lock of whoever changes the site."""
+    return site.with_name(f".{site.name}.lock")
 
 
 def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:

@@ -20,12 +20,13 @@ from PIL import Image
 
 from generators import models
 from generators.records.errors import PanelError, VerifyError
-from generators.records.files import locked
+from generators.records.locks import held
 from generators.records.record import Figure, Record, read_json
 from generators.running import staleness
 from generators.running.run import draw_section, load_section, state_folder
 from generators.running.session import Observer, Session, prepare
 
+from ..page.builder import lock_of
 from ..problems import Problems
 from ..records import verification
 from ..records.drawn import load
@@ -64,7 +65,7 @@ def verify(
                 figure.name: compare(record, figure, again, Path(scratch) / section_id, root, model)
                 for figure in record.figures
             }
-            with locked(site):
+            with held(lock_of(site), f"verifies {section_id}"):
                 verification.write(site, section_id, _result(record, again, of_figures))
             found[section_id] = [result for panels in of_figures.values() for result in panels]
     return found
