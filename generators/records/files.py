@@ -58,10 +58,12 @@ def repair(folder: Path) -> None:
 
 
 def repair_all(parent: Path) -> None:
-    """Repairs all folders in `parent`."""
+    """Repairs all folders in `parent`, and removes what a killed `write` left there. Nobody else may write there."""
     for leftover in (*parent.glob(".*.new"), *parent.glob(".*.old")):
         if leftover.is_dir():
             repair(parent / leftover.name[1:].rpartition(".")[0])
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:
