@@ -173,6 +173,40 @@ def test_a_damaged_embedding_is_refused(own, cache):
         models.load("deepfloyd").noise("a dog")(torch.zeros(3, 64, 64), 500)
 
 
+@pytest.mark.parametrize(
+    ("value", "told"), [(torch.nan, "holds NaN or infinity"), (3, "holds int64, not floating-point numbers")]
+)
+def test_an_embedding_that_is_none_is_refused_when_it_is_read(own, cache, value, told):
+    prepare()
+    for path in (cache / "embeddings").iterdir():
+        save_file({"embedding": torch.full((1, 77, tiny_if.WIDTH), value)}, path)
+    with pytest.raises(ModelError, match=rf"safetensors: the embedding {told}; remove it and run the same command"):
+        models.load("deepfloyd").noise("a dog")(torch.zeros(3, 64, 64), 500)
+
+
+def test_an_embedding_that_is_none_is_not_stored(own, cache):
+    save_file({name: tensor * torch.nan for name, tensor in load_file(own / T5).items()}, own / T5)
+    with pytest.raises(ModelError, match=r"T5's embedding of “” holds NaN or infinity; its weights are wrong"):
+        prepare()
+    assert not (cache / "embeddings").exists()
+
+
+def test_the_home_folder_is_known_in_both_variables(own, handed, monkeypatch):
+    path = handed(embedded("", "a dog"))
+    before = models.digest("deepfloyd")
+    monkeypatch.setenv("HOME", str(own.parent))
+    monkeypatch.setenv("DEEPFLOYD_WEIGHTS", "~/own")
+    monkeypatch.setenv("DEEPFLOYD_EMBEDDINGS", f"~/{path.name}")
+    assert models.folder("deepfloyd") == own
+    assert models.digest("deepfloyd") == before
+    assert f"2, their embeddings from {path}" in prepare()[0]
+    monkeypatch.setenv("POCKET_WEIGHTS", "~/own")
+    assert models.folder("pocket") == own
+    monkeypatch.setenv("POCKET_WEIGHTS", "~nobody_of_this_name/own")
+    with pytest.raises(ModelError, match=r"no weights .* in ~nobody_of_this_name/own"):
+        models.folder("pocket")
+
+
 def test_the_digest_follows_the_files_and_reads_each_only_once(own, cache, monkeypatch):
     first = models.digest("deepfloyd")
     monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("a file was read again"))
@@ -243,6 +277,113 @@ def test_damaged_weights_are_refused_in_one_line_that_says_where(own, name):
     assert told in str(caught.value)
     assert str(caught.value).startswith(f"deepfloyd: {own}")
     assert "\n" not in str(caught.value)
+
+
+# --- what a tokenizer needs
+
+
+def spoilt(path: Path) -> None:
+    path.write_bytes(b"no tokenizer")
+
+
+def with_vocabulary(own: Path) -> Path:
+    """Saves stage 3's tokenizer as the real one is, without tokenizer.json."""
+    folder = own / "stage_3/tokenizer"
+    found = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps(found))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return folder
+
+
+PIECES, CLIP = "stage_1/tokenizer/spiece.model", "stage_3/tokenizer/tokenizer.json"
+TOKENIZERS = {
+    "no pieces": (
+        lambda own: (own / PIECES).unlink(),
+        "tokenizer/ has neither spiece.model nor tokenizer.json (stage_1)",
+    ),
+    "empty pieces": (
+        lambda own: (own / PIECES).write_bytes(b""),
+        "spiece.model is empty; remove the file and fetch it",
+    ),
+    "spoilt pieces": (
+        lambda own: spoilt(own / PIECES),
+        "the tokenizer (spiece.model, tokenizer_config.json) is damaged",
+    ),
+    "pieces behind a link to nothing": (
+        lambda own: ((own / PIECES).unlink(), (own / PIECES).symlink_to("gone")),
+        "tokenizer/spiece.model is a link to gone, which is gone (stage_1)",
+    ),
+    "an empty tokenizer.json beside pieces": (
+        lambda own: (own / PIECES).with_name("tokenizer.json").write_bytes(b""),
+        "tokenizer/tokenizer.json is empty; remove the file",
+    ),
+    "no CLIP": (
+        lambda own: (own / CLIP).unlink(),
+        "tokenizer/ has neither vocab.json with merges.txt nor tokenizer.json (stage_3)",
+    ),
+    "no merges": (
+        lambda own: (with_vocabulary(own) / "merges.txt").unlink(),
+        "tokenizer/ has neither vocab.json with merges.txt nor tokenizer.json (stage_3)",
+    ),
+    "no vocabulary": (
+        lambda own: (with_vocabulary(own) / "vocab.json").unlink(),
+        "tokenizer/ has neither vocab.json with merges.txt nor tokenizer.json (stage_3)",
+    ),
+    "a spoilt vocabulary": (
+        lambda own: spoilt(with_vocabulary(own) / "vocab.json"),
+        "tokenizer/vocab.json is damaged: it is not JSON; remove the file",
+    ),
+    "a tokenizer.json of nothing": (
+        lambda own: (own / CLIP).write_text("{}"),
+        "stage_3/tokenizer: the tokenizer (tokenizer.json, tokenizer_config.json) is damaged",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_what_a_tokenizer_needs_is_required_by_name(own, name):
+    damage, told = TOKENIZERS[name]
+    damage(own)
+    assert told in refusal(ALL)
+
+
+def test_a_tokenizer_of_vocabulary_and_merges_is_enough(own):
+    with_vocabulary(own)
+    prepare(ALL)
+    texts, _ = models.load("deepfloyd").third.texts("a dog")
+    assert not torch.equal(texts, models.load("deepfloyd").third.texts("a cat")[0])
+
+
+def test_two_prompts_that_become_the_same_tokens_stop_the_run(own, cache):
+    same = SMALL._replace(prompts=("", "a dog 1", "a cat", "a dog 2"))  # the tiny tokenizer knows no digits
+    assert "stage_1/tokenizer: “a dog 1” and “a dog 2” become the same" in refusal(same)
+    long = "a dog " * 40
+    assert "become the same 77 tokens; fetch the tokenizer again" in refusal(
+        SMALL._replace(prompts=(long + "a", long + "b"))
+    )
+    assert not (cache / "embeddings").exists()
+    prepare(SMALL._replace(prompts=("", "a dog", "A Dog", " a  dog")))  # the same text
+
+
+def test_stage_3_keeps_prompts_apart_too(own):
+    prepare()
+    found = json.loads((own / CLIP).read_text())
+    vocabulary = found["model"]["vocab"]
+    for letter in "dogcat":
+        for name in (letter, f"{letter}</w>"):
+            vocabulary.pop(name, None)
+    (own / CLIP).write_text(json.dumps(found))
+    assert "stage_3/tokenizer: “a dog” and “a cat” become the same" in refusal(ALL._replace(prompts=("a dog", "a cat")))
+
+
+def test_the_hubs_tokenizer_is_checked_once_it_is_fetched(hub, halves, tmp_path):
+    shutil.copytree(halves / "stage_1", tmp_path / "other")
+    hub.repositories[FIRST.id] = tmp_path / "other", {FIRST.commit}
+    spoilt(tmp_path / "other/tokenizer/spiece.model")
+    with pytest.raises(ModelError, match=r"^deepfloyd: \S+: the tokenizer .* is damaged .*fetch them again$"):
+        prepare()
+    assert refusal()  # and by the doctor from now on
 
 
 # --- which files are loaded
@@ -588,6 +729,26 @@ HANDED = {
     ),
     "no dict": (lambda path: torch.save(torch.zeros(3), path), "is not a dict from prompts to embeddings"),
     "half a file": (lambda path: path.write_bytes(path.read_bytes()[:500]), "is damaged or not a file of embeddings"),
+    "NaN": (
+        lambda path: torch.save({**embedded(""), "a dog": torch.full((1, 77, tiny_if.WIDTH), torch.nan)}, path),
+        "the embedding of “a dog” holds NaN or infinity; fetch the file again",
+    ),
+    "infinity": (
+        lambda path: torch.save({"": torch.full((1, 77, tiny_if.WIDTH), -torch.inf).half()}, path),
+        "the embedding of “” holds NaN or infinity; fetch the file again",
+    ),
+    "integers": (
+        lambda path: torch.save({"": torch.ones(1, 77, tiny_if.WIDTH, dtype=torch.int64)}, path),
+        "the embedding of “” holds int64, not floating-point numbers; fetch the file again",
+    ),
+    "complex numbers": (
+        lambda path: torch.save({"": torch.ones(1, 77, tiny_if.WIDTH, dtype=torch.complex64)}, path),
+        "the embedding of “” holds complex64, not floating-point numbers",
+    ),
+    "numbers for prompts": (
+        lambda path: torch.save({1: torch.ones(1, 77, tiny_if.WIDTH)}, path),
+        "is not a dict from prompts to embeddings",
+    ),
     "no file": (lambda path: path.unlink(), "DEEPFLOYD_EMBEDDINGS: there is no file"),
 }
 

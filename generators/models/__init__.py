@@ -5,7 +5,6 @@ This module does not import torch, so the staleness check stays fast.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,7 +14,7 @@ from safetensors import SafetensorError
 from ..records.errors import ModelError, ReportError
 from .deepfloyd.provider import DeepFloydProvider
 from .pocket.provider import SHIPPED, PocketProvider
-from .provider import DryRun, Provider, Workload, variable
+from .provider import DryRun, Provider, Workload, path_in, variable
 from .saved import PICKLES, walk
 
 if TYPE_CHECKING:
@@ -41,8 +40,8 @@ def folder(name: str) -> Path | None:
 
     Raises ModelError for an unknown model and for missing weights. Other formats, which can execute code, are not read.
     """
-    family, own = provider(name), os.environ.get(variable(name))
-    place = Path(own) if own else family.shipped
+    family = provider(name)
+    place = path_in(variable(name)) or family.shipped
     if place is None:
         return None
     pickle = None

@@ -27,6 +27,7 @@ from ...diffusion.sampling import gaussian
 from ...records.errors import ModelError
 from ..base import Cascade, LaterStage, Stage, schedule_of
 from . import disk, weights
+from .text import tokenizer_of
 from .text_projections import CachedTextUNet, noise_of
 
 HELD, IN_TURN, BY_LAYER = "read once", "read whole for each turn", "read layer by layer at every forward"
@@ -125,7 +126,7 @@ class ThirdStage:
         self.pipeline = _Upscaler(
             vae=self._component(AutoencoderKL, "vae"),
             text_encoder=None,
-            tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+            tokenizer=tokenizer_of(folder, CLIPTokenizer),
             unet=unet,
             low_res_scheduler=DDPMScheduler.from_pretrained(folder / "low_res_scheduler"),
             scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),

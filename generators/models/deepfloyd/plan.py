@@ -8,12 +8,13 @@ memory, or a CPU that would take days.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import constants
+from transformers import CLIPTokenizer, T5Tokenizer
 
 from ...records.errors import ModelError
 from .. import saved
@@ -23,7 +24,7 @@ from .cascade import DeepFloyd, SecondStage, Spot, ThirdStage
 from .course_embeddings import CourseEmbeddings
 from .disk import return_freed_memory
 from .machine import GB, disk, placement, present, text_device, to_read, unet_size
-from .text import DTYPE, Embeddings, encode
+from .text import DTYPE, Embeddings, check_tokens, encode, tokenizer_of
 
 LONGEST = 12 * 3600  # seconds; a CPU that needs longer is refused
 OUTPUT = {"stage_1": 6 * 64**2 * 4, "stage_2": 6 * 256**2 * 4, "stage_3": ThirdStage.steps * 8 * 256**2 * 4}  # bytes
@@ -166,6 +167,8 @@ class Plan:
                 self.say(stage, f"{source}, present" + ("" if variants == "full" else f", in {variants}"))
                 if incomplete := weights.incomplete(folder, components):
                     self.refuse(f"{folder}/{incomplete}")
+                elif lost := _lost_text(folder, stage, components, self.work.prompts):
+                    self.refuse(lost)
             elif self.local:
                 self.say(stage, f"{source}, incomplete")
                 self.refuse(f"{self.local}: {lacks} ({stage}); save {repository.id} there with diffusers")
@@ -228,6 +231,8 @@ def prepare(name: str, local: Path | None, dry_run: DryRun, tell: Callable[[str]
             )
         if why := weights.incomplete(folders[stage], components):
             raise ModelError(f"{name}: {folders[stage]}/{why}")
+        if plan.fetching and (why := _lost_text(folders[stage], stage, components, plan.work.prompts)):
+            raise ModelError(f"{name}: {why}")
     if plan.missing:
         assert plan.text
         for prompt in plan.missing:
@@ -259,6 +264,18 @@ def load(name: str, local: Path | None) -> DeepFloyd:
     settings["stage 2 samples"] = f"{SecondStage.steps} steps, guidance {SecondStage.gamma:g}, {level}"
     stages = {stage: folder for stage, folder in folders.items() if stage in spots}
     return DeepFloyd(name, stages, spots, kept.read, weights.digest(name, local), settings)
+
+
+def _lost_text(folder: Path, stage: str, components: Sequence[str], prompts: Sequence[str]) -> str | None:
+    """Returns why the tokenizer of a stage, if it is among the components, would lose text of the prompts, if so."""
+    if "tokenizer" not in components:
+        return None
+    try:
+        tokenizer = tokenizer_of(folder, T5Tokenizer if stage == "stage_1" else CLIPTokenizer)
+        check_tokens(prompts, tokenizer, folder / "tokenizer")
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 def _span(seconds: float) -> str:
