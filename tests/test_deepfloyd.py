@@ -12,8 +12,8 @@ import tiny_if
 import torch
 from click.testing import CliRunner
 from huggingface_hub import constants
-from safetensors.torch import save_file
-from transformers import T5EncoderModel
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModel, T5EncoderModel
 
 from generators import models
 from generators.models import Workload
@@ -173,6 +173,40 @@ def test_a_damaged_embedding_is_refused(own, cache):
         models.load("deepfloyd").noise("a dog")(torch.zeros(3, 64, 64), 500)
 
 
+@pytest.mark.parametrize(
+    ("value", "told"), [(torch.nan, "holds NaN or infinity"), (3, "holds int64, not floating-point numbers")]
+)
+def test_an_embedding_that_is_none_is_refused_when_it_is_read(own, cache, value, told):
+    prepare()
+    for path in (cache / "embeddings").iterdir():
+        save_file({"embedding": torch.full((1, 77, tiny_if.WIDTH), value)}, path)
+    with pytest.raises(ModelError, match=rf"safetensors: the embedding {told}; remove it and run the same command"):
+        models.load("deepfloyd").noise("a dog")(torch.zeros(3, 64, 64), 500)
+
+
+def test_an_embedding_that_is_none_is_not_stored(own, cache):
+    save_file({name: tensor * torch.nan for name, tensor in load_file(own / T5).items()}, own / T5)
+    with pytest.raises(ModelError, match=r"T5's embedding of “” holds NaN or infinity; its weights are wrong"):
+        prepare()
+    assert not (cache / "embeddings").exists()
+
+
+def test_the_home_folder_is_known_in_both_variables(own, handed, monkeypatch):
+    path = handed(embedded("", "a dog"))
+    before = models.digest("deepfloyd")
+    monkeypatch.setenv("HOME", str(own.parent))
+    monkeypatch.setenv("DEEPFLOYD_WEIGHTS", "~/own")
+    monkeypatch.setenv("DEEPFLOYD_EMBEDDINGS", f"~/{path.name}")
+    assert models.folder("deepfloyd") == own
+    assert models.digest("deepfloyd") == before
+    assert f"2, their embeddings from {path}" in prepare()[0]
+    monkeypatch.setenv("POCKET_WEIGHTS", "~/own")
+    assert models.folder("pocket") == own
+    monkeypatch.setenv("POCKET_WEIGHTS", "~nobody_of_this_name/own")
+    with pytest.raises(ModelError, match=r"no weights .* in ~nobody_of_this_name/own"):
+        models.folder("pocket")
+
+
 def test_the_digest_follows_the_files_and_reads_each_only_once(own, cache, monkeypatch):
     first = models.digest("deepfloyd")
     monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("a file was read again"))
@@ -205,7 +239,32 @@ DAMAGE = {
     "half a text encoder": (lambda own: cut(own / T5), "text_encoder/model.safetensors is incomplete: "),
     "no header": (lambda own: (own / UNET).write_bytes(b"\1" * 99), "is damaged: 99 bytes without a header; remove"),
     "a shard is missing": (lambda own: sharded(own / T5), "model-00002-of-00002.safetensors is missing (stage_1)"),
-    "a pickle": (lambda own: (own / "stage_1/x.bin").write_bytes(b""), "is a pickle, which can execute code"),
+    "only a pickle": (
+        lambda own: (own / UNET).rename((own / UNET).with_suffix(".bin")),
+        "unet/ has no *.safetensors, only diffusion_pytorch_model.bin, a pickle, which can execute code and is not",
+    ),
+    "weights of another name": (
+        lambda own: (own / UNET).rename((own / UNET).with_name("unet.safetensors")),
+        "unet/ has no diffusion_pytorch_model.safetensors, the name that is loaded (stage_1)",
+    ),
+    "an index that is cut": (
+        lambda own: ((own / T5).parent / "model.safetensors.index.json").write_text('{"weight_map": {'),
+        "text_encoder/model.safetensors.index.json is damaged: it is not JSON; remove the file",
+    ),
+    "an index of nothing": (
+        lambda own: ((own / T5).parent / "model.safetensors.index.json").write_text("{}"),
+        "text_encoder/model.safetensors.index.json is damaged: it names no shards",
+    ),
+    "an index of files elsewhere": (
+        lambda own: ((own / T5).parent / "model.safetensors.index.json").write_text(
+            '{"weight_map": {"a": "../../x.safetensors"}}'
+        ),
+        "index.json names ../../x.safetensors, which is not a *.safetensors beside it",
+    ),
+    "a link to nothing": (
+        lambda own: ((own / UNET).unlink(), (own / UNET).symlink_to("gone")),
+        "unet/diffusion_pytorch_model.safetensors is a link to gone, which is gone (stage_1); save",
+    ),
 }
 
 
@@ -218,6 +277,366 @@ def test_damaged_weights_are_refused_in_one_line_that_says_where(own, name):
     assert told in str(caught.value)
     assert str(caught.value).startswith(f"deepfloyd: {own}")
     assert "\n" not in str(caught.value)
+
+
+# --- what a tokenizer needs
+
+
+def spoilt(path: Path) -> None:
+    path.write_bytes(b"no tokenizer")
+
+
+def with_vocabulary(own: Path) -> Path:
+    """Saves stage 3's tokenizer as the real one is, without tokenizer.json."""
+    folder = own / "stage_3/tokenizer"
+    found = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps(found))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return folder
+
+
+PIECES, CLIP = "stage_1/tokenizer/spiece.model", "stage_3/tokenizer/tokenizer.json"
+TOKENIZERS = {
+    "no pieces": (
+        lambda own: (own / PIECES).unlink(),
+        "tokenizer/ has neither spiece.model nor tokenizer.json (stage_1)",
+    ),
+    "empty pieces": (
+        lambda own: (own / PIECES).write_bytes(b""),
+        "spiece.model is empty; remove the file and fetch it",
+    ),
+    "spoilt pieces": (
+        lambda own: spoilt(own / PIECES),
+        "the tokenizer (spiece.model, tokenizer_config.json) is damaged",
+    ),
+    "pieces behind a link to nothing": (
+        lambda own: ((own / PIECES).unlink(), (own / PIECES).symlink_to("gone")),
+        "tokenizer/spiece.model is a link to gone, which is gone (stage_1)",
+    ),
+    "an empty tokenizer.json beside pieces": (
+        lambda own: (own / PIECES).with_name("tokenizer.json").write_bytes(b""),
+        "tokenizer/tokenizer.json is empty; remove the file",
+    ),
+    "no CLIP": (
+        lambda own: (own / CLIP).unlink(),
+        "tokenizer/ has neither vocab.json with merges.txt nor tokenizer.json (stage_3)",
+    ),
+    "no merges": (
+        lambda own: (with_vocabulary(own) / "merges.txt").unlink(),
+        "tokenizer/ has neither vocab.json with merges.txt nor tokenizer.json (stage_3)",
+    ),
+    "no vocabulary": (
+        lambda own: (with_vocabulary(own) / "vocab.json").unlink(),
+        "tokenizer/ has neither vocab.json with merges.txt nor tokenizer.json (stage_3)",
+    ),
+    "a spoilt vocabulary": (
+        lambda own: spoilt(with_vocabulary(own) / "vocab.json"),
+        "tokenizer/vocab.json is damaged: it is not JSON; remove the file",
+    ),
+    "a tokenizer.json of nothing": (
+        lambda own: (own / CLIP).write_text("{}"),
+        "stage_3/tokenizer: the tokenizer (tokenizer.json, tokenizer_config.json) is damaged",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_what_a_tokenizer_needs_is_required_by_name(own, name):
+    damage, told = TOKENIZERS[name]
+    damage(own)
+    assert told in refusal(ALL)
+
+
+def test_a_tokenizer_of_vocabulary_and_merges_is_enough(own):
+    with_vocabulary(own)
+    prepare(ALL)
+    texts, _ = models.load("deepfloyd").third.texts("a dog")
+    assert not torch.equal(texts, models.load("deepfloyd").third.texts("a cat")[0])
+
+
+def test_two_prompts_that_become_the_same_tokens_stop_the_run(own, cache):
+    same = SMALL._replace(prompts=("", "a dog 1", "a cat", "a dog 2"))  # the tiny tokenizer knows no digits
+    assert "stage_1/tokenizer: “a dog 1” and “a dog 2” become the same" in refusal(same)
+    long = "a dog " * 40
+    assert "become the same 77 tokens; fetch the tokenizer again" in refusal(
+        SMALL._replace(prompts=(long + "a", long + "b"))
+    )
+    assert not (cache / "embeddings").exists()
+    prepare(SMALL._replace(prompts=("", "a dog", "A Dog", " a  dog")))  # the same text
+
+
+def test_stage_3_keeps_prompts_apart_too(own):
+    prepare()
+    found = json.loads((own / CLIP).read_text())
+    vocabulary = found["model"]["vocab"]
+    for letter in "dogcat":
+        for name in (letter, f"{letter}</w>"):
+            vocabulary.pop(name, None)
+    (own / CLIP).write_text(json.dumps(found))
+    assert "stage_3/tokenizer: “a dog” and “a cat” become the same" in refusal(ALL._replace(prompts=("a dog", "a cat")))
+
+
+def test_the_hubs_tokenizer_is_checked_once_it_is_fetched(hub, halves, tmp_path):
+    shutil.copytree(halves / "stage_1", tmp_path / "other")
+    hub.repositories[FIRST.id] = tmp_path / "other", {FIRST.commit}
+    spoilt(tmp_path / "other/tokenizer/spiece.model")
+    with pytest.raises(ModelError, match=r"^deepfloyd: \S+: the tokenizer .* is damaged .*fetch them again$"):
+        prepare()
+    assert refusal()  # and by the doctor from now on
+
+
+# --- which files are loaded
+
+
+def in_shards(path: Path, infix: str = "") -> None:
+    """Saves the weights in this file as two shards and their index, as diffusers names them, and removes the file."""
+    stem, tensors = path.name.split(".")[0], load_file(path)
+    names, index = sorted(tensors), {}
+    for k in range(2):
+        shard = f"{stem}{infix}-0000{k + 1}-of-00002.safetensors"
+        few = {name: tensors[name] for name in names[k::2]}
+        save_file(few, path.with_name(shard))
+        index |= dict.fromkeys(few, shard)
+    content = json.dumps({"metadata": {}, "weight_map": index})
+    path.with_name(f"{stem}.safetensors.index{infix}.json").write_text(content)
+    path.unlink()
+
+
+def stale(path: Path, name: str) -> Path:
+    """Writes other weights of the same shapes under another name beside this file."""
+    other = {key: torch.full_like(tensor, 7) for key, tensor in load_file(path).items()}
+    save_file(other, path.with_name(name))
+    return path.with_name(name)
+
+
+def loaded(own: Path, stage: str, component: str) -> dict[str, torch.Tensor]:
+    return dict(disk.Tensors(own / stage, component, torch.float32))
+
+
+def same(one, other) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+STALE = {
+    "an old file": ("stage_1", "unet", "diffusion_pytorch_model_old.safetensors", False),
+    "a file sorted first": ("stage_2", "unet", "a.safetensors", False),
+    "a copy": ("stage_3", "vae", "diffusion_pytorch_model (1).safetensors", False),
+    "weights without EMA": ("stage_3", "unet", "diffusion_pytorch_model.non_ema.safetensors", False),
+    "an old text encoder": ("stage_1", "text_encoder", "model_old.safetensors", False),
+    "an old file beside shards": ("stage_1", "unet", "diffusion_pytorch_model.safetensors", True),
+    "an old text encoder beside shards": ("stage_1", "text_encoder", "model.safetensors", True),
+    "an old CLIP beside shards": ("stage_3", "text_encoder", "model.safetensors", True),
+    "a shard of another set": ("stage_3", "vae", "diffusion_pytorch_model-00003-of-00003.safetensors", True),
+}
+
+
+@pytest.mark.parametrize("name", STALE)
+def test_of_several_files_those_are_loaded_that_diffusers_loads(own, name):
+    stage, component, other, shards = STALE[name]
+    (path,) = (own / stage / component).glob("*.safetensors")
+    before, kept = loaded(own, stage, component), path.read_bytes()
+    if shards:
+        in_shards(path)
+    digest = models.digest("deepfloyd")
+    copy = own / "copy.safetensors"
+    copy.write_bytes(kept)
+    stale(copy, "stale.safetensors").rename(path.with_name(other))
+    assert same(loaded(own, stage, component), before)
+    assert models.digest("deepfloyd") == digest  # what is not loaded does not count
+    prepare(ALL)
+    if component == "text_encoder" and stage == "stage_3":
+        third = models.load("deepfloyd").third
+        encoder = third._component(CLIPTextModel, "text_encoder")
+        assert sorted(map(str, dict(encoder.state_dict()).values())) == sorted(map(str, before.values()))
+        assert encoder.training is False
+    if component == "vae":
+        assert same(dict(models.load("deepfloyd").third.pipeline.vae.state_dict()), before)
+    for read in (own / stage / component).glob("*.safetensors"):
+        if read.name != other:
+            stale(read, read.name)
+    assert models.digest("deepfloyd") != digest
+
+
+@pytest.mark.parametrize("what", ["", "stage_1", "stage_2", "stage_1/unet", UNET, "stage_1/tokenizer"])
+def test_linked_folders_and_files_are_read_and_followed(own, tmp_path, monkeypatch, what):
+    before = models.digest("deepfloyd")
+    real = tmp_path / "real"
+    (own / what).rename(real)
+    (own / what).symlink_to(real)
+    assert models.digest("deepfloyd") == before
+    prepare(ALL)
+    models.load("deepfloyd")
+    behind = next(path for path in (real, *sorted(real.rglob("*"))) if path.is_file() and "index" not in path.name)
+    behind.write_bytes(behind.read_bytes() + b" ")
+    assert models.digest("deepfloyd") != before
+
+
+def test_a_folder_of_links_alone_has_weights(saved, tmp_path, monkeypatch):
+    for stage in weights.STAGES:
+        (tmp_path / "links").mkdir(exist_ok=True)
+        (tmp_path / "links" / stage).symlink_to(saved / stage)
+    (tmp_path / "links" / "round").symlink_to(tmp_path / "links")
+    monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(tmp_path / "links"))
+    before = models.digest("deepfloyd")
+    prepare(ALL)
+    monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(saved))
+    assert models.digest("deepfloyd") == before
+
+
+def test_clips_weights_have_their_names_with_and_without_the_prefix_and_none_is_made_up(own):
+    prepare(ALL)
+    (path,) = (own / "stage_3/text_encoder").glob("*.safetensors")
+    third, tensors = models.load("deepfloyd").third, load_file(path)
+    plain = {name.removeprefix("text_model."): tensor for name, tensor in tensors.items()}
+    save_file({f"text_model.{name}": tensor for name, tensor in plain.items()}, path)
+    again = third._component(CLIPTextModel, "text_encoder").state_dict()
+    assert same({name.removeprefix("text_model."): tensor for name, tensor in again.items()}, plain)
+    save_file(dict(list(plain.items())[1:]), path)
+    with pytest.raises(ModelError, match=r"stage_3/text_encoder: the weights lack \S+; fetch them again"):
+        third._component(CLIPTextModel, "text_encoder")
+
+
+UNREAD = [
+    "stage_1/.DS_Store", "stage_1/unet/.DS_Store", ".gitattributes", "stage_1/README.md", "stage_1/unet/README.md",
+    ".cache/huggingface/download/x.metadata", "stage_1/.cache/huggingface/.gitignore", "stage_1/unet/x.lock",
+    "stage_1/model_index.json", "stage_1/unet/diffusion_pytorch_model.bin", "stage_1/safety_checker/config.json",
+    "stage_2/text_encoder/model.safetensors", "stage_1/scheduler/config.json", "stage_1/tokenizer/notes.txt",
+]  # fmt: skip
+READ = [
+    UNET, T5, "stage_1/unet/config.json", "stage_1/scheduler/scheduler_config.json", "stage_1/tokenizer/spiece.model",
+    "stage_1/tokenizer/tokenizer_config.json", "stage_1/text_encoder/config.json",
+    "stage_2/image_noising_scheduler/scheduler_config.json", "stage_3/low_res_scheduler/scheduler_config.json",
+    "stage_3/vae/config.json", "stage_3/tokenizer/tokenizer.json",
+]  # fmt: skip
+
+
+def test_only_what_is_read_counts(own):
+    before = models.digest("deepfloyd"), weights.encoder("deepfloyd", own)
+    for name in UNREAD:
+        (own / name).parent.mkdir(parents=True, exist_ok=True)
+        with (own / name).open("ab") as file:
+            file.write(b" ")
+        assert (models.digest("deepfloyd"), weights.encoder("deepfloyd", own)) == before, name
+    seen = {before[0]}
+    for name in READ:
+        assert (own / name).is_file(), name
+        with (own / name).open("ab") as file:
+            file.write(b" ")
+        seen.add(models.digest("deepfloyd"))
+    assert len(seen) == 1 + len(READ)
+
+
+def test_the_text_encoder_does_not_count_where_embeddings_take_its_place(handed, own):
+    handed(embedded("", "a dog"))
+    before = models.digest("deepfloyd")
+    shutil.rmtree(own / "stage_1" / "text_encoder")
+    assert models.digest("deepfloyd") == before
+
+
+def test_of_pockets_folder_only_what_is_read_counts(tmp_path, monkeypatch):
+    shutil.copytree(models.SHIPPED, tmp_path / "pocket")
+    monkeypatch.setenv("POCKET_WEIGHTS", str(tmp_path / "pocket"))
+    before = models.digest("pocket")
+    for name in (".DS_Store", "stage_2/README.md", ".cache/x.lock", ".gitattributes", "stage_3/x.safetensors"):
+        (tmp_path / "pocket" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "pocket" / name).write_bytes(b"x")
+        assert models.digest("pocket") == before, name
+    (tmp_path / "pocket/stage_2").rename(tmp_path / "real")
+    (tmp_path / "pocket/stage_2").symlink_to(tmp_path / "real")
+    assert models.digest("pocket") == before
+    for name in ("scheduler/scheduler_config.json", "stage_2/config.json", "transformer/config.json"):
+        with (tmp_path / "pocket" / name).open("a") as file:
+            file.write(" ")
+        assert models.digest("pocket") != before, name
+        before = models.digest("pocket")
+
+
+def test_a_pickle_in_place_of_pockets_weights_is_not_read(tmp_path, monkeypatch):
+    shutil.copytree(models.SHIPPED, tmp_path / "pocket")
+    monkeypatch.setenv("POCKET_WEIGHTS", str(tmp_path / "pocket"))
+    (path,) = (tmp_path / "pocket/stage_2").glob("*.safetensors")
+    path.rename(path.with_suffix(".bin"))
+    told = "stage_2/ has no *.safetensors, only diffusion_pytorch_model.bin, a pickle, which can execute code"
+    with pytest.raises(ModelError) as caught:
+        models.load("pocket")
+    assert told in str(caught.value)
+    assert models.plan("pocket", lambda steps, guided: ALL)[1] == [str(caught.value)]
+
+
+MIXED = [("stage_1/unet",), ("stage_1/text_encoder",), ("stage_3/vae", "stage_3/text_encoder"), ("stage_3/unet",)]
+
+
+@pytest.mark.parametrize("full", MIXED)
+def test_each_component_has_its_own_variant(own, halves, full):
+    """All others have fp16 alone."""
+    for path in list(own.rglob("*.safetensors")):
+        component = str(path.parent.relative_to(own))
+        if component not in full:
+            path.unlink()
+            shutil.copy(halves / component / f"{path.stem}.fp16.safetensors", path.parent)
+    told = prepare(ALL)
+    stage, component = full[0].split("/")
+    assert any(f"{component} full" in line for line in told if f" {stage} " in line)
+    model = models.load("deepfloyd")
+    with torch.inference_mode():
+        assert torch.isfinite(model.noise("a dog")(torch.zeros(3, 64, 64), 500).eps).all()
+    assert model.third.pipeline.vae.dtype == torch.float32
+    assert model.third._component(CLIPTextModel, "text_encoder").dtype == torch.float32
+
+
+def test_shards_in_fp16_are_loaded(own, halves, monkeypatch):
+    for path in list(own.rglob("*.safetensors")):
+        half = halves / path.parent.relative_to(own) / f"{path.stem}.fp16.safetensors"
+        shutil.copy(half, path)
+        in_shards(path, ".fp16")
+    prepare(ALL)
+    model = models.load("deepfloyd")
+    assert model.settings["stage 1"] == model.settings["stage 3"] == "a local folder, fp16 files"
+    assert model.third.pipeline.vae.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["stage_1/unet/diffusion_pytorch_model.bin", "stage_1/x.pt", "stage_3/vae/x.ckpt"])
+def test_a_complete_set_is_not_refused_for_pickles_that_nothing_reads(own, name):
+    (own / name).write_bytes(b"")
+    prepare(ALL)
+    models.load("deepfloyd")
+
+
+def test_a_folder_of_pickles_alone_is_said_to_be_that(tmp_path, monkeypatch):
+    (tmp_path / "own/stage_1/unet").mkdir(parents=True)
+    monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(tmp_path / "own"))
+    with pytest.raises(
+        ModelError, match=r"no weights \(\*.safetensors\) in [^,]*own; set DEEPFLOYD_WEIGHTS to a folder"
+    ):
+        models.folder("deepfloyd")
+    (tmp_path / "own/stage_1/unet/diffusion_pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"own, only \S+\.bin, a pickle, which can execute code and is not read; set"):
+        models.folder("deepfloyd")
+
+
+def test_a_stage_behind_a_link_to_nothing_is_said_to_be_that(own):
+    for stage in ("stage_2", "stage_1"):
+        shutil.rmtree(own / stage)
+        (own / stage).symlink_to("gone")
+        with pytest.raises(ModelError, match=f"{stage}/ is a link to gone, which is gone.*; save DeepFloyd/IF-I"):
+            prepare(ALL)
+
+
+def test_a_blob_that_is_gone_from_the_hubs_cache_is_fetched_again(hub):
+    prepare()
+    path = weights.stages("deepfloyd", None)["stage_1"] / "unet" / "diffusion_pytorch_model.fp16.safetensors"
+    path.resolve().unlink()
+    lines, refusals = models.plan("deepfloyd", lambda steps, guided: SMALL)
+    assert refusals == []
+    assert [
+        line for line in lines if "to be fetched: unet/diffusion_pytorch_model.fp16.safetensors is a link to" in line
+    ]
+    hub.refusals[FIRST.id] = 500, ""
+    assert f"the Hub answered 500 ({path.parents[1]}/unet/{path.name} is a link to " in refusal()
+    hub.refusals.clear()
+    prepare()
+    assert path.is_file()
 
 
 def test_the_doctor_names_all_that_is_in_the_way_and_ends_with_1(own, monkeypatch):
@@ -310,6 +729,26 @@ HANDED = {
     ),
     "no dict": (lambda path: torch.save(torch.zeros(3), path), "is not a dict from prompts to embeddings"),
     "half a file": (lambda path: path.write_bytes(path.read_bytes()[:500]), "is damaged or not a file of embeddings"),
+    "NaN": (
+        lambda path: torch.save({**embedded(""), "a dog": torch.full((1, 77, tiny_if.WIDTH), torch.nan)}, path),
+        "the embedding of “a dog” holds NaN or infinity; fetch the file again",
+    ),
+    "infinity": (
+        lambda path: torch.save({"": torch.full((1, 77, tiny_if.WIDTH), -torch.inf).half()}, path),
+        "the embedding of “” holds NaN or infinity; fetch the file again",
+    ),
+    "integers": (
+        lambda path: torch.save({"": torch.ones(1, 77, tiny_if.WIDTH, dtype=torch.int64)}, path),
+        "the embedding of “” holds int64, not floating-point numbers; fetch the file again",
+    ),
+    "complex numbers": (
+        lambda path: torch.save({"": torch.ones(1, 77, tiny_if.WIDTH, dtype=torch.complex64)}, path),
+        "the embedding of “” holds complex64, not floating-point numbers",
+    ),
+    "numbers for prompts": (
+        lambda path: torch.save({1: torch.ones(1, 77, tiny_if.WIDTH)}, path),
+        "is not a dict from prompts to embeddings",
+    ),
     "no file": (lambda path: path.unlink(), "DEEPFLOYD_EMBEDDINGS: there is no file"),
 }
 
@@ -563,17 +1002,23 @@ def test_a_repository_without_safetensors_is_refused(hub, tmp_path):
 
 def test_of_a_repository_only_one_variant_is_fetched():
     names = [
-        "model_index.json", "README.md", "unet/config.json", "unet/x.bin", "unet/x.safetensors",
-        "unet/x.fp16.safetensors", "unet/x.fp16.bin", "text_encoder/model.safetensors.index.json",
+        "model_index.json", "README.md", "unet/config.json", "unet/diffusion_pytorch_model.bin",
+        "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors",
+        "unet/diffusion_pytorch_model.non_ema.safetensors", "unet/diffusion_pytorch_model.fp16.bin",
+        "text_encoder/config.json", "text_encoder/model.safetensors.index.json",
         "text_encoder/model.safetensors.index.fp16.json", "text_encoder/model-00001-of-00002.safetensors",
-        "text_encoder/model.fp16-00001-of-00002.safetensors", "tokenizer/spiece.model", "safety_checker/x.safetensors",
+        "text_encoder/model.fp16-00001-of-00002.safetensors", "text_encoder/model.safetensors",
+        "tokenizer/spiece.model", "tokenizer/README.txt", "safety_checker/model.safetensors",
     ]  # fmt: skip
     components = weights.STAGES["stage_1"] + weights.T5
     assert weights.wanted(names, components) == [
-        "model_index.json", "unet/config.json", "unet/x.fp16.safetensors",
-        "text_encoder/model.safetensors.index.fp16.json", "text_encoder/model.fp16-00001-of-00002.safetensors",
-        "tokenizer/spiece.model",
+        "model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.fp16.safetensors",
+        "text_encoder/config.json", "text_encoder/model.safetensors.index.fp16.json",
+        "text_encoder/model.fp16-00001-of-00002.safetensors", "tokenizer/spiece.model",
     ]  # fmt: skip
     without = [name for name in names if "fp16" not in name or name.startswith("unet")]
-    assert "unet/x.fp16.safetensors" not in weights.wanted(without, components)
-    assert "text_encoder/model-00001-of-00002.safetensors" in weights.wanted(without, components)
+    found = weights.wanted(without, components)  # each component has its own variant
+    assert "unet/diffusion_pytorch_model.fp16.safetensors" in found
+    assert "unet/diffusion_pytorch_model.safetensors" not in found
+    assert "text_encoder/model-00001-of-00002.safetensors" in found
+    assert "text_encoder/model.safetensors" not in found

@@ -5,7 +5,6 @@ This module does not import torch, so the staleness check stays fast.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,7 +14,8 @@ from safetensors import SafetensorError
 from ..records.errors import ModelError, ReportError
 from .deepfloyd.provider import DeepFloydProvider
 from .pocket.provider import SHIPPED, PocketProvider
-from .provider import DryRun, Provider, Workload, variable
+from .provider import DryRun, Provider, Workload, path_in, variable
+from .saved import PICKLES, walk
 
 if TYPE_CHECKING:
     from .base import Cascade
@@ -24,7 +24,6 @@ Result = TypeVar("Result")
 
 FAMILIES: tuple[Provider, ...] = (PocketProvider(), DeepFloydProvider())
 NAMES = tuple(name for family in FAMILIES for name in family.names)
-PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 
 
 def provider(name: str) -> Provider:
@@ -39,19 +38,19 @@ def folder(name: str) -> Path | None:
     """Returns the folder of a model's weights: POCKET_WEIGHTS or DEEPFLOYD_WEIGHTS (DEEPFLOYD_L_WEIGHTS …) if set; else
     the one that ships, or None for weights in the Hub's cache.
 
-    Raises ModelError for an unknown model, for missing weights, and for a format that can execute code.
+    Raises ModelError for an unknown model and for missing weights. Other formats, which can execute code, are not read.
     """
-    family, own = provider(name), os.environ.get(variable(name))
-    place = Path(own) if own else family.shipped
+    family = provider(name)
+    place = path_in(variable(name)) or family.shipped
     if place is None:
         return None
-    files = [path for path in place.rglob("*") if path.is_file()]
-    if not any(path.suffix == ".safetensors" for path in files):
-        raise ModelError(f"{name}: no weights (*.safetensors) in {place}; {family.advice(name)}")
-    for path in files:
-        if path.suffix in PICKLES:  # loading a pickle executes the code in it
-            raise ModelError(f"{name}: {path} is a pickle, which can execute code; keep only safetensors")
-    return place
+    pickle = None
+    for path in walk(place):
+        if path.suffix == ".safetensors":
+            return place
+        pickle = path if path.suffix in PICKLES else pickle
+    only = f", only {pickle}, a pickle, which can execute code and is not read" if pickle else ""
+    raise ModelError(f"{name}: no weights (*.safetensors) in {place}{only}; {family.advice(name)}")
 
 
 def digest(name: str) -> str:

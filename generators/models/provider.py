@@ -3,6 +3,7 @@ and its names in `records.texts`."""
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,16 @@ DryRun = Callable[[int, bool], Workload]  # takes the second stage's number of s
 def variable(name: str) -> str:
     """Returns the environment variable that sets the folder of a model's weights."""
     return f"{name.upper().replace('-', '_')}_WEIGHTS"
+
+
+def path_in(variable: str) -> Path | None:
+    """Returns the path in an environment variable, if it is set; `~` is the home folder."""
+    if not (found := os.environ.get(variable)):
+        return None
+    try:
+        return Path(found).expanduser()
+    except RuntimeError:  # the home of a user who does not exist
+        return Path(found)
 
 
 class Provider(ABC):

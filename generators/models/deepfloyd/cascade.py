@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, StableDiffusionUpscalePipeline, UNet2DConditionModel
 from diffusers.utils import logging
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
 from ...diffusion.estimates import Estimate, Noise
@@ -27,6 +27,7 @@ from ...diffusion.sampling import gaussian
 from ...records.errors import ModelError
 from ..base import Cascade, LaterStage, Stage, schedule_of
 from . import disk, weights
+from .text import tokenizer_of
 from .text_projections import CachedTextUNet, noise_of
 
 HELD, IN_TURN, BY_LAYER = "read once", "read whole for each turn", "read layer by layer at every forward"
@@ -125,7 +126,7 @@ class ThirdStage:
         self.pipeline = _Upscaler(
             vae=self._component(AutoencoderKL, "vae"),
             text_encoder=None,
-            tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+            tokenizer=tokenizer_of(folder, CLIPTokenizer),
             unet=unet,
             low_res_scheduler=DDPMScheduler.from_pretrained(folder / "low_res_scheduler"),
             scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
@@ -187,8 +188,15 @@ class ThirdStage:
         return cached
 
     def _component(self, kind: Any, name: str) -> Any:
-        variant = weights.variant(weights.files(self.folder), [name])
-        found = {"dtype": self.spot.dtype, "variant": variant, "use_safetensors": True}
+        found = {"dtype": self.spot.dtype, "use_safetensors": True}
+        if kind is CLIPTextModel:  # transformers would take a single file before an index, diffusers after it
+            found["state_dict"] = dict(disk.Tensors(self.folder, name, self.spot.dtype))
+            found["config"] = CLIPTextConfig.from_pretrained(self.folder / name)
+            encoder, told = kind.from_pretrained(None, output_loading_info=True, **found)
+            if lacks := sorted(told["missing_keys"]):  # they would be random
+                raise ModelError(f"{self.folder / name}: the weights lack {lacks[0]}; fetch them again")
+            return encoder.to(self.spot.device)
+        found["variant"] = weights.variant(self.folder, name)
         return kind.from_pretrained(self.folder / name, **found).to(self.spot.device)
 
 

@@ -7,19 +7,32 @@ only tensors and plain containers are read; anything else, such as code, is refu
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...records.errors import ModelError
+from ..provider import path_in
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 VARIABLE = "DEEPFLOYD_EMBEDDINGS"
 
 
 def embeddings_file() -> Path | None:
-    """Returns the file that replaces T5, if one is set."""
-    return Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
+    """Returns the file that replaces T5, if one is set; `~` is the home folder."""
+    return path_in(VARIABLE)
+
+
+def fault_of(embedding: Tensor) -> str | None:
+    """Returns why a tensor cannot be an embedding, in a few words; None if it can."""
+    if not embedding.is_floating_point():
+        return f"holds {str(embedding.dtype).removeprefix('torch.')}, not floating-point numbers"
+    if not embedding.float().isfinite().all():
+        return "holds NaN or infinity"
+    return None
 
 
 class CourseEmbeddings:
@@ -46,13 +59,17 @@ class CourseEmbeddings:
         except (OSError, RuntimeError, EOFError, ValueError, SafetensorError) as error:
             raise ModelError(f"{path} is damaged or not a file of embeddings; fetch it again") from error
         if not (
-            isinstance(found, dict) and found and all(isinstance(tensor, torch.Tensor) for tensor in found.values())
+            isinstance(found, dict)
+            and found
+            and all(isinstance(prompt, str) and isinstance(tensor, torch.Tensor) for prompt, tensor in found.items())
         ):
             raise ModelError(f"{path} is not a dict from prompts to embeddings")
         for prompt, tensor in found.items():
             if tensor.dim() != 3 or len(tensor) != 1 or (width and tensor.shape[-1] != width):
                 shape = f"(1, tokens, {width or 'channels'})"
                 raise ModelError(f"{path}: the embedding of “{prompt}” is {tuple(tensor.shape)}; stage 1 takes {shape}")
+            if fault := fault_of(tensor):
+                raise ModelError(f"{path}: the embedding of “{prompt}” {fault}; fetch the file again")
         self._found = found
 
     @property

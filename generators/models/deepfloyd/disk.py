@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ...records.errors import ModelError
+from .. import saved
 from . import weights
 
 M_MMAP_THRESHOLD = -3  # from malloc.h: larger blocks are mapped and returned to the system
@@ -39,6 +40,8 @@ class Tensors(Mapping[str, Tensor]):
         for path in (stage / name for name in weights.tensor_files(stage, [component])):
             try:
                 file = safe_open(path, framework="pt", backend="pread")
+            except FileNotFoundError:
+                raise ModelError(f"{path} {saved.absent(path)}; fetch it again") from None
             except SafetensorError as error:
                 raise ModelError(f"{path} is damaged; remove it and fetch it again") from error
             self._found |= {name: (path, file, name) for name in file.keys()}  # noqa: SIM118

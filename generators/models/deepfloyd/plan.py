@@ -7,7 +7,6 @@ memory, or a CPU that would take days.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,15 +14,17 @@ from typing import Any
 
 import torch
 from huggingface_hub import constants
+from transformers import CLIPTokenizer, T5Tokenizer
 
 from ...records.errors import ModelError
+from .. import saved
 from ..provider import DryRun
 from . import course_embeddings, hub, weights
 from .cascade import DeepFloyd, SecondStage, Spot, ThirdStage
 from .course_embeddings import CourseEmbeddings
 from .disk import return_freed_memory
 from .machine import GB, disk, placement, present, text_device, to_read, unet_size
-from .text import DTYPE, Embeddings, encode
+from .text import DTYPE, Embeddings, check_tokens, encode, tokenizer_of
 
 LONGEST = 12 * 3600  # seconds; a CPU that needs longer is refused
 OUTPUT = {"stage_1": 6 * 64**2 * 4, "stage_2": 6 * 256**2 * 4, "stage_3": ThirdStage.steps * 8 * 256**2 * 4}  # bytes
@@ -40,7 +41,10 @@ class Plan:
     def __init__(self, name: str, local: Path | None, dry_run: DryRun) -> None:
         self.name, self.local, self.folders = name, local, weights.stages(name, local)
         if local and "stage_1" not in self.folders:
-            raise ModelError(f"{name}: {local} has no stage_1/; save {weights.FIRST[name].id} there with diffusers")
+            lacks = "has no stage_1/"
+            if (local / "stage_1").is_symlink():
+                lacks = f"is incomplete: stage_1/ {saved.absent(local / 'stage_1')}"
+            raise ModelError(f"{name}: {local} {lacks}; save {weights.FIRST[name].id} there with diffusers")
         return_freed_memory()  # before the dry run allocates
         self.work = dry_run(SecondStage.steps, SecondStage.gamma != 1)
         self.machine = present(weights.largest(self.folders.values()))
@@ -119,8 +123,14 @@ class Plan:
         work, machine = self.work, self.machine
 
         def cost(stage: str, side: int | None = None) -> float:
-            config = _config(self.folders, stage)
-            return unet_size(config, side).flop if config else self.repositories[stage].flop
+            if not (config := _config(self.folders, stage)):
+                return self.repositories[stage].flop
+            try:
+                return unet_size(config, side).flop
+            except Exception as error:  # of any type: the library checks no configuration
+                path, why = self.folders[stage] / "unet" / "config.json", " ".join(str(error).split())[:160]
+                self.refuse(f"{path} does not describe a UNet of {stage} ({why}); remove the file and fetch it again")
+                return self.repositories[stage].flop
 
         flop = work.first * cost("stage_1") + (work.second * cost("stage_2") if work.second else 0)
         if work.third:  # guided: two evaluations a step
@@ -150,19 +160,24 @@ class Plan:
             repository, folder = self.repositories[stage], self.folders.get(stage)
             source = "a local folder" if self.local else f"{repository.id} at {(repository.commit or 'main')[:12]}"
             lacks = weights.missing(folder, components) if folder else f"{stage}/ is missing"
+            if self.local and not folder:
+                lacks = f"{stage}/ {saved.absent(self.local / stage)}"
             if folder and not lacks:
-                self.say(stage, f"{source}, present" + (", in fp16" if _variant(folder, components) else ""))
+                variants = weights.variants(folder, components)
+                self.say(stage, f"{source}, present" + ("" if variants == "full" else f", in {variants}"))
                 if incomplete := weights.incomplete(folder, components):
-                    self.refuse(f"{folder}/{incomplete}; remove the file and fetch it again")
+                    self.refuse(f"{folder}/{incomplete}")
+                elif lost := _lost_text(folder, stage, components, self.work.prompts):
+                    self.refuse(lost)
             elif self.local:
                 self.say(stage, f"{source}, incomplete")
                 self.refuse(f"{self.local}: {lacks} ({stage}); save {repository.id} there with diffusers")
             else:
-                self.say(stage, f"{source}, to be fetched")
+                self.say(stage, f"{source}, to be fetched" + (f": {lacks}" if folder else ""))
                 try:
                     self.fetching.append(hub.listing(self.name, repository, components))
                 except ModelError as error:
-                    self.refusals.append(str(error))
+                    self.refusals.append(f"{error} ({folder}/{lacks})" if folder else str(error))
         outputs = sum(OUTPUT[f"stage_{stage}"] * images for stage, images in self.work.calls)
         self.say("disk", f"at most {outputs / GB:.1f} GB of cached outputs in .report/ until their section is finished")
         if size := sum(sum(found.sizes.values()) for found in self.fetching):
@@ -210,8 +225,14 @@ def prepare(name: str, local: Path | None, dry_run: DryRun, tell: Callable[[str]
         weights.pin(found.repository.id, found.commit)
     folders = weights.stages(name, local)
     for stage, components in plan.components.items():
-        if why := weights.missing(folders[stage], components) or weights.incomplete(folders[stage], components):
-            raise ModelError(f"{name}: {folders[stage]}/{why}; remove the file and run the same command again")
+        if why := weights.missing(folders[stage], components):
+            raise ModelError(
+                f"{name}: {folders[stage]}/{why}; remove that stage's folder and run the same command again"
+            )
+        if why := weights.incomplete(folders[stage], components):
+            raise ModelError(f"{name}: {folders[stage]}/{why}")
+        if plan.fetching and (why := _lost_text(folders[stage], stage, components, plan.work.prompts)):
+            raise ModelError(f"{name}: {why}")
     if plan.missing:
         assert plan.text
         for prompt in plan.missing:
@@ -235,14 +256,26 @@ def load(name: str, local: Path | None) -> DeepFloyd:
     kept = _embeddings(name, local, folders)
     settings = {}
     for stage, folder in folders.items():
-        repository, variant = weights.repositories(name)[stage], _variant(folder, weights.STAGES[stage])
+        repository, variants = weights.repositories(name)[stage], weights.variants(folder, weights.STAGES[stage])
         origin = "a local folder" if local else f"{repository.id} at {repository.commit}"
-        settings[stage.replace("_", " ")] = f"{origin}, {variant or 'full'} files"
+        settings[stage.replace("_", " ")] = f"{origin}, {variants} files"
     settings["text encoder"] = kept.called
     level = f"noise level {SecondStage.level}"
     settings["stage 2 samples"] = f"{SecondStage.steps} steps, guidance {SecondStage.gamma:g}, {level}"
     stages = {stage: folder for stage, folder in folders.items() if stage in spots}
     return DeepFloyd(name, stages, spots, kept.read, weights.digest(name, local), settings)
+
+
+def _lost_text(folder: Path, stage: str, components: Sequence[str], prompts: Sequence[str]) -> str | None:
+    """Returns why the tokenizer of a stage, if it is among the components, would lose text of the prompts, if so."""
+    if "tokenizer" not in components:
+        return None
+    try:
+        tokenizer = tokenizer_of(folder, T5Tokenizer if stage == "stage_1" else CLIPTokenizer)
+        check_tokens(prompts, tokenizer, folder / "tokenizer")
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 def _span(seconds: float) -> str:
@@ -261,23 +294,21 @@ def _sizes(name: str, folders: Mapping[str, Path], stages: Iterable[str]) -> dic
 
 
 def _config(folders: Mapping[str, Path], stage: str) -> dict[str, Any] | None:
-    """Returns the configuration of a stage's UNet; None if it is absent."""
-    path = folders.get(stage, Path()) / "unet" / "config.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """Returns the configuration of a stage's UNet; None if it is absent or damaged, which the files' check refuses."""
+    try:
+        return saved.json_object(folders[stage], "unet/config.json")
+    except (KeyError, OSError, ValueError):
+        return None
 
 
 def _embeddings(name: str, local: Path | None, folders: Mapping[str, Path]) -> CourseEmbeddings | Embeddings:
     """Returns the embeddings in the user's file, if one is set, or T5's. Raises ModelError if the file is not valid."""
     if file := course_embeddings.embeddings_file():
         config = _config(folders, "stage_1")
-        return CourseEmbeddings(file, config["encoder_hid_dim"] if config else None)
+        return CourseEmbeddings(file, config.get("encoder_hid_dim") if config else None)
     return t5_embeddings(name, local)
 
 
 def t5_embeddings(name: str, local: Path | None) -> Embeddings:
     """Returns the embeddings of T5 in stage 1, which `encode` fills."""
     return Embeddings(weights.CACHE / "embeddings", weights.encoder(name, local))
-
-
-def _variant(folder: Path, components: Sequence[str]) -> str | None:
-    return weights.variant(weights.files(folder), components)

@@ -17,22 +17,27 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from diffusers import IFPipeline
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from transformers import T5Config, T5EncoderModel, T5Tokenizer
+from transformers import PreTrainedTokenizerBase, T5Config, T5EncoderModel, T5Tokenizer
 
 from ...diffusion.batching import ask, run
 from ...records import files
 from ...records.errors import ModelError
+from .. import saved
 from . import disk
+from .course_embeddings import fault_of
+
+Tokenizer = TypeVar("Tokenizer", bound=PreTrainedTokenizerBase)
 
 CLEAN_CAPTION = False
 DTYPE = "float32"
+TOKENS = 77  # of a prompt, at most: what follows is cut off by diffusers
 COMPONENTS = ("tokenizer", "text_encoder", "unet", "scheduler", "safety_checker", "feature_extractor", "watermarker")
 ABSENT = {**dict.fromkeys(COMPONENTS), "requires_safety_checker": False}  # a pipeline takes each of its components
 
@@ -62,14 +67,49 @@ class Embeddings(NamedTuple):
         if not path.is_file():
             raise ModelError(f"the prompt “{prompt}” has no embedding; prepare the model with it before loading")
         try:
-            return load_file(path)["embedding"]
+            embedding = load_file(path)["embedding"]
         except (SafetensorError, KeyError) as error:
             raise ModelError(f"{path} is damaged; remove it and run the same command again") from error
+        if fault := fault_of(embedding):
+            raise ModelError(f"{path}: the embedding {fault}; remove it and run the same command again")
+        return embedding
 
     def write(self, prompt: str, embedding: Tensor) -> None:
-        """Stores an embedding atomically."""
+        """Stores an embedding atomically. Raises ModelError if it cannot be one."""
+        if fault := fault_of(embedding):
+            raise ModelError(f"T5's embedding of “{prompt}” {fault}; its weights are wrong: fetch them again")
         metadata = {"prompt": prompt, "encoder": self.encoder, "dtype": DTYPE, "clean_caption": str(CLEAN_CAPTION)}
         files.write(self.path(prompt), save({"embedding": embedding.cpu().contiguous()}, metadata))
+
+
+def tokenizer_of(stage: Path, kind: type[Tokenizer]) -> Tokenizer:
+    """Loads the tokenizer of a stage. Raises ModelError if it is damaged."""
+    folder = stage / "tokenizer"
+    try:
+        return kind.from_pretrained(folder)
+    except Exception as error:  # of any type: its formats have parsers of their own, some in other languages
+        read = [name for name in sorted(saved.TOKENIZER) if (folder / name).is_file()]
+        why = " ".join(str(error).split())[:160] or type(error).__name__
+        raise ModelError(
+            f"{folder}: the tokenizer ({', '.join(read)}) is damaged ({why}); remove these files and fetch them again"
+        ) from error
+
+
+def check_tokens(prompts: Sequence[str], tokenizer: Tokenizer, where: Path) -> None:
+    """Raises ModelError if two prompts become the same tokens, so that the difference between them would be lost.
+
+    Prompts are the same if they differ in case and spaces alone.
+    """
+    seen: dict[tuple[int, ...], str] = {}
+    for prompt in prompts:
+        text = " ".join(prompt.lower().split())
+        tokens = tuple(tokenizer(text, max_length=TOKENS, truncation=True).input_ids)
+        other = seen.setdefault(tokens, prompt)
+        if " ".join(other.lower().split()) != text:
+            raise ModelError(
+                f"{where}: “{other}” and “{prompt}” become the same {len(tokens)} tokens; fetch the tokenizer again "
+                f"if it does not know their words, or reword one within its first {TOKENS} tokens"
+            )
 
 
 def encode(
@@ -96,7 +136,7 @@ def encode(
     for k, (prefix, layer) in enumerate(layers.items()):
         told = partial(tell, f"layer {k + 1} of {len(layers)}", k / len(layers))
         _in_step(layer, partial(disk.loaded, layer, tensors, device, prefix), told)
-    tokenizer = T5Tokenizer.from_pretrained(stage / "tokenizer")
+    tokenizer = tokenizer_of(stage, T5Tokenizer)
     pipeline = IFPipeline(**{**ABSENT, "tokenizer": tokenizer, "text_encoder": encoder})
     work = partial(
         pipeline.encode_prompt, do_classifier_free_guidance=False, device=device, clean_caption=CLEAN_CAPTION

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
 from ...records.files import write
+from .. import saved
 from . import course_embeddings
 
 CACHE = Path(__file__).parents[3] / ".cache" / "deepfloyd"  # embeddings, digests and resolved revisions
@@ -29,6 +29,10 @@ STAGES = {  # the components that each stage runs with
 }
 T5 = ("text_encoder", "tokenizer")  # of stage 1, which runs without them once all prompts are encoded
 WITH_WEIGHTS = ("unet", "text_encoder", "vae")
+TOKENIZERS = {  # the sets of files of which a tokenizer needs one: of T5, of CLIP
+    "stage_1": (("spiece.model",), ("tokenizer.json",)),
+    "stage_3": (("vocab.json", "merges.txt"), ("tokenizer.json",)),
+}
 
 
 class Repository(NamedTuple):
@@ -84,21 +88,24 @@ def stages(name: str, local: Path | None) -> dict[str, Path]:
 
 
 def largest(folders: Iterable[Path]) -> Path | None:
-    """Returns the largest file of weights in these folders."""
-    paths = [path for folder in folders for path in folder.rglob("*.safetensors")]
-    return max(paths, key=lambda path: path.stat().st_size, default=None)
+    """Returns the largest file of weights to load in these folders."""
+    paths = [folder / name for folder in folders for name in tensor_files(folder, WITH_WEIGHTS)]
+    present = [path for path in paths if path.is_file()]
+    return max(present, key=lambda path: path.stat().st_size, default=None)
 
 
 def digest(name: str, local: Path | None) -> str:
-    """Identifies the weights: from the Hub by repository and commit, in a local folder by the contents of all files.
+    """Identifies the weights: from the Hub by repository and commit, in a local folder by the files that are loaded.
 
-    Precomputed embeddings are included.
+    Precomputed embeddings are included, in place of the text encoder that they replace.
     """
     total = hashlib.sha256()
     if file := course_embeddings.embeddings_file():
         total.update(f"{_of_files(file.parent, [file.name])}\n".encode())
     if local is not None:
-        total.update(_of_files(local, files(local)).encode())
+        for stage, components in STAGES.items():
+            loaded = components + T5 if stage == "stage_1" and not file else components
+            total.update(f"{stage} {_of_files(local / stage, saved.files(local / stage, loaded))}\n".encode())
     else:
         for stage, repository in repositories(name).items():
             total.update(f"{stage} {repository.id}@{repository.commit}\n".encode())
@@ -111,7 +118,7 @@ def _of_files(folder: Path, names: Iterable[str]) -> str:
     for name in names:
         path = folder / name
         stamp = path.stat()
-        key = f"{path.resolve()} {stamp.st_size} {stamp.st_mtime_ns}"
+        key = f"{path.resolve()} {stamp.st_size} {stamp.st_mtime_ns} {stamp.st_ctime_ns}"
         if key not in known:
             with path.open("rb") as file:
                 known[key] = seen[key] = hashlib.file_digest(file, "sha256").hexdigest()
@@ -126,70 +133,46 @@ def encoder(name: str, local: Path | None) -> str:
     if local is None:
         first = repositories(name)["stage_1"]
         return f"{first.id}@{first.commit}"
-    folders = [local / "stage_1" / component for component in T5]
-    return "".join(_of_files(folder, files(folder)) for folder in folders)
+    return _of_files(local / "stage_1", saved.files(local / "stage_1", T5))
 
 
-def files(folder: Path) -> list[str]:
-    """Returns all files below a folder, by relative path."""
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+def variant(folder: Path, component: str) -> str | None:
+    """Returns the variant of a component that is loaded: fp16 if it has it."""
+    choice = saved.choose(saved.names_in(folder / component), component)
+    return choice.variant if choice else None
 
 
-def variant(names: Iterable[str], components: Sequence[str]) -> str | None:
-    """Returns the variant of these components to load: fp16 if all that have weights have it. names: of a stage's
-    files."""
-    found = [name for name in names if name.endswith(".safetensors") and name.split("/")[0] in components]
-    halves = {name.split("/")[0] for name in found if ".fp16" in name}
-    return "fp16" if found and halves == {name.split("/")[0] for name in found} else None
+def variants(folder: Path, components: Iterable[str]) -> str:
+    """Returns the variants of these components in words: fp16, full, or which component has which."""
+    found = {component: variant(folder, component) or "full" for component in components if component in WITH_WEIGHTS}
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return ", ".join(f"{component} {name}" for component, name in found.items())
 
 
 def wanted(names: Sequence[str], components: Sequence[str]) -> list[str]:
-    """Returns the files of a repository that loading these components needs: one variant's safetensors, and the
-    small files."""
-    half = variant(names, components) == "fp16"
-
-    def chosen(name: str) -> bool:
-        component, _, file = name.partition("/")
-        if component not in components:
-            return name == "model_index.json"
-        if re.search(r"\.safetensors$|\.index(\.\w+)?\.json$", file):
-            return (".fp16" in file) == half and "non_ema" not in file and ".bin" not in file
-        return file.endswith((".json", ".txt", ".model"))
-
-    return [name for name in names if chosen(name)]
+    """Returns the files of a repository that loading these components needs: of each one variant's safetensors, and
+    the small files. names: by relative path."""
+    chosen = {"model_index.json"}
+    for component in components:
+        found = {name.removeprefix(f"{component}/") for name in names if name.startswith(f"{component}/")}
+        kept = saved.read_if_present(component)
+        if component in WITH_WEIGHTS and (choice := saved.choose(found, component)):
+            kept = kept | {choice.file}
+            if choice.is_index:
+                kept |= {name for name in found if saved.is_shard(name, component, choice.variant)}
+        chosen |= {f"{component}/{name}" for name in kept}
+    return [name for name in names if name in chosen]
 
 
 def missing(folder: Path, components: Sequence[str]) -> str | None:
-    """Returns which file of these components is missing, in a few words; None if all are present."""
-    names = wanted(files(folder), components)
-    for component in components:
-        found = {name for name in names if name.startswith(f"{component}/")}
-        tensors = {name for name in found if name.endswith(".safetensors")}
-        indices = {name for name in found if ".index." in name}
-        if not found:
-            return f"{component}/ is missing"
-        if component in WITH_WEIGHTS and not tensors:
-            return f"{component}/ has no *.safetensors"
-        if not indices and any(re.search(r"-\d+-of-\d+\.", name) for name in tensors):
-            return f"{component}/ has shards and no index of them"
-        for index in indices:
-            shards = json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values()
-            if absent := {f"{component}/{shard}" for shard in shards} - tensors:
-                return f"{min(absent)} is missing"
-    return None
+    """Returns which file of these components of a stage is missing, in a few words; None if all are present."""
+    return saved.missing(folder, components, TOKENIZERS["stage_3" if "vae" in components else "stage_1"])
 
 
 def incomplete(folder: Path, components: Sequence[str]) -> str | None:
-    """Returns which file is incomplete, in a few words; None if each has the length that its header gives."""
-    for name in tensor_files(folder, components):
-        size = (folder / name).stat().st_size
-        try:
-            whole, _ = _header(folder / name)
-        except ValueError:
-            return f"{name} is damaged: {size:,} bytes without a header"
-        if size != whole:
-            return f"{name} is incomplete: {size:,} of {whole:,} bytes"
-    return None
+    """Returns which file is incomplete or damaged, how, and what to do; None if none is."""
+    return saved.damaged(folder, components)
 
 
 def parameters(folder: Path | None, components: Sequence[str]) -> int:
@@ -200,28 +183,19 @@ def parameters(folder: Path | None, components: Sequence[str]) -> int:
     if folder is None or missing(folder, components):
         return 0
     try:
-        return sum(_header(folder / name)[1] for name in tensor_files(folder, components))
-    except ValueError:
+        return sum(saved.Header.of(folder / name).parameters for name in tensor_files(folder, components))
+    except (OSError, ValueError):
         return 0
 
 
 def tensor_files(folder: Path, components: Sequence[str]) -> list[str]:
-    """Returns the files with the weights of these components, in the variant to load, by relative path."""
-    return [name for name in wanted(files(folder), components) if name.endswith(".safetensors")]
-
-
-def _header(path: Path) -> tuple[int, int]:
-    """Returns what a safetensors header says: the file's bytes, and its parameters. Raises ValueError if it is
-    invalid."""
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            found = json.loads(file.read(min(length, 100_000_000)))
-        tensors = [tensor for name, tensor in found.items() if name != "__metadata__"]
-        whole = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
-        return whole, sum(math.prod(tensor["shape"]) for tensor in tensors)
-    except (LookupError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} has no valid header") from error
+    """Returns the files with the weights of these components, in the variant to load, by relative path, present or
+    not; none of a component whose index is damaged."""
+    found = []
+    for component in components:
+        with suppress(ValueError):
+            found += [f"{component}/{name}" for name in saved.weights(folder, component)]
+    return found
 
 
 def _read(name: str) -> dict[str, str]:
