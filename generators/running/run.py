@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from functools import partial
@@ -43,7 +43,7 @@ def in_process(expected: dict[str, int], model: str, state: Path, observer: Obse
 def draw_section(session: Session, section: Section, folder: Path, observer: Observer) -> dict[str, Any]:
     """Draws a section of the report into the folder and returns its record. Raises what `Session.draw` raises."""
     observer.section(section.id, section.title)
-    about = {"source": _source(section.id)}
+    about = {"source": source_of(section.id)}
     record = session.draw(section, folder, about, staleness.source_digest(section.id, session.model.name))
     observer.done(section.id, record)
     return record
@@ -56,11 +56,13 @@ def draw(
     again: bool = False,
     observer: Observer | None = None,
     backend: Backend = in_process,
+    check: Callable[[Collection[str]], None] = lambda section_ids: None,
 ) -> int:
     """Draws the wanted sections (none: all) that are stale, or with `again` all of them. Returns the number drawn.
 
-    backend: draws in this process or in several (see `workers`). Changed labels and captions are written into the
-    records without sampling. Raises SectionError for an unknown section, DeclarationError, InputError, ModelError,
+    backend: draws in this process or in several (see `workers`). check: is called with the sections to be drawn, if
+    any, before the first; what it raises ends the run. Changed labels and captions are written into the records without
+    sampling. Raises SectionError for an unknown section, DeclarationError, InputError, ModelError,
     DrawingError, or errors of the backend. Sections completed before the error are kept.
     """
     observer = observer or Observer()
@@ -80,6 +82,7 @@ def draw(
                 shutil.rmtree(forward_cache_of(state / section_id), ignore_errors=True)
                 _reword(state / section_id, section_id)
         if todo:
+            check(todo)
             observer.begin(todo)
             prepare(model, map(load_section, todo), observer)
             backend({section_id: count for section_id, (_, count) in todo.items()}, model, state, observer)
@@ -123,7 +126,7 @@ def load_section(section_id: str) -> Section:
     return section
 
 
-def _source(section_id: str) -> str:
+def source_of(section_id: str) -> str:
     """Returns the path of a section's module in the project, such as generators/sections/part_1_8.py."""
     return staleness.sections()[section_id].relative_to(staleness.HOME.parent).as_posix()
 
@@ -132,7 +135,7 @@ def _reword(folder: Path, section_id: str) -> None:
     """Updates the texts and the module path in a drawn section's record if they changed."""
     before, section = read_drawn(folder), load_section(section_id)
     assert before
-    record = deepcopy(before) | {"title": section.title, "source": _source(section_id)}
+    record = deepcopy(before) | {"title": section.title, "source": source_of(section_id)}
     for figure, kept in zip(section.figures, record["figures"], strict=True):
         kept["caption"] = figure.caption_text()
         for case, panel in zip(figure.cases, kept["panels"], strict=True):
