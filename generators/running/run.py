@@ -14,9 +14,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from .. import models
+from .. import inputs, models
 from ..figures import Section
-from ..records.errors import DeclarationError, SectionError
+from ..records.errors import DeclarationError, InputError, SectionError
 from ..records.files import repair_all
 from ..records.record import FILE, read_drawn, read_json, write
 from . import staleness
@@ -70,6 +70,8 @@ def draw(
     chosen = _chosen(wanted)
     state = state_folder(root, model)
     state.mkdir(parents=True, exist_ok=True)
+    if passed := _passed_over():
+        raise InputError(passed)
     with _alone(state, observer):
         repair_all(state)  # after a killed run
         todo = {}
@@ -94,7 +96,17 @@ def examine(model: str, wanted: Iterable[str] = ()) -> tuple[list[str], list[str
 
     Raises SectionError, ModelError or DrawingError.
     """
-    return models.plan(model, partial(workload, list(map(load_section, _chosen(wanted)))))
+    lines, obstacles = models.plan(model, partial(workload, list(map(load_section, _chosen(wanted)))))
+    passed = _passed_over()
+    return lines, [*obstacles, *([passed] if passed else [])]
+
+
+def _passed_over() -> str:
+    """Says which input images would be passed over in silence, because of their types; "" if there are none."""
+    found = inputs.unread(inputs.INPUTS)
+    names = " and ".join(path.name for path in found)
+    types = "are of types that are" if len(found) > 1 else "is of a type that is"
+    return f"{names} in {inputs.INPUTS} {types} not read: save as JPEG or PNG, or move away" if found else ""
 
 
 def _chosen(wanted: Iterable[str]) -> list[str]:
