@@ -20,6 +20,10 @@ from .records.errors import InputError
 
 INPUTS = Path(__file__).resolve().parents[1] / "report" / "writeup" / "inputs"
 RASTERS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"})
+UNREAD = frozenset(  # types of image files that are not read, and would otherwise be passed over in silence
+    ".ai .arw .cr2 .cr3 .dng .eps .heic .heif .hif .ico .j2k .jfif .jp2 .jpe .jxl .nef .orf .pbm .pdf .pgm .pnm .ppm "
+    ".psd .raf .raw .rw2 .svgz .tga .xcf".split()
+)
 
 # Only these decoders: by default Pillow would also pass an EPS file to Ghostscript.
 _DECODERS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
@@ -50,7 +54,12 @@ def find(name: str, folder: Path = INPUTS) -> Path:
         raise InputError(f"{claims} in {folder} are both called {name!r}: keep one, and move or rename the other")
     if not found:
         names = ", ".join(sorted({path.stem for path in files})) or "no images at all"
-        raise InputError(f"no image called {name!r} in {folder}, which has {names}: correct the name or add the file")
+        raise InputError(
+            f"no image called {name!r} in {folder}, which has {names}: correct the name or add the file"
+            + "".join(
+                f"; {path.name} is of a type that is not read, save it as JPEG or PNG" for path in unread(folder, name)
+            )
+        )
     return found[0]
 
 
@@ -71,6 +80,17 @@ def digest_of(path: Path) -> str:
     return hashlib.sha256(_bytes(path)).hexdigest()
 
 
+def unread(folder: Path = INPUTS, *names: str) -> list[Path]:
+    """Returns the image files of unread types that are called as these images, by default as those in the folder."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        return []  # `find` reports it
+    known = {*names} or {path.stem for path in paths if path.suffix.lower() in RASTERS | {".svg"}}
+    known = {name.casefold() for name in known}
+    return [path for path in paths if path.suffix.lower() in UNREAD and path.stem.casefold() in known]
+
+
 def _files(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if path.suffix.lower() in RASTERS | {".svg"})
@@ -85,10 +105,21 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; check its permissions") from error
     if data is None:
-        raise InputError(f"{path} is not a regular file: replace it by an image")
+        raise InputError(_no_file(path))
     if not data:
         raise InputError(f"{path} is empty: copy the image again")
     return data
+
+
+def _no_file(path: Path) -> str:
+    """Says what is at a path instead of a regular file, and what to do."""
+    if path.is_symlink() and not path.exists():
+        return f"{path} is a link to {path.readlink()}, which is not there: correct the link or copy the image"
+    if not path.exists():
+        return f"{path} is not there: correct the path or add the image"
+    if path.is_dir():
+        return f"{path} is a folder: name an image in it"
+    return f"{path} is not a regular file: replace it by an image"
 
 
 def _read_svg(path: Path, size: int) -> Image.Image:

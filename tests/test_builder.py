@@ -46,7 +46,7 @@ def html(root: Path, text: str | None = None) -> str:
         ),
         ("/// fig | 1.9-skull\n///\n" + FIGURE, "part_1_2.md:1: unknown figure '1.9-skull'; no section 1.9"),
         (FIGURE + "\n" + FIGURE, "part_1_2.md:4: figure 1.2-blur is placed twice; first in part_1_2.md:1"),
-        ("No figure.\n", "part_1_2.md: figure 1.2-blur is drawn but never placed"),
+        ("No figure.\n", "part_1_2.md: figure 1.2-blur is never placed"),
         (FIGURE + "See @fig:1.2-none.\n", "part_1_2.md:3: there is no figure 1.2-none"),
         (FIGURE + "See @fig:nonsense.\n", "part_1_2.md:3: '@fig:nonsense.' is not a reference"),
         (FIGURE + "$$\na\n$$\nSee @sec:1.9.\n", "part_1_2.md:6: @sec:1.9: there is no section 1.9"),
@@ -104,6 +104,9 @@ def test_all_problems_are_reported_at_once_one_line_each(root):
 
 def test_prose_without_a_record_says_what_to_run(root):
     prose(root, "part_1_8", "Anagrams.\n")
+    with pytest.raises(BuildError, match=r"part_1_8\.md: no module declares a section 1\.8; the page has 1\.2: rename"):
+        build(root)
+    (root / "generators" / "sections" / "part_1_8.py").touch()
     with pytest.raises(
         BuildError, match=r"part_1_8\.md: section 1\.8 has not been drawn by pocket; run `report section 1\.8`"
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import shutil
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from generators import inputs
-from generators.inputs import INPUTS, digest_of, find, read
+from generators.inputs import INPUTS, digest_of, find, read, unread
 from generators.records.errors import InputError
+from generators.running import run
 
 
 def load(name: str, size: int = 64, folder: Path = INPUTS) -> np.ndarray:
@@ -388,9 +390,15 @@ def test_a_file_with_the_suffix_of_another_format_still_loads(tmp_path: Path) ->
 def test_folders_broken_links_and_locked_files(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / file
     path.mkdir()
-    refused(tmp_path, file, "is not a regular file")
+    refused(tmp_path, file, "is a folder: name an image in it")
     path.rmdir()
     path.symlink_to(tmp_path / "gone")
+    refused(tmp_path, file, "is a link to", "gone, which is not there: correct the link")
+    path.unlink()
+    for ask in (read, digest_of):
+        with pytest.raises(InputError, match=rf"{file} is not there: correct the path or add the image$"):
+            ask(path)
+    os.mkfifo(path)
     refused(tmp_path, file, "is not a regular file")
     path.unlink()
     path.write_bytes(b"x")
@@ -412,3 +420,38 @@ def test_decompression_bombs_come_with_advice(
     Image.new("1", (2000, round(1000 * factor))).save(tmp_path / "a.png")
     refused(tmp_path, "a.png", "2 megapixels", "scale it down")
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    "file", ["campanile.heic", "Campanile.HEIC", "campanile.jxl", "campanile.tga", "campanile.dng"]
+)
+def test_an_image_of_a_known_name_and_an_unread_type_is_named(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be passed over in silence, and the drawing shown in its place."""
+    for name in ("campanile.svg", "CREDITS.md"):
+        shutil.copy(INPUTS / name, tmp_path)
+    (tmp_path / file).write_bytes(b"x")
+    for other in ("notes.pdf", "campanile.txt", "campanile.jpg~", "campanile.xmp"):
+        (tmp_path / other).write_bytes(b"x")
+    assert unread(tmp_path) == [tmp_path / file]
+    monkeypatch.setattr(inputs, "INPUTS", tmp_path)
+    told = f"{file} in {tmp_path} is of a type that is not read: save as JPEG or PNG, or move away"
+    with pytest.raises(InputError) as caught:
+        run.draw(tmp_path, "pocket", ["1.1"], backend=lambda *_: pytest.fail("a section was drawn"))
+    assert str(caught.value) == told
+    assert told in run.examine("pocket", ["1.1"])[1]
+
+
+def test_an_absent_image_names_the_file_of_an_unread_type(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").write_bytes(b"x")
+    (tmp_path / "b.svg").write_bytes(b"x")
+    assert unread(tmp_path) == []
+    with pytest.raises(
+        InputError, match=r"add the file; a\.heic is of a type that is not read, save it as JPEG or PNG$"
+    ):
+        find("a", tmp_path)
+
+
+def test_the_shipped_images_are_all_read() -> None:
+    assert unread() == []

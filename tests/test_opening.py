@@ -109,8 +109,11 @@ def test_a_damaged_evaluation_is_one_line(root, text):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("1.8-turning[row=upright,label=sample 7]", "selects 0 panels; choose one in [ ]"),
-        ("1.8-turning", "selects 4 panels"),
+        (
+            "1.8-turning[row=upright,label=sample 7]",
+            "no panel of 1.8-turning has row=upright,label=sample 7; label is sample 0 or sample 1",
+        ),
+        ("1.8-turning", "selects 4 panels; choose one in [ ]: k = 0, 1; show = one, other"),
         ("1.8-nothing", "there is no figure 1.8-nothing"),
         ("the best one", "'the best one' selects no panel"),
         (

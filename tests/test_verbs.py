@@ -182,7 +182,7 @@ def test_what_it_has_written_itself_it_writes_again_and_nothing_else(here, tiny_
         (("anagram", DOG, LION, "--view", "flip", "--view", "skew"), "2 prompts and 2 views: give one --view for each"),
         (("anagram", DOG), "1 prompts and 1 views"),
         (("anagram", DOG, LION, "a fox", "--view", "flip", "--view", "flip"), "two prompts have the same view"),
-        (("edit", "absent.jpg", "a pencil"), "absent.jpg is not a regular file"),
+        (("edit", "absent.jpg", "a pencil"), "absent.jpg is not there: correct the path or add"),
         (("edit", "text.png", "a pencil"), "text.png is not a readable image"),
         (("sample", DOG, "-o", "dog.jpg"), "dog.jpg: the file is written as PNG; give it a name that ends in .png"),
         (("sample", DOG, "-o", "there/dog.png"), "the folder there does not exist; create it"),

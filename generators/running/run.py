@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from copy import deepcopy
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .. import models
+from .. import inputs, models
 from ..figures import Section
 from ..records import files
-from ..records.errors import DeclarationError, SectionError
+from ..records.errors import DeclarationError, InputError, SectionError
 from ..records.locks import held
 from ..records.record import FILE, read_drawn, read_json, write
 from . import staleness
@@ -44,7 +44,7 @@ def in_process(expected: dict[str, int], model: str, state: Path, observer: Obse
 def draw_section(session: Session, section: Section, folder: Path, observer: Observer) -> dict[str, Any]:
     """Draws a section of the report into the folder and returns its record. Raises what `Session.draw` raises."""
     observer.section(section.id, section.title)
-    about = {"source": _source(section.id)}
+    about = {"source": source_of(section.id)}
     record = session.draw(section, folder, about, staleness.source_digest(section.id, session.model.name))
     observer.done(section.id, record)
     return record
@@ -57,11 +57,13 @@ def draw(
     again: bool = False,
     observer: Observer | None = None,
     backend: Backend = in_process,
+    check: Callable[[Collection[str]], None] = lambda section_ids: None,
 ) -> int:
     """Draws the wanted sections (none: all) that are stale, or with `again` all of them. Returns the number drawn.
 
-    backend: draws in this process or in several (see `workers`). Changed labels and captions are written into the
-    records without sampling. Raises SectionError for an unknown section, DeclarationError, InputError, ModelError,
+    backend: draws in this process or in several (see `workers`). check: is called with the sections to be drawn, if
+    any, before the first; what it raises ends the run. Changed labels and captions are written into the records without
+    sampling. Raises SectionError for an unknown section, DeclarationError, InputError, ModelError,
     DrawingError, or errors of the backend. Sections completed before the error are kept.
     """
     observer = observer or Observer()
@@ -69,6 +71,8 @@ def draw(
     chosen = _chosen(wanted)
     state = state_folder(root, model)
     state.mkdir(parents=True, exist_ok=True)
+    if passed := _passed_over():
+        raise InputError(passed)
     with held(state / "lock", "looks for stale sections", observer.waits) as lock:
         files.repair_all(state)  # after a killed run
         todo, words, known = {}, {}, _known_words(state)
@@ -83,6 +87,7 @@ def draw(
                 if known.get(section_id) != words[section_id]:
                     _reword(state / section_id, section_id)
         if todo:
+            check(todo)
             lock.doing(f"draws {', '.join(todo)}")
             observer.begin(todo)
             prepare(model, map(load_section, todo), observer)
@@ -97,7 +102,17 @@ def examine(model: str, wanted: Iterable[str] = ()) -> tuple[list[str], list[str
 
     Raises SectionError, ModelError or DrawingError.
     """
-    return models.plan(model, partial(workload, list(map(load_section, _chosen(wanted)))))
+    lines, obstacles = models.plan(model, partial(workload, list(map(load_section, _chosen(wanted)))))
+    passed = _passed_over()
+    return lines, [*obstacles, *([passed] if passed else [])]
+
+
+def _passed_over() -> str:
+    """Says which input images would be passed over in silence, because of their types; "" if there are none."""
+    found = inputs.unread(inputs.INPUTS)
+    names = " and ".join(path.name for path in found)
+    types = "are of types that are" if len(found) > 1 else "is of a type that is"
+    return f"{names} in {inputs.INPUTS} {types} not read: save as JPEG or PNG, or move away" if found else ""
 
 
 def _chosen(wanted: Iterable[str]) -> list[str]:
@@ -129,7 +144,7 @@ def load_section(section_id: str) -> Section:
     return section
 
 
-def _source(section_id: str) -> str:
+def source_of(section_id: str) -> str:
     """Returns the path of a section's module in the project, such as generators/sections/part_1_8.py."""
     return staleness.sections()[section_id].relative_to(staleness.HOME.parent).as_posix()
 
@@ -147,7 +162,7 @@ def _reword(folder: Path, section_id: str) -> None:
     """Updates the texts and the module path in a drawn section's record if they changed."""
     before, section = read_drawn(folder), load_section(section_id)
     assert before
-    record = deepcopy(before) | {"title": section.title, "source": _source(section_id)}
+    record = deepcopy(before) | {"title": section.title, "source": source_of(section_id)}
     for figure, kept in zip(section.figures, record["figures"], strict=True):
         kept["caption"] = figure.caption_text()
         for case, panel in zip(figure.cases, kept["panels"], strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -148,13 +149,14 @@ def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] 
     from generators.running.run import draw, in_process
     from generators.running.workers import in_parsl, in_workers
 
+    from ..publishing.expectations import check
     from .progress import Progress
 
     if executor and workers > 1:
         raise click.UsageError("--workers is for this machine; with --executor, the file sets the number of workers")
     backend = in_parsl(executor) if executor else in_workers(workers) if workers > 1 else in_process
     with Progress() as progress:
-        count = draw(ROOT, model, ids, again, progress, backend)
+        count = draw(ROOT, model, ids, again, progress, backend, partial(check, ROOT, model))
     if not count:
         click.echo("All requested sections are up to date." if ids else "All sections are up to date.")
     _build(model)

@@ -51,11 +51,6 @@ class Directives:
             return Markup("")  # reported when the figures were numbered
         figure = self.figures[name]
         record = self.by_id[figure.section]
-        measured, option = _values_and_control(options)
-        for key in measured:
-            if not any(key in panel.found for panel in figure.panels):
-                known = ", ".join(sorted({key for panel in figure.panels for key in panel.found})) or "none"
-                raise LookupError(f"no panel of {name} found {key!r}; found there: {known}")
         model = self.root / "generators" / "models" / record.model
         lines = declared(self.root, record.source, figure.name)
         singles = [row for row in figure.rows if figure.is_grid and figure_view.repeats(row[1])]
@@ -64,6 +59,7 @@ class Directives:
             self.problems.collected(model / ILLUSIONS, JudgeError),
             suppress(TexError),  # reported when the records were scanned
         ):
+            measured, control = self._values_and_control(figure, options)
             return render(
                 self.root,
                 "figure.html.j2",
@@ -74,7 +70,7 @@ class Directives:
                 singles=singles,
                 rows=[row for row in figure.rows if row not in singles],
                 show=partial(self.picture, figure),
-                control=self.control(figure, option) if option else None,
+                control=control,
                 measured=measured,
                 judgement=judgement(model, record, figure),
                 mark=verification.mark(self.verified[record.id], figure.name),
@@ -82,6 +78,15 @@ class Directives:
                 code=code_address(record.source, lines[0] if lines else 1),
             )
         return Markup("")
+
+    def _values_and_control(self, figure: Figure, options: Sequence[str]) -> tuple[list[str], controls.Control | None]:
+        """Returns the values to show below a figure, and its control. Raises LookupError, PanelError or TexError."""
+        measured, option = _values_and_option(options)
+        for key in measured:
+            if not any(key in panel.found for panel in figure.panels):
+                known = ", ".join(sorted({key for panel in figure.panels for key in panel.found})) or "none"
+                raise LookupError(f"no panel of {figure.id} found {key!r}; found there: {known}")
+        return measured, self.control(figure, option) if option else None
 
     def picture(self, figure: Figure, panel: Panel) -> Picture:
         """Returns a panel of a figure as the page shows it."""
@@ -95,7 +100,7 @@ class Directives:
         """Returns the one panel that `1.8-large[show=upright,pixels=256]` selects. Raises LookupError."""
         figure, panels = self._panels(target)
         if len(panels) != 1:
-            raise LookupError(f"{target} selects {len(panels)} panels; choose one in [ ]")
+            raise LookupError(f"{target} selects {len(panels)} panels; choose one in [ ]: {values.choices(panels)}")
         return self.picture(figure, panels[0])
 
     def code(self, target: str, note: Markup, folded: bool = False) -> Markup:
@@ -113,7 +118,9 @@ class Directives:
     def reference(self, kind: str, target: str) -> Markup:
         if kind == "sec":
             if target not in self.by_id:
-                raise LookupError(f"@sec:{target}: there is no section {target} on the page")
+                raise LookupError(
+                    f"@sec:{target}: there is no section {target} on the page; it has {', '.join(self.by_id)}"
+                )
             return Markup('<a href="#sec-{}">Section\u00a0{}</a>').format(links.anchor(target), target)
         if kind == "fig":
             self._figure(target)
@@ -129,12 +136,12 @@ class Directives:
                 raise LookupError(f"@val:{target}: a drawn section has {', '.join(SECTION_VALUES)}")
             return values.shown(name, getattr(self.by_id[where], name))
         try:
-            figure, panels = self._panels(where)
-            if not panels:
-                raise LookupError(f"no panel of {figure.id} has {where.partition('[')[2].removesuffix(']')}")
+            panels = self._panels(where)[1]
             found = list(dict.fromkeys(values.shown(name, values.field(panel, name)) for panel in panels))
             if len(found) > 1:
-                raise LookupError(f"{len(panels)} panels with different values; choose one in [ ]")
+                raise LookupError(
+                    f"{len(panels)} panels with different values; choose one in [ ]: {values.choices(panels)}"
+                )
         except LookupError as error:
             raise LookupError(f"@val:{target}: {error.args[0]}") from None
         return found[0]
@@ -145,15 +152,18 @@ class Directives:
         if not match:
             raise LookupError(f"{target!r} selects no panel; write 1.8-large[show=upright,pixels=256]")
         figure = self._figure(match[1])
-        return figure, values.select(figure.panels, match[2] or "")
+        panels = values.select(figure.panels, match[2] or "")
+        if not panels:
+            raise LookupError(f"no panel of {figure.id} has {match[2]}; {values.nearest(figure.panels, match[2])}")
+        return figure, panels
 
     def _figure(self, name: str) -> Figure:
         if name not in self.figures:
-            raise LookupError(f"there is no figure {name}; {known_figures(self.by_id, name)}")
+            raise LookupError(f"there is no figure {name}; {known_figures(self.root, self.by_id, name)}")
         return self.figures[name]
 
 
-def _values_and_control(options: Sequence[str]) -> tuple[list[str], str]:
+def _values_and_option(options: Sequence[str]) -> tuple[list[str], str]:
     """Splits a figure directive's options into values to show and a control, "" if none. Raises LookupError."""
     shown = [option for option in options if option.partition(":")[0].strip() == "values"]
     others = [option for option in options if option not in shown]
@@ -163,10 +173,17 @@ def _values_and_control(options: Sequence[str]) -> tuple[list[str], str]:
     return names, "".join(others)
 
 
-def known_figures(by_id: Mapping[str, Record], figure: str) -> str:
+def known_figures(root: Path, by_id: Mapping[str, Record], figure: str) -> str:
     """Lists, for a message, the figures of the section in which `figure` was not found."""
     section = figure.split("-")[0]
     if section in by_id:
         there = ", ".join(found.id for found in by_id[section].figures) or "none"
         return f"section {section} has: {there}"
-    return f"no section {section} has been drawn; run `report section {section}`"
+    if is_declared(root, section):
+        return f"section {section} has not been drawn; run `report section {section}`"
+    return f"no section {section} is declared; the page has {', '.join(by_id) or 'none'}"
+
+
+def is_declared(root: Path, section_id: str) -> bool:
+    """Whether a module declares the section, drawn or not."""
+    return (root / "generators" / "sections" / f"part_{section_id.replace('.', '_')}.py").is_file()

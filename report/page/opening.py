@@ -26,6 +26,7 @@ from report.figures.controls import VIEWS, Control
 from report.page.directives import Directives
 from report.prose.markup import OPENING, Prose
 from report.prose.values import split
+from report.records.undrawn import Undrawn
 from report.web.images import Picture
 
 LEAD, CONTENTS, LOGO = OPENING
@@ -65,8 +66,8 @@ def opening(prose: Prose | None, directives: Directives) -> Opening:
             found[kind].append(read[kind](text, directives))
         except (LookupError, PanelError) as error:
             prose.problem(line, str(error.args[0]))
-        except TexError:
-            continue  # in the name of a row or column, which is reported when the records are scanned
+        except (TexError, Undrawn):
+            continue  # TeX is in the name of a row or column, which is reported when the records are scanned
     return Opening(found[LEAD], dict(found[CONTENTS]), next(iter(found[LOGO]), None))
 
 
@@ -108,5 +109,6 @@ def _exhibit(text: str, directives: Directives) -> Exhibit:
 def _thumbnail(text: str, directives: Directives) -> tuple[str, Picture]:
     section, target = _two_parts(text)
     if section not in directives.by_id:
-        raise LookupError(f"there is no section {section!r} on the page; write 1.8 | 1.8-lion[show=upright,k=0]")
+        known = ", ".join(directives.by_id)
+        raise LookupError(f"there is no section {section!r} on the page, which has {known}; write 1.8 | 1.8-lion[k=0]")
     return section, directives.panel(target)

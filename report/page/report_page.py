@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
 from generators.records.errors import CitationError, TexError
-from generators.records.record import Figure, Record
+from generators.records.record import Figure, Panel, Record
 from generators.records.texts import SECTION, section_key
 from report.figures import figure_view
 from report.page import structured_data
 from report.page.citation import read_citation
 from report.page.companions import CARD, CODE, card_html, listing, model_card
-from report.page.directives import Directives, known_figures
+from report.page.directives import Directives, is_declared, known_figures
 from report.page.logo import Logo
 from report.page.opening import opening
 from report.page.social_card import Card
@@ -27,6 +29,7 @@ from report.prose.markup import OPENING, PLACEHOLDER, Prose
 from report.prose.mathml import rich
 from report.records import verification
 from report.records.drawn import load
+from report.records.undrawn import Undrawn
 
 TITLE = "The Power of Diffusion Models"
 
@@ -41,11 +44,18 @@ def prose_files(root: Path) -> dict[str, Path]:
 
 
 class ReportPage:
-    """The state of one build: records, prose and figure numbers. `directives` answers the prose."""
+    """The state of one build: records, prose and figure numbers. `directives` answers the prose.
 
-    def __init__(self, root: Path, model: str, site: Path, problems: Problems) -> None:
+    records: None for all that the model has drawn, here or on the published page.
+    """
+
+    answers: type[Directives] = Directives
+
+    def __init__(
+        self, root: Path, model: str, site: Path, problems: Problems, records: Sequence[Record] | None = None
+    ) -> None:
         self.root, self.model, self.site, self.problems = root, model, site, problems
-        self.records = load(root, model, site, problems)
+        self.records = load(root, model, site, problems) if records is None else records
         problems.check()  # without a record, every mention of its figures would be a problem as well
         self.by_id = {record.id: record for record in self.records}
         self.figures = {figure.id: figure for record in self.records for figure in record.figures}
@@ -54,14 +64,14 @@ class ReportPage:
             if name in self.by_id or name in ("intro", "credits"):
                 self.prose[name] = Prose(path, model, problems)
             elif re.fullmatch(SECTION, name):
-                problems.add(path, None, f"section {name} has not been drawn by {model}; run `report section {name}`")
+                problems.add(path, None, self._without_record(name))
             else:
                 problems.add(path, None, "name it part_ and the section's number, as in part_1_7_2.md")
         if not self.records and not self.prose:
             problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; run `report`")
         self.numbers = self._number()
         self.verified = {record.id: verification.read(site, record.path) for record in self.records}
-        self.directives = Directives(root, site, problems, self.by_id, self.figures, self.numbers, self.verified)
+        self.directives = self.answers(root, site, problems, self.by_id, self.figures, self.numbers, self.verified)
         self.opening = opening(self.prose.get("intro"), self.directives)
         logo, exhibits = self.opening.logo, self.opening.exhibits
         self.logo = Logo(logo) if logo else None
@@ -84,13 +94,17 @@ class ReportPage:
         """Returns figure id -> number, in the order in which the prose places the figures."""
         placed: dict[str, tuple[Path, int]] = {}
         order: list[str] = []
+        misspelt: set[str] = set()  # sections of which a figure was probably meant
         for name in ("intro", *self.by_id, "credits"):
             prose = self.prose.get(name)
             if prose:
+                if not prose.is_read:
+                    misspelt.add(name)
                 for line, figure in prose.figures:
                     if figure not in self.figures:
-                        wrong = f"unknown figure {figure!r}; {known_figures(self.by_id, figure)}"
+                        wrong = f"unknown figure {figure!r}; {known_figures(self.root, self.by_id, figure)}"
                         prose.problem(line, wrong)
+                        misspelt |= {name, figure.split("-")[0]}
                     elif figure in placed:
                         path, first = placed[figure]
                         prose.problem(line, f"figure {figure} is placed twice; first in {path.name}:{first}")
@@ -99,11 +113,18 @@ class ReportPage:
                         order.append(figure)
             elif name in self.by_id:
                 order += [figure.id for figure in self.by_id[name].figures if self._is_unplaced(figure)]
-        for name in self.figures:
-            if name not in order:
-                wrong = f"figure {name} is drawn but never placed; add `/// fig | {name}` and `///`"
-                self.prose[self.figures[name].section].problem(None, wrong)
+        for name, drawn in self.figures.items():
+            if name not in order and drawn.section not in misspelt:  # one line for one mistake
+                wrong = f"figure {name} is never placed; add `/// fig | {name}` and `///`"
+                self.prose[drawn.section].problem(None, wrong)
         return {name: number for number, name in enumerate(order, 1)}
+
+    def _without_record(self, section_id: str) -> str:
+        """Says what is wrong with prose of a section that the page lacks."""
+        if is_declared(self.root, section_id):
+            return f"section {section_id} has not been drawn by {self.model}; run `report section {section_id}`"
+        known = ", ".join(self.by_id) or "no others"
+        return f"no module declares a section {section_id}; the page has {known}: rename or remove this file"
 
     def _scan_records(self) -> None:
         """Checks the records' texts, which are printed too, for placeholders and bad TeX."""
@@ -112,10 +133,12 @@ class ReportPage:
             for figure in record.figures:
                 texts.append(figure.caption)
                 for panel in figure.panels:
-                    texts += [panel.row, panel.label, panel.alt]
-                    if not panel.alt.strip() or panel.alt.strip().lower() in ("image", "figure", "picture", "photo"):
-                        wrong = f"figure {figure.id}, panel {panel.number}: alt {panel.alt!r} says nothing; describe it"
-                        self.problems.add(record.path, None, wrong)
+                    texts.append(panel.row)
+                    with suppress(Undrawn):
+                        texts.append(panel.label)
+                    with suppress(Undrawn):
+                        texts.append(panel.alt)
+                        self._check_alt(record, figure, panel)
             for text in dict.fromkeys(texts):
                 if match := PLACEHOLDER.search(text):
                     wrong = f"placeholder {match[0]!r} in {text!r}; change it in {record.source}"
@@ -124,6 +147,11 @@ class ReportPage:
                     rich(text)
                 except TexError as error:
                     self.problems.add(record.path, None, f"{error}; change it in {record.source}")
+
+    def _check_alt(self, record: Record, figure: Figure, panel: Panel) -> None:
+        if not panel.alt.strip() or panel.alt.strip().lower() in ("image", "figure", "picture", "photo"):
+            wrong = f"figure {figure.id}, panel {panel.number}: alt {panel.alt!r} says nothing; describe it"
+            self.problems.add(record.path, None, wrong)
 
     def find(self, text: str) -> tuple[Path, int | None]:
         """Returns where the prose contains `text`, for problems found only in the finished page."""
@@ -139,19 +167,7 @@ class ReportPage:
         """Renders the whole page as HTML. Problems in the prose are collected; the result is then unusable."""
         if self.problems.lines and not self.records:
             self.problems.check()
-        sections = []
-        for record in self.records:
-            # A section inside another one, such as 1.7.2, has a heading one level lower.
-            level = 2 + (record.id.rpartition(".")[0] in self.by_id)
-            prose = self.prose.get(record.id)
-            if prose:
-                html = prose.html(self.directives, level + 1)
-            else:
-                mine = [figure.id for figure in record.figures if self._is_unplaced(figure)]
-                html = Markup("").join(self.directives.figure(name, Markup()) for name in mine)
-            sections.append({"id": record.id, "title": record.title, "level": level, "html": html})
-        texts = {name: Markup("") for name in ("intro", "credits")}
-        texts |= {name: self.prose[name].html(self.directives, 2) for name in texts if name in self.prose}
+        sections, texts = self.read()
         self.problems.check()
         return render(
             self.root,
@@ -177,6 +193,23 @@ class ReportPage:
             versions=self._distinct(figure_view.versions),
             verified=self._verified(),
         )
+
+    def read(self) -> tuple[list[dict[str, Any]], dict[str, Markup]]:
+        """Returns the prose as HTML: of each section, and of intro and credits. Problems in it are collected."""
+        sections = []
+        for record in self.records:
+            # A section inside another one, such as 1.7.2, has a heading one level lower.
+            level = 2 + (record.id.rpartition(".")[0] in self.by_id)
+            prose = self.prose.get(record.id)
+            if prose:
+                html = prose.html(self.directives, level + 1)
+            else:
+                mine = [figure.id for figure in record.figures if self._is_unplaced(figure)]
+                html = Markup("").join(self.directives.figure(name, Markup()) for name in mine)
+            sections.append({"id": record.id, "title": record.title, "level": level, "html": html})
+        texts = {name: Markup("") for name in ("intro", "credits")}
+        texts |= {name: self.prose[name].html(self.directives, 2) for name in texts if name in self.prose}
+        return sections, texts
 
     def companions(self) -> dict[str, str]:
         """Renders the companion pages, by name. The card's images must be copied to the site too."""

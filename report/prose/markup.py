@@ -101,6 +101,7 @@ class Prose:
             problems.add(path, text.count("\n", 0, match.start()) + 1, wrong)
         self.text = _CONTROL.sub("", text).replace("\ue000", "").replace("\ue001", "")
         self.directives: list[Directive] = []
+        self.is_read = True  # whether all directives were understood
         self._marked: list[Directive | Markup] = []  # what the marks stand for, by their numbers
         self._lines = self._scan(model)
 
@@ -138,12 +139,12 @@ class Prose:
                 words = split(line.strip("/ \t"), "|")
                 if not words[0]:
                     if not opened:
-                        self.problem(number, "`///` closes no directive; remove it, or open a directive above")
+                        self._misread(number, "`///` closes no directive; remove it, or open a directive above")
                     else:
                         opened.pop()
                     current = None
                 elif current:
-                    self.problem(
+                    self._misread(
                         number, f"`/// {words[0]}` inside `/// {current.kind}`; close that one first with `///`"
                     )
                 else:
@@ -162,10 +163,15 @@ class Prose:
                 kept = line
             lines.append(kept)
         if fence and current:
-            self.problem(current.line, "this fenced code is never closed")
+            self._misread(current.line, "this fenced code is never closed")
         for name, opening, _ in opened:
-            self.problem(opening, f"`/// {name}` is never closed; end it with a line `///`")
+            self._misread(opening, f"`/// {name}` is never closed; end it with a line `///`")
         return lines
+
+    def _misread(self, line: int, text: str) -> None:
+        """Reports a problem because of which a figure may seem to be missing."""
+        self.is_read = False
+        self.problem(line, text)
 
     def _mark(self, content: Directive | Markup) -> str:
         """Returns a mark that stands for a directive or finished HTML."""
@@ -175,16 +181,16 @@ class Prose:
     def _open(self, number: int, words: list[str], model: str) -> tuple[Directive | None, bool]:
         name, *arguments = words
         if name not in DIRECTIVES:
-            self.problem(number, f"unknown directive {name!r}; the directives are: {', '.join(DIRECTIVES)}")
+            self._misread(number, f"unknown directive {name!r}; the directives are: {', '.join(DIRECTIVES)}")
             return None, True
         counts, form = DIRECTIVES[name]
         if len(arguments) not in counts or not all(arguments) or (name == "code" and arguments[1:] not in ([], FOLDED)):
-            self.problem(number, f"`/// {name}` must have the form `{form}`")
+            self._misread(number, f"`/// {name}` must have the form `{form}`")
             return Directive("broken", number, arguments), True
         if name == "only":
             named = arguments[0].split()
             for unknown in (each for each in named if each not in MODELS):
-                self.problem(number, f"`/// only` names the unknown model {unknown!r}; known: {', '.join(MODELS)}")
+                self._misread(number, f"`/// only` names the unknown model {unknown!r}; known: {', '.join(MODELS)}")
             return None, model in named
         return Directive(name, number, arguments), True
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
 from generators.records.record import Panel
+from report.records.undrawn import Undrawn
 
 UNITS = {"psnr": "dB", "seconds": "s"}
 DIGITS = {"psnr": 1, "ssim": 2, "seconds": 1, "lpips": 2}
@@ -129,9 +131,11 @@ def unquoted(text: str) -> str:
 def select(panels: Sequence[Panel], selector: str) -> list[Panel]:
     """Returns the panels selected by `t=250,show=blurred`; fields of the case, the findings or the panel.
 
-    A value with a comma or a bracket is quoted: `prompt="a dog, running",k=0`. Raises LookupError for an unknown field.
+    A value with a comma or a bracket is quoted: `prompt="a dog, running",k=0`. Raises LookupError for an unknown field,
+    and Undrawn if only drawing tells what is selected.
     """
     chosen = list(panels)
+    unknown: Undrawn | None = None
     for condition in filter(None, split(selector, ",")):
         name, equals, wanted = (part.strip() for part in condition.partition("="))
         if not equals:
@@ -139,8 +143,53 @@ def select(panels: Sequence[Panel], selector: str) -> list[Panel]:
                 f"{condition!r} is not a condition; write name=value, and a value with a comma in quotes, "
                 'as in prompt="a dog, running"'
             )
-        chosen = [panel for panel in chosen if _same(field(panel, name), unquoted(wanted))]
+        kept = []
+        for panel in chosen:
+            try:
+                if _same(field(panel, name), unquoted(wanted)):
+                    kept.append(panel)
+            except Undrawn as error:
+                unknown = error
+                kept.append(panel)
+        chosen = kept
+    if chosen and unknown:
+        raise unknown
     return chosen
+
+
+def choices(panels: Sequence[Panel]) -> str:
+    """Lists, for a message, by which fields of their cases some panels can be told apart: t = 250, 500; k = 0, 1."""
+    names = dict.fromkeys(name for panel in panels for name in panel.case)
+    options = {name: _written(panel.case[name] for panel in panels if name in panel.case) for name in names}
+    if not any(len(found) > 1 for found in options.values()):
+        options = {name: _written(getattr(panel, name) for panel in panels) for name in ("row", "label")}
+    return "; ".join(f"{name} = {_listed(found)}" for name, found in options.items() if len(found) > 1)
+
+
+def nearest(panels: Sequence[Panel], selector: str) -> str:
+    """Says, for a message, which values the first field that excludes all panels has among the others' choice."""
+    conditions = list(filter(None, split(selector, ",")))
+    for number in range(1, len(conditions) + 1):
+        with suppress(Undrawn):
+            if select(panels, ",".join(conditions[:number])):
+                continue
+            chosen = panels if number == 1 else select(panels, ",".join(conditions[: number - 1]))
+            name = conditions[number - 1].partition("=")[0].strip()
+            return f"{name} is {_listed(_written(field(panel, name) for panel in chosen), ' or ')}"
+    return f"the fields are {choices(panels)}"
+
+
+def _written(found: Iterable[Any]) -> list[str]:
+    """Returns the distinct values as a selector writes them."""
+    texts = dict.fromkeys(str(value) if isinstance(value, (int, float)) else shown("", value) for value in found)
+    return [f'"{text.replace(chr(34), chr(34) * 2)}"' if re.search(r'[],]|^"', text) else text for text in texts]
+
+
+def _listed(words: Sequence[str], last: str = ", ", most: int = 12) -> str:
+    """Joins words; of many, the first and the number of the others."""
+    if len(words) > most:
+        return f"{', '.join(words[:most])} … ({len(words)} in all)"
+    return last.join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def field(panel: Panel, name: str) -> Any:
