@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -173,6 +175,61 @@ def test_a_worker_that_is_killed_is_one_line(tiny_pocket, tmp_path):
         run.draw(tmp_path, "pocket", SECTIONS, backend=workers.in_workers(2))
     killer.join()
     assert "\n" not in str(caught.value)
+
+
+class Failing:
+    """An executor whose tasks end with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def submit(self, *_: object) -> Future:
+        future: Future = Future()
+        future.set_exception(self.error)
+        return future
+
+
+def failing(error: Exception) -> run.Backend:
+    return workers._backend(lambda: nullcontext(Failing(error)))
+
+
+def test_errors_of_parsl_and_of_a_workers_packages_are_one_line(tmp_path):
+    from parsl.dataflow.errors import DependencyError
+    from parsl.executors.errors import BadMessage
+    from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+    from parsl.serialize.errors import DeserializationError
+
+    for lost in (WorkerLost(0, "node7"), ManagerLost(b"12", "node7")):
+        with pytest.raises(WorkerError, match=r"^a worker on node7 ended unexpectedly .* run the same command"):
+            failing(lost)({"1.1": 0}, "pocket", tmp_path, Told())
+    for error in (DependencyError([], "a task\nfailed"), BadMessage("odd"), DeserializationError("no\nsuch class")):
+        with pytest.raises(WorkerError, match=rf"^Parsl: {type(error).__name__}: .* run the same command") as caught:
+            failing(error)({"1.1": 0}, "pocket", tmp_path, Told())
+        assert "\n" not in str(caught.value)
+    with pytest.raises(WorkerError, match=r"^a worker cannot import .*'generators'; install this project") as caught:
+        failing(ModuleNotFoundError("No module named 'generators'"))({"1.1": 0}, "pocket", tmp_path, Told())
+    with pytest.raises(ZeroDivisionError):  # a fault of ours stays one
+        failing(ZeroDivisionError())({"1.1": 0}, "pocket", tmp_path, Told())
+
+
+@pytest.mark.parametrize(
+    ("wish", "threads"), [("4", 4), ("4,2", 4), (" 8 , 2,1 ", 8), ("08", 8), ("", None), ("  ", None), (None, None)]
+)
+def test_omp_num_threads_is_read_as_openmp_does(monkeypatch, wish, threads):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if wish is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", wish)
+    assert workers._threads() == threads
+
+
+@pytest.mark.parametrize("wish", ["four", "0", "-1", "4.5", "4,", ",4", "4,x", "4 2", "0,4", "1e3", "٤"])
+def test_other_numbers_of_threads_are_one_line(tmp_path, monkeypatch, wish):
+    monkeypatch.setenv("OMP_NUM_THREADS", wish)
+    with pytest.raises(WorkerError) as caught:
+        workers.in_workers(2)({"1.1": 0}, "pocket", tmp_path, Told())
+    assert str(caught.value) == (
+        f"OMP_NUM_THREADS is {wish!r}, which is no number of threads; set it to one such as 4, or unset it"
+    )
 
 
 def test_ctrl_c_ends_the_workers_too(tiny_pocket, tmp_path):

@@ -7,6 +7,7 @@ a single process. A worker loads the model once and draws whole sections, so the
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import signal
 import sys
@@ -27,6 +28,7 @@ from ..records.errors import WorkerError
 from . import run
 from .session import Observer, Session
 
+AGAIN = "finished sections are kept, run the same command to continue"
 _slots: list[FileLock] = []  # the slot of this worker, held until it ends
 
 
@@ -41,7 +43,7 @@ def in_workers(count: int) -> run.Backend:
     def workers() -> Iterator[Executor]:
         from loky import ProcessPoolExecutor, cpu_count
 
-        cores = int(os.environ.get("OMP_NUM_THREADS") or cpu_count())
+        cores = _threads() or cpu_count()
         with tempfile.TemporaryDirectory(prefix="report-workers-", ignore_cleanup_errors=True) as places:
             executor = ProcessPoolExecutor(
                 count,
@@ -111,10 +113,39 @@ def _backend(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Bac
                     observer.evaluated(record["evaluations"])
                     observer.done(tasks[task], record)
         except BrokenExecutor:
-            why = "a worker process ended unexpectedly (killed, or out of memory?)"
-            raise WorkerError(f"{why}; finished sections are kept, run the same command to continue") from None
+            raise WorkerError(f"a worker process ended unexpectedly (killed, or out of memory?); {AGAIN}") from None
+        except Exception as error:
+            if why := _of_parsl(error):
+                raise WorkerError(why) from error
+            raise
 
     return draw
+
+
+def _of_parsl(error: Exception) -> str | None:
+    """Returns what an error says about Parsl's workers, in one line; None if it is not about them."""
+    kind, said = type(error), " ".join(str(error).split())
+    if kind.__name__ in ("WorkerLost", "ManagerLost"):
+        host = getattr(error, "hostname", "another machine")
+        return f"a worker on {host} ended unexpectedly (killed, out of memory or time?); {AGAIN}"
+    if kind.__module__.partition(".")[0] == "parsl":
+        return f"Parsl: {kind.__name__}: {said or 'no reason given'}; {AGAIN}"
+    if isinstance(error, ImportError):
+        return f"a worker cannot import what it needs: {said}; install this project, in one version, where workers run"
+    return None
+
+
+def _threads() -> int | None:
+    """Returns the threads that OMP_NUM_THREADS asks for, of a list the first, as OpenMP reads it; None if it is not
+    set. Raises WorkerError."""
+    wish = os.environ.get("OMP_NUM_THREADS", "").strip()
+    if not wish:
+        return None
+    if not re.fullmatch(r"0*[1-9][0-9]*(\s*,\s*0*[1-9][0-9]*)*", wish, re.ASCII):
+        raise WorkerError(
+            f"OMP_NUM_THREADS is {wish!r}, which is no number of threads; set it to one such as 4, or unset it"
+        )
+    return int(wish.partition(",")[0])
 
 
 @contextmanager
