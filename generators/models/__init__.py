@@ -5,6 +5,7 @@ This module does not import torch, so the staleness check stays fast.
 
 from __future__ import annotations
 
+import os
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from safetensors import SafetensorError
 from ..records.errors import ModelError, ReportError
 from .deepfloyd.provider import DeepFloydProvider
 from .pocket.provider import SHIPPED, PocketProvider
-from .provider import DryRun, Provider, Workload, path_in, variable
+from .provider import DryRun, Provider, Workload, path_of, variable
 from .saved import PICKLES, walk
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def folder(name: str) -> Path | None:
     Raises ModelError for an unknown model and for missing weights. Other formats, which can execute code, are not read.
     """
     family = provider(name)
-    place = path_in(variable(name)) or family.shipped
+    place = path_of(os.environ.get(variable(name))) or family.shipped
     if place is None:
         return None
     pickle = None
