@@ -279,6 +279,154 @@ def test_damaged_weights_are_refused_in_one_line_that_says_where(own, name):
     assert "\n" not in str(caught.value)
 
 
+def with_type(path: Path, dtype: str, tensor: str = "") -> None:
+    """Gives a tensor of this file, or the first, another type in the header."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    first = next(name for name in header if name != "__metadata__")
+    header[tensor or first]["dtype"] = dtype
+    changed = json.dumps(header).encode()
+    path.write_bytes(len(changed).to_bytes(8, "little") + changed + data[8 + length :])
+
+
+FAULTS = {
+    "no configuration of T5": (
+        lambda own: (own / "stage_1/text_encoder/config.json").unlink(),
+        "own: text_encoder/config.json is missing (stage_1); save DeepFloyd/IF-I-XL-v1.0 there with diffusers",
+    ),
+    "no configuration of a UNet": (
+        lambda own: (own / "stage_2/unet/config.json").unlink(),
+        "own: unet/config.json is missing (stage_2); save",
+    ),
+    "no configuration of the autoencoder": (
+        lambda own: (own / "stage_3/vae/config.json").unlink(),
+        "own: vae/config.json is missing (stage_3); save",
+    ),
+    "no schedule": (
+        lambda own: (own / "stage_2/image_noising_scheduler/scheduler_config.json").unlink(),
+        "own: image_noising_scheduler/scheduler_config.json is missing (stage_2); save",
+    ),
+    "half a configuration": (
+        lambda own: (own / "stage_1/unet/config.json").write_text('{"sample_size": '),
+        "stage_1/unet/config.json is damaged: it is not JSON; remove the file and fetch it again",
+    ),
+    "an empty configuration": (
+        lambda own: (own / "stage_1/text_encoder/config.json").write_text(""),
+        "stage_1/text_encoder/config.json is empty; remove the file and fetch it again",
+    ),
+    "a list for a schedule": (
+        lambda own: (own / "stage_1/scheduler/scheduler_config.json").write_text("[]"),
+        "stage_1/scheduler/scheduler_config.json is damaged: it is not a JSON object; remove the file",
+    ),
+    "a configuration of nothing": (
+        lambda own: (own / "stage_1/unet/config.json").write_text("{}"),
+        "stage_1/unet/config.json does not describe a UNet of stage_1 (",
+    ),
+    "a link to no configuration": (
+        lambda own: (
+            (own / "stage_1/unet/config.json").unlink(),
+            (own / "stage_1/unet/config.json").symlink_to("../x"),
+        ),
+        "own: unet/config.json is a link to ../x, which is gone (stage_1); save",
+    ),
+    "four bits": (
+        lambda own: with_type(own / UNET, "F4"),
+        "in F4, which is not supported; save the weights in F16 or BF16 or F32 or F64",
+    ),
+    "eight bits": (
+        lambda own: with_type(own / T5, "F8_E4M3"),
+        "in F8_E4M3, which is not supported; save the weights in",
+    ),
+    "integers": (
+        lambda own: with_type(own / "stage_3/vae/diffusion_pytorch_model.safetensors", "I32"),
+        "in I32, which is not supported; save the weights in",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_is_named_by_the_doctor_already(own, name):
+    damage, told = FAULTS[name]
+    damage(own)
+    said = refusal(ALL)
+    assert told in said
+    assert str(own) in said
+
+
+def test_the_positions_that_older_text_encoders_saved_are_no_weights(own):
+    (path,) = (own / "stage_3/text_encoder").glob("*.safetensors")
+    save_file({**load_file(path), "text_model.embeddings.position_ids": torch.arange(77)[None]}, path)
+    prepare(ALL)
+    models.load("deepfloyd").third.texts("a dog")
+
+
+@pytest.mark.parametrize("component", ["unet", "text_encoder"])
+def test_weights_of_another_shape_are_refused(own, component):
+    (path,) = (own / "stage_1" / component).glob("*.safetensors")
+    found = load_file(path)
+    name = min(found)
+    save_file({**found, name: torch.zeros(5, 5)}, path)
+    told = rf"stage_1/{component}: \S+ is \(5, 5\) in the weights and \(.*\) by config.json; fetch both again"
+    work = prepare if component == "text_encoder" else lambda: models.load("deepfloyd")
+    with pytest.raises(ModelError, match=told):
+        work()
+
+
+def test_a_configuration_of_no_text_encoder_is_refused(own):
+    (own / "stage_1/text_encoder/config.json").write_text('{"d_model": "wide"}')
+    with pytest.raises(ModelError, match=r"text_encoder/config.json describes no network \(.*\); remove the file"):
+        prepare()
+
+
+OWN_ERRORS = [TypeError("ours"), KeyError("ours"), AttributeError("ours"), ValueError("ours"), IndexError("ours")]
+
+
+@pytest.mark.parametrize("error", OWN_ERRORS)
+@pytest.mark.parametrize("where", ["plan", "prepare", "load"])
+def test_the_programs_own_errors_are_not_called_bad_weights(own, monkeypatch, error, where):
+    prepare()
+
+    def wrong(*_):
+        raise error
+
+    monkeypatch.setattr(plan, "placement", wrong)
+    work = {
+        "plan": lambda: models.plan("deepfloyd", lambda steps, guided: SMALL),
+        "prepare": prepare,
+        "load": lambda: models.load("deepfloyd"),
+    }
+    with pytest.raises(type(error), match="ours"):
+        work[where]()
+
+
+def test_a_wrong_call_is_not_called_bad_weights(own, monkeypatch):
+    monkeypatch.setattr(plan, "placement", lambda one: one)
+    with pytest.raises(TypeError, match="positional argument"):
+        models.load("deepfloyd")
+
+
+def test_an_error_of_the_dry_run_is_not_called_bad_weights(own):
+    def wrong(steps, guided):
+        return {}["a prompt"]
+
+    with pytest.raises(KeyError, match="a prompt"):
+        models.plan("deepfloyd", wrong)
+    with pytest.raises(KeyError, match="a prompt"):
+        models.prepare("deepfloyd", wrong, print)
+
+
+@pytest.mark.parametrize("content", ['{"beta_schedule": 3}', '{"beta_start": "x", "beta_schedule": "linear"}'])
+def test_what_a_loader_says_of_wrong_contents_is_one_line(own, content):
+    prepare()
+    (own / "stage_1/scheduler/scheduler_config.json").write_text(content)
+    with pytest.raises(
+        ModelError, match=r"^deepfloyd: the weights in \S+ cannot be loaded \(.*\); set DEEPFLOYD"
+    ) as caught:
+        models.load("deepfloyd")
+    assert "\n" not in str(caught.value)
+
+
 # --- what a tokenizer needs
 
 

@@ -5,23 +5,29 @@ This module does not import torch, so the staleness check stays fast.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
 from ..records.errors import ModelError, ReportError
 from .deepfloyd.provider import DeepFloydProvider
 from .pocket.provider import SHIPPED, PocketProvider
-from .provider import DryRun, Provider, Workload, path_in, variable
+from .provider import DryRun, Provider, Workload, path_of, variable
 from .saved import PICKLES, walk
 
 if TYPE_CHECKING:
     from .base import Cascade
 
-Result = TypeVar("Result")
+Errors = tuple[type[Exception], ...]
 
+UNREADABLE: Errors = (OSError, SafetensorError)
+IN_LIBRARIES: Errors = (ValueError, LookupError, TypeError, AttributeError)  # what loaders raise on wrong contents
 FAMILIES: tuple[Provider, ...] = (PocketProvider(), DeepFloydProvider())
 NAMES = tuple(name for family in FAMILIES for name in family.names)
 
@@ -41,7 +47,7 @@ def folder(name: str) -> Path | None:
     Raises ModelError for an unknown model and for missing weights. Other formats, which can execute code, are not read.
     """
     family = provider(name)
-    place = path_in(variable(name)) or family.shipped
+    place = path_of(os.environ.get(variable(name))) or family.shipped
     if place is None:
         return None
     pickle = None
@@ -64,7 +70,8 @@ def plan(name: str, dry_run: DryRun) -> tuple[list[str], list[str]]:
 
     Fetches nothing. Raises ModelError for an unknown model or missing weights.
     """
-    return _guarded(name, lambda place: provider(name).plan(name, place, dry_run))
+    with _guarded(name, UNREADABLE) as place:
+        return provider(name).plan(name, place, dry_run)
 
 
 def prepare(name: str, dry_run: DryRun, tell: Callable[[str], None]) -> None:
@@ -72,26 +79,44 @@ def prepare(name: str, dry_run: DryRun, tell: Callable[[str], None]) -> None:
 
     Raises ModelError, one line, if the model cannot work here. A model that ships with the report is always ready.
     """
-    _guarded(name, lambda place: provider(name).prepare(name, place, dry_run, tell))
+    with _guarded(name, (*UNREADABLE, RuntimeError)) as place:
+        provider(name).prepare(name, place, dry_run, tell)
 
 
 def load(name: str) -> Cascade:
     """Loads a model. Raises ModelError, with advice, if that is not possible here."""
-    return _guarded(name, lambda place: provider(name).load(name, place))
+    with _guarded(name, (*UNREADABLE, RuntimeError), IN_LIBRARIES) as place:
+        return provider(name).load(name, place)
 
 
-def _guarded(name: str, work: Callable[[Path | None], Result]) -> Result:
-    """Runs `work` on the model's folder. Loaders raise errors of many types, often multi-line, on damaged files: all
-    become a ModelError of one line."""
+@contextmanager
+def _guarded(name: str, caught: Errors, in_libraries: Errors = ()) -> Iterator[Path | None]:
+    """Gives the model's folder to a block. Loaders raise errors of many types, often multi-line, on damaged files:
+    those in `caught` become a ModelError of one line, and those in `in_libraries` where a library raised them.
+
+    All others are the program's own, and are raised as they are.
+    """
     place = folder(name)
     try:
-        return work(place)
+        yield place
     except ReportError:  # one line already, of the model or of the sections in the dry run
         raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except Exception as error:
+        if not isinstance(error, caught) and not (isinstance(error, in_libraries) and _raised_in_a_library(error)):
+            raise
         why, where = " ".join(str(error).split())[:160], place or "the Hub's cache"
         advice = provider(name).advice(name)
         raise ModelError(f"{name}: the weights in {where} cannot be loaded ({why}); {advice}") from error
+
+
+def _raised_in_a_library(error: Exception) -> bool:
+    """Returns whether the innermost statement of an error is of an installed package or of Python itself."""
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    innermost = Path(files[-1])
+    libraries = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
+    own = Path(__file__).parents[1]
+    within = innermost.name.startswith("<frozen") or any(innermost.is_relative_to(library) for library in libraries)
+    return within and not innermost.is_relative_to(own)
 
 
 __all__ = ["NAMES", "SHIPPED", "Workload", "digest", "folder", "load", "plan", "prepare", "provider", "variable"]

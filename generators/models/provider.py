@@ -3,7 +3,6 @@ and its names in `records.texts`."""
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -37,14 +36,14 @@ def variable(name: str) -> str:
     return f"{name.upper().replace('-', '_')}_WEIGHTS"
 
 
-def path_in(variable: str) -> Path | None:
-    """Returns the path in an environment variable, if it is set; `~` is the home folder."""
-    if not (found := os.environ.get(variable)):
+def path_of(value: str | None) -> Path | None:
+    """Returns the path that an environment variable holds, if it is set; `~` is the home folder."""
+    if not value:
         return None
     try:
-        return Path(found).expanduser()
+        return Path(value).expanduser()
     except RuntimeError:  # the home of a user who does not exist
-        return Path(found)
+        return Path(value)
 
 
 class Provider(ABC):

@@ -250,8 +250,11 @@ class DeepFloyd(Cascade):
         """Builds a stage's UNet; usable after `enter(stage)`."""
         folder, spot = self.stages[stage], self.spots[stage]
         tensors = disk.Tensors(folder, "unet", spot.dtype)
-        config = UNet2DConditionModel.load_config(folder / "unet")
-        net = disk.build_empty(lambda: UNet2DConditionModel.from_config(config), tensors)
+
+        def empty() -> UNet2DConditionModel:
+            return UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(tensors.folder))
+
+        net = disk.build_empty(empty, tensors)
         if spot.offloading == HELD:
             disk.load_weights(net, tensors, spot.device)
         elif spot.offloading == BY_LAYER:

@@ -7,13 +7,14 @@ only tensors and plain containers are read; anything else, such as code, is refu
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...records.errors import ModelError
-from ..provider import path_in
+from ..provider import path_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +24,7 @@ VARIABLE = "DEEPFLOYD_EMBEDDINGS"
 
 def embeddings_file() -> Path | None:
     """Returns the file that replaces T5, if one is set; `~` is the home folder."""
-    return path_in(VARIABLE)
+    return path_of(os.environ.get(VARIABLE))
 
 
 def fault_of(embedding: Tensor) -> str | None:

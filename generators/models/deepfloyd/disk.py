@@ -59,6 +59,11 @@ class Tensors(Mapping[str, Tensor]):
         # float32 is always copied, to memory aligned as torch aligns it: MKL sums in another order elsewhere.
         return tensor.to(self.dtype, copy=self.dtype == torch.float32)
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Returns the shape of a tensor without reading it."""
+        _, file, saved = self._found[name]
+        return tuple(file.get_slice(saved).get_shape())
+
     def tie(self, *names: str) -> None:
         """Makes these names aliases of one tensor, whichever of them it was saved under."""
         if saved := next((name for name in names if name in self._found), None):
@@ -83,14 +88,24 @@ def return_freed_memory() -> None:
 
 
 def build_empty(make: Callable[[], Net], tensors: Tensors) -> Net:
-    """Builds the network without memory for its weights. Raises ModelError if one of its weights is not in
-    `tensors`."""
+    """Builds the network without memory for its weights. Raises ModelError if the configuration describes none, or if
+    one of its weights is not in `tensors` or has another shape there."""
     return_freed_memory()
-    with torch.device("meta"):
-        net = make()
+    try:
+        with torch.device("meta"):
+            net = make()
+    except Exception as error:  # of any type: the libraries check no configuration
+        config, why = tensors.folder / "config.json", " ".join(str(error).split())[:160]
+        raise ModelError(f"{config} describes no network ({why}); remove the file and fetch it again") from error
     nn.Module.to(net, tensors.dtype).eval()  # not diffusers' `to`, which warns
     if lacks := sorted(net.state_dict().keys() - tensors.keys()):
         raise ModelError(f"{tensors.folder}: the weights lack {lacks[0]}; fetch them again")
+    for name, tensor in net.state_dict().items():
+        if (shape := tensors.shape(name)) != tuple(tensor.shape):
+            raise ModelError(
+                f"{tensors.folder}: {name} is {shape} in the weights and {tuple(tensor.shape)} by config.json; "
+                "fetch both again"
+            )
     return net
 
 

@@ -123,7 +123,7 @@ class Plan:
         work, machine = self.work, self.machine
 
         def cost(stage: str, side: int | None = None) -> float:
-            if not (config := _config(self.folders, stage)):
+            if (config := _config(self.folders, stage)) is None:
                 return self.repositories[stage].flop
             try:
                 return unet_size(config, side).flop

@@ -126,8 +126,7 @@ def encode(
     """
     tensors = disk.Tensors(stage, "text_encoder", getattr(torch, DTYPE))
     tensors.tie("shared.weight", "encoder.embed_tokens.weight")
-    config = T5Config.from_pretrained(stage / "text_encoder")
-    encoder = disk.build_empty(lambda: T5EncoderModel(config), tensors)
+    encoder = disk.build_empty(lambda: T5EncoderModel(T5Config.from_pretrained(tensors.folder)), tensors)
     layers = {
         "encoder.embed_tokens.": encoder.encoder.embed_tokens,
         **{f"encoder.block.{k}.": block for k, block in enumerate(encoder.encoder.block)},
