@@ -8,6 +8,13 @@ from pathlib import Path
 
 from generators.records.errors import BuildError, ReportError
 
+USUAL = "pocket"  # the model of a command without --model
+
+
+def run(command: str, model: str) -> str:
+    """Advises to run a subcommand for a model: run `report section 1.1 --model deepfloyd`."""
+    return f"run `report {command}{'' if model == USUAL else f' --model {model}'}`"
+
 
 class Problems:
     """Collects problems so that one build reports all of them; `check` raises BuildError if there are any."""

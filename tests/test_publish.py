@@ -231,7 +231,7 @@ def test_checking_changes_nothing(root):
     assert check.publishing_problems(root, "pocket") == []
     assert files(root / "site") == before
     assert check.publishing_problems(root, "deepfloyd") == [
-        "site/records: no section was drawn by deepfloyd; run `report all`"
+        "site/records: no section was drawn by deepfloyd; run `report all --model deepfloyd`"
     ]
 
 

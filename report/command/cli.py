@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ..problems import USUAL
 from . import picture_verbs
 from .options import ROOT, Verbs, drawing_options, model_option
 
@@ -97,12 +98,13 @@ def publish(remote: str, branch: str, push: bool, model: str) -> None:
     from ..publishing import publish as publishing
 
     _refuse(publishing.refusals(ROOT, model))
-    planned = publishing.plan(ROOT, remote, branch)
+    planned = publishing.plan(ROOT, remote, branch, model)
     click.echo(planned.summary())
     if planned.changes and push:
         click.echo(f"pushed {publishing.push(ROOT, planned)[:12]}")
     elif planned.changes:
-        click.echo("Nothing was pushed. To publish, run `make publish PUSH=1`, or the same command with --push.")
+        make = "make publish PUSH=1" + ("" if model == USUAL else f" MODEL={model}")
+        click.echo(f"Nothing was pushed. To publish, run `{make}`, or the same command with --push.")
 
 
 @main.command()

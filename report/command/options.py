@@ -12,6 +12,8 @@ import click
 from generators.records.errors import ModelError, ReportError
 from generators.records.texts import MODELS
 
+from ..problems import USUAL
+
 ROOT = Path(__file__).parents[2]
 OS_ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space and run the same command again"),
@@ -28,7 +30,7 @@ def _known_model(context: click.Context, option: click.Parameter, name: str) -> 
 
 model_option = click.option(
     "--model",
-    default="pocket",
+    default=USUAL,
     show_default=True,
     callback=_known_model,
     help="The model: pocket (included), deepfloyd, or the smaller deepfloyd-l and deepfloyd-m.",

@@ -20,7 +20,7 @@ from report.figures.judgement import ILLUSIONS, judgement
 from report.page import links
 from report.page.companions import code_address
 from report.page.templates import render
-from report.problems import Problems
+from report.problems import Problems, run
 from report.prose import values
 from report.prose.excerpt import declared, excerpt, highlighted
 from report.prose.markup import FIGURE
@@ -39,6 +39,7 @@ class Directives:
     """
 
     root: Path
+    model: str
     site: Path
     problems: Problems
     by_id: Mapping[str, Record]
@@ -159,7 +160,7 @@ class Directives:
 
     def _figure(self, name: str) -> Figure:
         if name not in self.figures:
-            raise LookupError(f"there is no figure {name}; {known_figures(self.root, self.by_id, name)}")
+            raise LookupError(f"there is no figure {name}; {known_figures(self.root, self.model, self.by_id, name)}")
         return self.figures[name]
 
 
@@ -173,14 +174,14 @@ def _values_and_option(options: Sequence[str]) -> tuple[list[str], str]:
     return names, "".join(others)
 
 
-def known_figures(root: Path, by_id: Mapping[str, Record], figure: str) -> str:
+def known_figures(root: Path, model: str, by_id: Mapping[str, Record], figure: str) -> str:
     """Lists, for a message, the figures of the section in which `figure` was not found."""
     section = figure.split("-")[0]
     if section in by_id:
         there = ", ".join(found.id for found in by_id[section].figures) or "none"
         return f"section {section} has: {there}"
     if is_declared(root, section):
-        return f"section {section} has not been drawn; run `report section {section}`"
+        return f"section {section} has not been drawn; {run(f'section {section}', model)}"
     return f"no section {section} is declared; the page has {', '.join(by_id) or 'none'}"
 
 

@@ -23,7 +23,7 @@ from report.page.logo import Logo
 from report.page.opening import opening
 from report.page.social_card import Card
 from report.page.templates import render
-from report.problems import Problems
+from report.problems import Problems, run
 from report.prose import values
 from report.prose.markup import OPENING, PLACEHOLDER, Prose
 from report.prose.mathml import rich
@@ -68,10 +68,12 @@ class ReportPage:
             else:
                 problems.add(path, None, "name it part_ and the section's number, as in part_1_7_2.md")
         if not self.records and not self.prose:
-            problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; run `report`")
+            problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; {run('all', model)}")
         self.numbers = self._number()
         self.verified = {record.id: verification.read(site, record.path) for record in self.records}
-        self.directives = self.answers(root, site, problems, self.by_id, self.figures, self.numbers, self.verified)
+        self.directives = self.answers(
+            root, model, site, problems, self.by_id, self.figures, self.numbers, self.verified
+        )
         self.opening = opening(self.prose.get("intro"), self.directives)
         logo, exhibits = self.opening.logo, self.opening.exhibits
         self.logo = Logo(logo) if logo else None
@@ -102,7 +104,7 @@ class ReportPage:
                     misspelt.add(name)
                 for line, figure in prose.figures:
                     if figure not in self.figures:
-                        wrong = f"unknown figure {figure!r}; {known_figures(self.root, self.by_id, figure)}"
+                        wrong = f"unknown figure {figure!r}; {known_figures(self.root, self.model, self.by_id, figure)}"
                         prose.problem(line, wrong)
                         misspelt |= {name, figure.split("-")[0]}
                     elif figure in placed:
@@ -122,7 +124,8 @@ class ReportPage:
     def _without_record(self, section_id: str) -> str:
         """Says what is wrong with prose of a section that the page lacks."""
         if is_declared(self.root, section_id):
-            return f"section {section_id} has not been drawn by {self.model}; run `report section {section_id}`"
+            advice = run(f"section {section_id}", self.model)
+            return f"section {section_id} has not been drawn by {self.model}; {advice}"
         known = ", ".join(self.by_id) or "no others"
         return f"no module declares a section {section_id}; the page has {known}: rename or remove this file"
 

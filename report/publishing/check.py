@@ -13,7 +13,7 @@ from generators.records.record import Record, read_json
 from generators.running import staleness
 
 from ..page.builder import build
-from ..problems import Problems
+from ..problems import Problems, run
 from ..records import verification
 from ..records.drawn import load
 from ..web.images import pictures
@@ -24,16 +24,16 @@ def publishing_problems(root: Path, model: str) -> list[str]:
     verified."""
     site = root / "site"
     if not (site / "index.html").is_file():
-        return ["site/index.html: there is no page yet; run `report all`"]
+        return [f"site/index.html: there is no page yet; {run('all', model)}"]
     problems = Problems(root)
     records = load(root, model, site, problems, drawn_here=False)
     if not records and not problems.lines:
-        problems.add(site / "records", None, f"no section was drawn by {model}; run `report all`")
+        problems.add(site / "records", None, f"no section was drawn by {model}; {run('all', model)}")
     for record in records:
         raw = read_json(record.path)
         assert raw, record.path
         if why := staleness.changed_dependency(raw, record.id, model):
-            problems.add(record.path, None, f"stale: {why}; run `report section {record.id}`")
+            problems.add(record.path, None, f"stale: {why}; {run(f'section {record.id}', model)}")
         _panels(record, site, problems)
         _verified(record, site, problems)
     return problems.lines + ([] if problems.lines else _rebuilt(root, model, site))
@@ -48,7 +48,7 @@ def _panels(record: Record, site: Path, problems: Problems) -> None:
 
 
 def _verified(record: Record, site: Path, problems: Problems) -> None:
-    again = f"run `report verify --section {record.id}`"
+    again = run(f"verify --section {record.id}", record.model)
     found = verification.read(site, record.path)
     if found is None:
         problems.add(record.path, None, f"unverified: this section has not been redrawn for comparison; {again}")
@@ -71,7 +71,7 @@ def _rebuilt(root: Path, model: str, site: Path) -> list[str]:
         both = {path.relative_to(folder) for folder in (site, again) for path in folder.rglob("*") if path.is_file()}
         _, changed, absent = filecmp.cmpfiles(site, again, [path.as_posix() for path in both], shallow=False)
     names = sorted(changed + absent)
-    return [f"site: differs from a new build ({some(names)}); run `report site`"] if names else []
+    return [f"site: differs from a new build ({some(names)}); {run('site', model)}"] if names else []
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

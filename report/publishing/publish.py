@@ -15,6 +15,7 @@ from pathlib import Path
 
 from generators.records.errors import PublishError
 
+from ..problems import USUAL, run
 from . import check
 
 SOURCES = ("site", "generators", "report", "templates", "requirements.lock", "pyproject.toml")  # the sources of a page
@@ -51,13 +52,13 @@ def refusals(root: Path, model: str) -> list[str]:
     return ([uncommitted] if dirty else []) + check.publishing_problems(root, model)
 
 
-def plan(root: Path, remote: str, branch: str) -> Plan:
+def plan(root: Path, remote: str, branch: str, model: str = USUAL) -> Plan:
     """Compares the site with the branch; sends nothing. Raises PublishError if the remote does not answer."""
     _git(root, "check-ref-format", "--branch", branch)
     parent = _git(root, "ls-remote", "--", remote, f"refs/heads/{branch}").partition("\t")[0].strip()
     if parent:
         _git(root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, f"refs/heads/{branch}")
-    tree = _tree(root, root / "site")
+    tree = _tree(root, root / "site", model)
     before = f"{parent}^{{tree}}" if parent else _git(root, "hash-object", "-w", "-t", "tree", "--stdin")
     listed = _git(root, "diff-tree", "-r", "-z", "--no-renames", "--name-status", before, tree).split("\0")[:-1]
     return Plan(remote, branch, parent, tree, list(zip(listed[::2], listed[1::2], strict=True)))
@@ -72,12 +73,12 @@ def push(root: Path, planned: Plan) -> str:
     return commit
 
 
-def _tree(root: Path, site: Path) -> str:
+def _tree(root: Path, site: Path, model: str) -> str:
     """Writes the site as a tree object: every file as it is on disk, regardless of git's filters and ignore rules."""
     paths = sorted(path for path in site.rglob("*") if not path.is_dir() or path.is_symlink())
     for path in paths:
         if path.is_symlink() or not path.is_file():
-            raise PublishError(f"{path.relative_to(root)}: not a plain file; run `report site`")
+            raise PublishError(f"{path.relative_to(root)}: not a plain file; {run('site', model)}")
     stdin = "".join(f"{path}\n" for path in paths)
     blobs = _git(root, "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=stdin).split()
     entries = "".join(

@@ -27,7 +27,7 @@ from generators.running.run import draw_section, load_section, state_folder
 from generators.running.session import Observer, Session, prepare
 
 from ..page.builder import lock_of
-from ..problems import Problems
+from ..problems import Problems, run
 from ..records import verification
 from ..records.drawn import load
 from ..records.verification import PanelResult
@@ -50,7 +50,8 @@ def verify(
             known = ", ".join(published) or "none"
             raise VerifyError(f"section {section_id} is not on {model}'s published page; published: {known}")
         if why := staleness.changed_dependency(_raw(published[section_id]), section_id, model):
-            raise VerifyError(f"section {section_id}: {why} since it was published; run `report section {section_id}`")
+            advice = run(f"section {section_id}", model)
+            raise VerifyError(f"section {section_id}: {why} since it was published; {advice}")
     if sample:
         drawn = random.sample(chosen, min(sample, len(chosen)))
         chosen = [section_id for section_id in chosen if section_id in drawn]

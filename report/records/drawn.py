@@ -7,7 +7,7 @@ from pathlib import Path
 from generators.records.errors import SealError
 from generators.records.record import FILE, Record, read
 from generators.records.texts import section_key
-from report.problems import Problems
+from report.problems import Problems, run
 
 
 def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: bool = True) -> list[Record]:
@@ -22,7 +22,7 @@ def load(root: Path, model: str, site: Path, problems: Problems, drawn_here: boo
     records = []
     for section_id, path in paths.items():
         local = path.name == FILE
-        again = f"run `report section {section_id}`"
+        again = run(f"section {section_id}", model)
         try:
             record = read(path, path.parent if local else None)
         except SealError as error:

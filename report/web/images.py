@@ -21,6 +21,7 @@ from PIL import Image
 from generators.records import files
 from generators.records.errors import PanelError
 from generators.records.record import Figure, Panel, Record
+from report.problems import run
 from report.web import metadata
 
 TYPES = {"avif": "image/avif", "jpg": "image/jpeg", "webp": "image/webp"}
@@ -127,7 +128,7 @@ class Picture:
         store.place(form.path, lambda: encode(self.open(), form))
 
     def _error(self, wrong: str) -> PanelError:
-        return PanelError(f"{wrong}; run `report section {self.record.id}`")
+        return PanelError(f"{wrong}; {run(f'section {self.record.id}', self.record.model)}")
 
 
 def pictures(record: Record, site: Path) -> list[Picture]:
