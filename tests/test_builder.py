@@ -14,7 +14,7 @@ from page_fixture import panel, prose, section
 
 from generators.records.errors import BuildError
 from report.figures import figure_png
-from report.page import budget, builder, links
+from report.page import budget, links
 from report.page.builder import build
 from report.prose import values
 
@@ -338,6 +338,23 @@ def test_of_several_widths_the_one_counts_that_such_a_screen_loads(tmp_path):
     assert [found["whole"] - found["first"] for found in heavier.values()] == [10, 1000, 1000]
 
 
+def test_fragments_of_links_into_other_pages_are_checked(tmp_path):
+    (tmp_path / "code.html").write_text('<p id="part_1-9">x</p><p id="übung">y</p>')
+    (tmp_path / "notes.txt").write_text("no page")
+    good = ("code.html", "code.html#", "code.html#top", "code.html#part_1-9", "code.html#%C3%BCbung", "notes.txt#part")
+    bad = ("code.html#part_1-10", "code.html?v=1#gone")
+    text = "".join(f'<a href="{address}">x</a>' for address in (*good, *bad))
+    assert links.broken(text, tmp_path) == [
+        (address, f"{address} leads nowhere: no element of code.html has that id") for address in bad
+    ]
+
+
+def test_a_quoted_line_that_the_code_page_lacks_is_refused(root, monkeypatch):
+    monkeypatch.setattr("report.page.directives.code_address", lambda path, line: f"code.html#gone-{line}")
+    with pytest.raises(BuildError, match=r"code\.html#gone-\d+ leads nowhere: no element of code\.html has that id"):
+        build(root)
+
+
 def test_what_the_policy_forbids_is_refused(tmp_path):
     text = '<p id="a" onclick="go()" style="color: red">x</p><script>1</script><style>p {}</style>'
     assert [text for text, _ in links.broken(text, tmp_path)] == [
@@ -422,19 +439,6 @@ def test_the_builder_loads_nothing_slow():
     code = f"import sys, report.page.builder; print([name for name in {slow} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=fixture.REPO, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_sources_name_what_the_page_is_made_from(root):
-    prose(root, "part_1_2", FIGURE + "/// code | generators/schedule.py::STRIDE\n///\n")
-    found = {str(path.relative_to(root)) for path in builder.sources(root)}
-    wanted = {
-        "report/writeup/part_1_2.md",
-        "templates/page.html.j2",
-        ".report/pocket/1.2/record.json",
-        "generators/schedule.py",
-    }
-    assert wanted <= found
-    assert not any(path.startswith("site") for path in found)
 
 
 def test_the_grid_to_download_is_a_picture(tmp_path):

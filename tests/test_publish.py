@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
@@ -82,7 +84,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def served(bare: str, branch: str = "gh-pages") -> dict[str, bytes]:
     """What the branch holds, as a host of static files would check it out: byte by byte."""
-    names = git(Path(bare), "ls-tree", "-r", "--name-only", branch).splitlines()
+    names = git(Path(bare), "ls-tree", "-r", "-z", "--name-only", branch).split("\0")[:-1]
     return {
         name: subprocess.run(
             ["git", "cat-file", "blob", f"{branch}:{name}"], cwd=bare, capture_output=True, check=True
@@ -157,6 +159,89 @@ def test_a_branch_that_moved_meanwhile_is_left_alone(root, bare):
     with pytest.raises(PublishError, match="rejected"):
         publish.push(root, mine)
     assert git(Path(bare), "rev-parse", "gh-pages") == theirs
+
+
+def branch_with(bare: str, tmp_path: Path, contents: dict[str, str]) -> None:
+    """Adds files to the published branch, as a host does."""
+    git(tmp_path, "clone", "--quiet", "--branch", "gh-pages", bare, "hosted")
+    for name, text in contents.items():
+        (tmp_path / "hosted" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "hosted" / name).write_text(text)
+    git(tmp_path / "hosted", "add", "--all")
+    git(tmp_path / "hosted", "commit", "--quiet", "--message=Of the host")
+    git(tmp_path / "hosted", "push", "--quiet")
+
+
+def test_what_belongs_to_the_host_stays(root, bare, tmp_path):
+    publish.push(root, publish.plan(root, bare, "gh-pages"))
+    of_the_host = {"CNAME": "example.org\n", ".well-known/proof/übung.txt": "me\n", "_headers": "/*\n"}
+    branch_with(bare, tmp_path, {**of_the_host, "CNAME.txt": "none", "docs/CNAME": "none"})
+    (root / "site/index.html").write_text("new")
+    planned = publish.plan(root, bare, "gh-pages")
+    assert sorted(planned.changes) == [("D", "CNAME.txt"), ("D", "docs/CNAME"), ("M", "index.html")]
+    assert "   3 kept, of the host: .well-known/proof/übung.txt, CNAME, _headers" in planned.summary()
+    publish.push(root, planned)
+    assert served(bare) == {**files(root / "site"), **{name: text.encode() for name, text in of_the_host.items()}}
+    assert publish.plan(root, bare, "gh-pages").changes == []
+
+
+def test_a_site_with_its_own_domain_has_the_last_word(root, bare, tmp_path):
+    publish.push(root, publish.plan(root, bare, "gh-pages"))
+    branch_with(bare, tmp_path, {"CNAME": "old.example.org\n"})
+    (root / "site/CNAME").write_text("new.example.org\n")
+    planned = publish.plan(root, bare, "gh-pages")
+    assert (planned.changes, planned.kept) == ([("M", "CNAME")], ())
+
+
+def add_a_section(root: Path) -> None:
+    fixture.section(root, "1.11", {"new": [fixture.panel("new")]})
+    (root / "generators/sections/part_1_11.py").write_text("SECTION = None\n")
+    fixture.prose(root, "part_1_11", "/// fig | 1.11-new\n///\n")
+    build(root)
+    verified(root, "1.11")
+    build(root)
+
+
+def test_the_readmes_recipe_commits_a_new_section_whole(root):
+    add_a_section(root)
+    assert publish.refusals(root, "pocket")[0].startswith("dirty: ")
+    recipe = re.findall(r"(?m)^git (.+)$", (fixture.REPO / "README.md").read_text())
+    assert [line.split()[0] for line in recipe] == ["add", "commit"]
+    (root / ".gitignore").write_text(".report/\n")
+    for line in recipe:
+        git(root, *shlex.split(line))
+    assert publish.refusals(root, "pocket") == []
+
+
+def test_the_refusals_advice_does_too(root):
+    add_a_section(root)
+    (root / ".gitignore").write_text(".report/\n")
+    advice = publish.refusals(root, "pocket")[0].rpartition(": ")[2]
+    assert advice == "`git add site generators report`, then `git commit`"
+    git(root, "add", "site", "generators", "report")
+    git(root, "commit", "--quiet", "--message=New")
+    assert publish.refusals(root, "pocket") == []
+
+
+def test_gits_own_remedies_reach_the_reader(root, bare, monkeypatch):
+    for setting in ("NAME", "EMAIL"):
+        monkeypatch.delenv(f"GIT_AUTHOR_{setting}")
+        monkeypatch.delenv(f"GIT_COMMITTER_{setting}")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "user.useConfigOnly")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "true")
+    with pytest.raises(PublishError) as caught:
+        publish.push(root, publish.plan(root, bare, "gh-pages"))
+    assert str(caught.value).startswith("git commit-tree: fatal: no ")
+    assert 'git advises to run `git config --global user.email "you@example.com"` and `git config' in str(caught.value)
+    assert "\n" not in str(caught.value)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(PublishError) as caught:
+        publish.refusals(root, "pocket")
+    assert "dubious ownership" in str(caught.value)
+    assert f"git advises to run `git config --global --add safe.directory {root}`" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_fit_site_is_not_refused(root):

@@ -131,6 +131,17 @@ def test_paths_in_documents_exist(name):
     assert missing == []
 
 
+def test_commands_for_windows_are_those_of_a_virtual_environment_there():
+    """A line for Windows names `.venv\\Scripts`, runs the same programs as elsewhere, and says what was not run."""
+    without_make = next(part for part in README.split("\n\n") if "Without make" in part)
+    here, _, windows = without_make.partition("on Windows")
+    programs = {"pip install -r requirements.lock -e .", "report all"}
+    assert set(re.findall(r"`\.venv/bin/([^`]+)`", here)) == programs
+    assert {run.removeprefix("python -m ") for run in re.findall(r"`\.venv\\Scripts\\([^`]+)`", windows)} == programs
+    assert "/bin/" not in windows
+    assert "Linux only" in windows
+
+
 def test_links_in_documents_lead_somewhere():
     for text in (README, CONTRIBUTING):
         links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from generators import models
 from generators.records.errors import VerifyError
-from generators.running import run, staleness
+from generators.running import processor, run, staleness
 from generators.running.session import Observer, Session
 from report.figures import figure_png
 from report.page.builder import build
@@ -96,10 +96,37 @@ def test_the_result_is_sorted_text_that_says_when_where_and_with_what(root):
     result = json.loads(text)
     assert text == json.dumps(result, indent=1, sort_keys=True) + "\n"
     assert result["when"].endswith("+00:00")
-    assert set(result["where"]) == {"system", "machine", "device", "dtype", "threads"}
+    assert set(result["where"]) == {*("system", "machine", "processor", "instructions", "device", "dtype", "threads")}
     assert result["versions"]["torch"] == torch.__version__
     assert result["tolerance"] == {"largest": 8, "psnr": 48.1}
     assert result["figures"] == {"noisy": [{"kind": "identical", "largest": 0, "psnr": None}] * 4}
+
+
+def test_a_mark_names_the_processor_and_older_verifications_stay_readable():
+    where = {"system": "Linux", "machine": "x86_64", "device": "cpu", "dtype": "float32", "threads": 2}
+    found = {"when": "2026-11-23T00:00:00+00:00", "figures": {"noisy": [{"kind": IDENTICAL}]}}
+
+    def told(**more: str) -> str:
+        return verification.mark({**found, "where": {**where, **more}}, "noisy").sentence
+
+    assert told() == "Drawn again on 2026-11-23 (Linux x86_64, cpu): every pixel is identical."
+    assert "(Linux x86_64, AMD EPYC, AVX-512, cpu)" in told(processor="AMD EPYC", instructions="AVX-512")
+    assert "(Linux x86_64, AMD EPYC, cpu)" in told(processor="AMD EPYC", instructions="")
+
+
+def test_the_processor_is_named_as_the_system_names_it(tmp_path, monkeypatch):
+    cpu, info = torch.device("cpu"), tmp_path / "cpuinfo"
+    monkeypatch.setattr(processor, "CPUINFO", info)
+    monkeypatch.setattr("platform.processor", lambda: "")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert processor.name(cpu) == "arm64"
+    info.write_text("processor : 0\nmodel name\t: \nBogoMIPS : 1\n")
+    assert processor.name(cpu) == "arm64"
+    info.write_text("processor : 0\nmodel name\t: A: B Processor\nmodel name : C\n")
+    assert processor.name(cpu) == "A: B Processor"
+    for raw, told in (("AVX512", "AVX-512"), ("AVX2", "AVX2"), ("DEFAULT", "")):
+        monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda raw=raw: raw)
+        assert processor.instructions(cpu) == told
 
 
 def test_the_page_marks_the_figures_that_were_verified(root):

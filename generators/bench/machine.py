@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from pathlib import Path
 
 import torch
 
 from ..models.deepfloyd.machine import matmul_rate
+from ..running import processor
 
 PROC = Path("/proc/self")
 PATIENCE = 0.2  # seconds for a product
@@ -55,9 +55,5 @@ def peak_memory(device: torch.device) -> int | None:
 
 def description(device: torch.device) -> str:
     """Returns the machine's name: the GPU, or the processor and its threads."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return f"{name}, {torch.get_num_threads()} threads"
+    name = processor.name(device)
+    return name if device.type == "cuda" else f"{name}, {torch.get_num_threads()} threads"

@@ -40,9 +40,6 @@ class Progress(Observer):
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    def waiting(self) -> None:
-        self.console.print("another run is drawing; waiting for it to finish …")
-
     def begin(self, todo: dict[str, tuple[str, int]]) -> None:
         self.began = time.monotonic()
         self.expected = {section_id: count for section_id, (_, count) in todo.items()}

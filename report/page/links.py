@@ -50,9 +50,14 @@ def offers(srcset: str) -> list[list[str]]:
     return [offer.split() for offer in srcset.split(",") if offer.strip()]
 
 
+def _ids(html: str) -> set[str]:
+    return {own["id"] for _, own in elements(html) if "id" in own}
+
+
 def broken(html: str, site: Path) -> list[tuple[str, str]]:
     """Returns (the offending text, what is wrong) for each fault of a page in `site`."""
     page = elements(html)
+    others: dict[Path, set[str]] = {}
     named = [own["id"] for _, own in page if "id" in own]
     ids = set(named)
     pointers = [each for _, own in page for name in POINTERS for each in own.get(name, "").split()]
@@ -77,6 +82,13 @@ def broken(html: str, site: Path) -> list[tuple[str, str]]:
             found.append((address, f"{address} leads out of the site: link inside it or to an https address"))
         elif parts.path and not (site / unquote(parts.path)).exists():
             found.append((address, f"{address} leads nowhere: the site has no such file"))
-        elif not parts.path and unquote(parts.fragment) not in ids | {"top"}:
+        elif parts.path:
+            target = site / unquote(parts.path)
+            if parts.fragment and target.suffix == ".html":
+                if target not in others:
+                    others[target] = _ids(target.read_text(encoding="utf-8"))
+                if unquote(parts.fragment) not in others[target] | {"top"}:
+                    found.append((address, f"{address} leads nowhere: no element of {parts.path} has that id"))
+        elif unquote(parts.fragment) not in ids | {"top"}:
             found.append((address, f"{address} leads nowhere: no element of the page has that id"))
     return found

@@ -22,7 +22,7 @@ from generators import models
 from generators.records.errors import PanelError, VerifyError
 from generators.records.locks import held
 from generators.records.record import Figure, Record, read_json
-from generators.running import staleness
+from generators.running import processor, staleness
 from generators.running.run import draw_section, load_section, state_folder
 from generators.running.session import Observer, Session, prepare
 
@@ -127,6 +127,7 @@ def _measured(picture: Picture, new: Image.Image, drawn: Path) -> PanelResult:
 def _result(record: Record, again: Mapping[str, Any], figures: Mapping[str, list[PanelResult]]) -> dict[str, Any]:
     import torch
 
+    device = torch.device(again["device"])
     return {
         "format": verification.FORMAT,
         "id": record.id,
@@ -135,6 +136,8 @@ def _result(record: Record, again: Mapping[str, Any], figures: Mapping[str, list
         "where": {
             "system": platform.system(),
             "machine": platform.machine(),
+            "processor": processor.name(device),
+            "instructions": processor.instructions(device),
             "device": again["device"],
             "dtype": again["dtype"],
             "threads": torch.get_num_threads(),

@@ -100,7 +100,10 @@ def mark(verification: Mapping[str, Any] | None, figure: str) -> Mark | None:
         return None
     found = results(verification, figure)
     where = verification["where"]
-    when = f"{verification['when'][:10]} ({where['system']} {where['machine']}, {where['device']})"
+    # Verifications of earlier versions do not name the processor.
+    more = [where[name] for name in ("processor", "instructions") if where.get(name)]
+    place = ", ".join([f"{where['system']} {where['machine']}", *more, where["device"]])
+    when = f"{verification['when'][:10]} ({place})"
     wrong = sum(result.kind == DIFFERS for result in found)
     if wrong:
         outcome = f"{wrong} of {len(found)} panels differ"
