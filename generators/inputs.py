@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,9 @@ UNREAD = frozenset(  # types of image files that are not read, and would otherwi
 
 # Only these decoders: by default Pillow would also pass an EPS file to Ghostscript.
 _DECODERS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+_PNG_KEPT = (_PNG_PIXELS | {b"eXIf", b"iCCP"}, _PNG_PIXELS)  # orientation and profile too, if they are not at fault
 _SVG_OVERSAMPLING = 4
 _SVG_LONGEST = 16  # longer side over shorter side; bounds the size of the render
 _SRGB = ImageCms.createProfile("sRGB")
@@ -157,7 +161,29 @@ def _render(path: Path, source: str, width: int | None = None, height: int | Non
 
 
 def _read_raster(path: Path, size: int) -> Image.Image:
+    """Reads a photograph. A fault in a PNG's metadata costs the metadata, not the pixels."""
     data = _bytes(path)
+    try:
+        return _decoded(path, data, size)
+    except InputError:
+        for kept in _PNG_KEPT if data.startswith(_PNG) else ():
+            with suppress(InputError):
+                return _decoded(path, _with_chunks(data, kept), size)
+        raise
+
+
+def _with_chunks(data: bytes, kept: frozenset[bytes]) -> bytes:
+    """Returns a PNG with these kinds of chunks alone."""
+    parts, at = [_PNG], len(_PNG)
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")  # length, kind, data, checksum
+        if data[at + 4 : at + 8] in kept:
+            parts.append(data[at:end])
+        at = end
+    return b"".join(parts)
+
+
+def _decoded(path: Path, data: bytes, size: int) -> Image.Image:
     try:
         with warnings.catch_warnings():
             # Pillow warns above 89 megapixels and refuses at twice that; here both are errors. Its other warnings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import tomllib
@@ -299,6 +300,28 @@ def test_the_campaniles_mask_is_the_courses():
     assert mask.shape == (1, 64, 64)
     assert mask[0, 2:20, 24:42].min() == 1  # rows 2 to 19, columns 24 to 41 are new
     assert mask.sum() == 18 * 18
+
+
+@pytest.mark.parametrize(
+    ("corners", "said"),
+    [
+        ((20, 80, 60, 63), "rows 20 to 80"),
+        ((20, 39, 18, 64), "columns 18 to 64"),
+        ((39, 20, 18, 45), "rows 39 to 20"),
+        ((-3, 20, 18, 45), "rows -3 to 20"),
+    ],
+)
+def test_a_hole_that_would_be_clipped_or_empty_is_refused_with_its_line(corners, said, tmp_path, monkeypatch):
+    """When the section is imported, so before anything is drawn."""
+    text = staleness.sections()["1.7.2"].read_text(encoding="utf-8")
+    (path := tmp_path / "part_1_7_2.py").write_text(text.replace("Hole(20, 39, 18, 45)", f"Hole{corners}"), "utf-8")
+    monkeypatch.setattr(staleness, "sections", lambda: {"1.7.2": path})
+    spec = importlib.util.spec_from_file_location("generators.sections.altered", path)
+    monkeypatch.setattr(
+        run, "import_module", lambda name: spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    )
+    with pytest.raises(DeclarationError, match=rf"^part_1_7_2\.py:\d+: Hole.*{said} do not lie in 0 to 63"):
+        run.load_section("1.7.2")
 
 
 def test_the_hybrids_filter_is_the_courses():

@@ -7,6 +7,8 @@ import io
 import os
 import re
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -368,6 +370,41 @@ def test_truncated_files(format: str, kept: float, tmp_path: Path) -> None:
     suffix = {"JPEG": "jpg", "TIFF": "tif"}.get(format, format.lower())
     (tmp_path / f"a.{suffix}").write_bytes(data[: int(len(data) * kept)])
     refused(tmp_path, f"a.{suffix}")
+
+
+def _chunk(kind: bytes, data: bytes, checksum: int | None = None) -> bytes:
+    checksum = zlib.crc32(kind + data) if checksum is None else checksum
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+
+FAULTY = {
+    "Exif data that are none": (b"eXIf", b"garbage"),
+    "Exif data, wrong checksum": (b"eXIf", b"MM\0*\0\0\0\x08", 1),
+    "a text, wrong checksum": (b"tEXt", b"Author\0me", 1),
+    "a text of 80 MB": (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80_000_000))),
+    "a resolution cut short": (b"pHYs", b"\0"),
+    "primaries cut short": (b"cHRM", b"\0"),
+    "an animation cut short": (b"acTL", b"\0"),
+    "a chunk that nobody knows, wrong checksum": (b"abCd", b"?", 1),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_fault_in_the_metadata_of_a_png_costs_no_pixels(fault: str, tmp_path: Path) -> None:
+    data = _encoded("PNG")
+    (tmp_path / "whole.png").write_bytes(data)
+    (tmp_path / "a.png").write_bytes(data[:33] + _chunk(*FAULTY[fault]) + data[33:])  # after the header
+    assert np.array_equal(load("a", folder=tmp_path), load("whole", folder=tmp_path))
+
+
+def test_a_png_is_turned_although_other_metadata_are_faulty(tmp_path: Path) -> None:
+    upright = Image.new("RGB", (32, 32), "white")
+    upright.paste("red", (0, 0, 32, 16))
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 3
+    upright.transpose(Image.Transpose.ROTATE_180).save(file, "PNG", exif=exif)
+    (tmp_path / "a.png").write_bytes(file.getvalue()[:33] + _chunk(b"pHYs", b"\0") + file.getvalue()[33:])
+    assert np.allclose(load("a", 2, tmp_path)[:, 0], [[1, 0, 0], [1, 1, 1]], atol=0.1)
 
 
 def test_text_an_empty_file_and_a_foreign_format(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_a_run_names_its_sections_to_those_who_wait(system, tiny_pocket, tmp_pat
 
     run.draw(tmp_path, "pocket", ["1.1", "1.2"], observer=Reading())
     assert notes == ["draws 1.1, 1.2"] * 2
-    assert {path.name for path in state.iterdir()} <= {"1.1", "1.2", "lock"}
+    assert {path.name for path in state.iterdir()} <= {"1.1", "1.2", "lock", run.WORDS}
 
 
 def test_a_build_waits_by_the_same_lock(tmp_path, capsys):

@@ -1,27 +1,23 @@
 """1.7.2: inpainting. The loop of 1.4 with one more line: after each step, the known pixels are restored."""
 
-import torch
-
+from ..diffusion.masks import Hole
 from ..diffusion.metrics import border_step
 from ..diffusion.sampling import resampled
 from ..diffusion.schedule import strided
 from ..figures import Figure, Panel, Section, each
 from ..prompts import PHOTO
 
-HOLES = {  # image: (first row, last row, first column, last column) of the new content; the Campanile's is the course's
-    "campanile": (2, 19, 24, 41),
-    "fox": (20, 39, 18, 45),
-    "building": (12, 29, 17, 46),
+HOLES = {  # where new content goes: first row, last row, first column, last column; the Campanile's is the course's
+    "campanile": Hole(2, 19, 24, 41),
+    "fox": Hole(20, 39, 18, 45),
+    "building": Hole(12, 29, 17, 46),
 }
 JUMP, TIMES = 10, 8  # of RePaint: how many timesteps a jump goes back, and how often each stretch is walked
 
 
 def hole(image):
     """The mask, (1, 64, 64): 1 where new content goes."""
-    top, bottom, left, right = HOLES[image]
-    mask = torch.zeros(1, 64, 64)
-    mask[:, top : bottom + 1, left : right + 1] = 1
-    return mask
+    return HOLES[image].mask()
 
 
 def inpainted(lab, x0, mask):
