@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import subprocess
-from dataclasses import asdict
 from pathlib import Path
 
 import page_fixture as fixture
@@ -18,8 +17,9 @@ from generators.running import staleness
 from report.figures import figure_png
 from report.page.builder import build
 from report.publishing import check, publish
-from report.records import verification
-from report.records.verification import DIFFERS, IDENTICAL, PanelResult
+from report.records import agreement, confirmations
+from report.records.agreement import Outcome
+from report.records.confirmations import Confirmation
 
 WHO = ("user.name=A Reader", "user.email=reader@example.org", "commit.gpgsign=false")
 
@@ -31,17 +31,25 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def verified(root: Path, section_id: str, result: PanelResult = PanelResult(IDENTICAL)) -> None:  # noqa: B008
-    """Note in the site that every panel of a section has this result."""
+WHERE = {
+    **{"system": "Linux", "machine": "x86_64", "processor": "AMD EPYC", "instructions": "AVX2"},
+    **{"device": "cpu", "threads": 2},
+}
+
+
+def verified(root: Path, section_id: str, differ: int = 0) -> None:
+    """Note in the site that a section was drawn again, and how many panels of each figure came out otherwise."""
     record = json.loads((root / f"site/records/{section_id}.json").read_text())
-    verification.write(root / "site", section_id, {
-        "format": 1,
-        "id": section_id,
-        "subject": verification.subject(record),
-        "when": "2026-11-23T00:00:00+00:00",
-        "where": {"system": "Linux", "machine": "x86_64", "device": "cpu", "dtype": "float32", "threads": 2},
-        "figures": {figure["name"]: [asdict(result)] * len(figure["panels"]) for figure in record["figures"]},
-    })  # fmt: skip
+    figures = {
+        figure["name"]: Outcome(len(figure["panels"]) - differ, differ=differ, largest=200 * bool(differ))
+        for figure in record["figures"]
+    }
+    confirmations.write(
+        root / "site",
+        Confirmation(
+            section_id, agreement.subject(record), "2026-11-23T00:00:00+00:00", WHERE, {"torch": "2.13.0"}, figures
+        ),
+    )
 
 
 @pytest.fixture
@@ -269,12 +277,12 @@ REFUSED = {
         r"^site: differs from a new build \(index\.html.*\); run `report site`$",
     ),
     "a verification that is missing": (
-        lambda root: (root / "site/verified/1.8.json").unlink() or commit(root),
+        lambda root: [path.unlink() for path in (root / "site/verified").glob("*/1.8.json")] and commit(root),
         r"^site/records/1\.8\.json: unverified: .* run `report verify --section 1\.8`$",
     ),
     "a verification that failed": (
-        lambda root: verified(root, "1.8", PanelResult(DIFFERS, 200, 9.0)) or commit(root),
-        r"^site/records/1\.8\.json: unverified: 1 panels of 1\.8-flip differ; run",
+        lambda root: verified(root, "1.8", differ=1) or commit(root),
+        r"^site/records/1\.8\.json: unverified: 1 panels of 1\.8-flip differ on Linux, AMD EPYC \(AVX2\), 2 .*; run",
     ),
     "pixels of another panel": (
         lambda root: swap_pixels(root) or commit(root),

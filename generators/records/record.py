@@ -138,7 +138,8 @@ class Figure:
 class Record:
     """One drawn section.
 
-    digest: of the model's weights. seconds: the drawing time. network_calls: forward passes of the networks;
+    digest: of the model's weights. drawn: when, ISO 8601, which identifies the drawing; where: on which machine. Both
+    are empty in records of older versions. seconds: the drawing time. network_calls: forward passes of the networks;
     evaluations: images in them. folder: of the panels' files; None if only the published page has them.
     """
 
@@ -151,6 +152,8 @@ class Record:
     settings: Mapping[str, str]
     dtype: str
     device: str
+    drawn: str
+    where: Mapping[str, Any]
     versions: Mapping[str, str]
     seconds: float
     network_calls: int
@@ -232,7 +235,7 @@ def parsed(raw: Mapping[str, Any], path: Path, folder: Path | None = None) -> Re
     """Returns a record from its parsed JSON. Raises KeyError, ValueError or TypeError if it is invalid."""
     walks = [_made(Trajectory, walk, number=number) for number, walk in enumerate(raw.get("trajectories", ()))]
     figures = tuple(_figure(raw["id"], figure, walks) for figure in raw["figures"])
-    about = {"settings": {}, **raw["model"], **raw}
+    about = {"settings": {}, "drawn": "", "where": {}, **raw["model"], **raw}
     return _made(Record, about, model=raw["model"]["name"], figures=figures, path=path, folder=folder)
 
 

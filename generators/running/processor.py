@@ -1,10 +1,10 @@
-"""The processor that draws: its name, and the instructions that torch uses of it, on which rounding depends."""
+"""The machine that draws: what of it the rounding depends on."""
 
 from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -30,3 +30,17 @@ def instructions(device: torch.device) -> str:
 
     found = torch.backends.cpu.get_cpu_capability() if device.type == "cpu" else "DEFAULT"
     return {"DEFAULT": "", "AVX512": "AVX-512"}.get(found, found)
+
+
+def where(device: torch.device) -> dict[str, Any]:
+    """Returns what a record says of the machine: its system, processor, instructions, device and threads."""
+    import torch
+
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "processor": name(device),
+        "instructions": instructions(device),
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+    }

@@ -11,6 +11,7 @@ import json
 import platform
 import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,7 @@ from .. import models
 from ..figures import Section
 from ..records.files import replacing
 from ..records.record import FILE, FORMAT, write
+from . import processor
 from .drawing import trajectory_record, works, write_panel
 
 if TYPE_CHECKING:
@@ -122,6 +124,8 @@ class Session:
                 "id": section.id,
                 "title": section.title,
                 **provenance(model),
+                "drawn": datetime.now(UTC).isoformat(),
+                "where": processor.where(model.device),
                 "seconds": round(time.perf_counter() - began + read, 3),
                 "network_calls": meter.calls - calls,
                 "evaluations": meter.evaluations - evaluations,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..problems import USUAL
 from . import picture_verbs
 from .options import ROOT, Verbs, drawing_options, model_option
+
+if TYPE_CHECKING:
+    from ..page.reconcile import Shown
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,20 +67,20 @@ def section(ids: tuple[str, ...], again: bool, model: str, workers: int, executo
 def verify(ids: tuple[str, ...], sample: int, model: str) -> None:
     """Draw published sections again, compare the pixels, and add the result to the page.
 
-    Exit status 0: all panels are identical or within tolerance; 1: some differ.
+    What was drawn here since and agrees with the page counts as drawn again. Exit status 0: all panels are identical or
+    within rounding; 1: some differ.
     """
     from ..publishing.verify import verify as run
-    from ..records import verification
+    from ..records.agreement import Outcome
     from .progress import Progress
 
     with Progress() as progress:
         found = run(ROOT, model, ids, sample, progress)
-    for section_id, of_section in found.items():
-        click.echo(f"{section_id:6} {len(of_section)} panels: {verification.summary(of_section)}")
-    everything = [result for of_section in found.values() for result in of_section]
-    click.echo(f"{'all':6} {len(everything)} panels: {verification.summary(everything)}")
+    everything = sum(found.values(), Outcome())
+    for name, outcome in {**found, "all": everything}.items():
+        click.echo(f"{name:6} {outcome}")
     _build(model)
-    sys.exit(any(result.kind == verification.DIFFERS for result in everything))
+    sys.exit(bool(everything.differ))
 
 
 @main.command()
@@ -130,12 +135,10 @@ def serve(port: int, model: str) -> None:
 @model_option
 def status(model: str) -> None:
     """List every section as up to date, or say why it is stale."""
-    from generators.running import staleness
-    from generators.running.run import state_folder
+    from ..publishing.status import statuses
 
-    for section_id in staleness.sections():
-        why = staleness.why_stale(state_folder(ROOT, model) / section_id, section_id, model)
-        click.echo(f"{section_id:6} {why or 'up to date'}")
+    for section_id, text in statuses(ROOT, model).items():
+        click.echo(f"{section_id:6} {text}")
 
 
 @main.command()
@@ -174,9 +177,15 @@ def _refuse(problems: list[str]) -> None:
 
 def _build(model: str) -> None:
     from ..page.builder import build
+    from ..page.reconcile import summary
+    from ..publishing.status import stale
+
+    def tell(shown: Sequence[Shown]) -> None:
+        for line in [*summary(shown), *stale(shown, model)]:
+            click.echo(line)
 
     began = time.perf_counter()
-    index = build(ROOT, model)
+    index = build(ROOT, model, tell=tell)
     click.echo(f"{index}  (built in {time.perf_counter() - began:.2f} s)")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,35 +17,40 @@ from jinja2 import TemplateError, TemplateSyntaxError
 from generators.records.errors import PanelError
 from generators.records.files import replacing
 from generators.records.locks import held
-from generators.records.record import Figure, Record
+from generators.records.record import Figure, Record, write
 from report.figures import figure_png
 from report.page import budget, links, structured_data
 from report.page.companions import card_images
+from report.page.reconcile import Shown, reconcile
 from report.page.report_page import TITLE, ReportPage
 from report.problems import Problems
-from report.records import verification
+from report.records import confirmations
 from report.web import metadata
 from report.web.images import Picture, Store, pictures
 
+Told = Callable[[Sequence[Shown]], None]
 STATIC = {".css", ".js", ".woff2", ".png", ".txt"}  # the files of templates/static that belong to the site
 
 
-def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
+def build(root: Path, model: str = "pocket", site: Path | None = None, tell: Told = lambda _: None) -> Path:
     """Builds the page of `model` and returns the path of its index.html; `site` defaults to root/site.
 
-    Raises BuildError, one line per problem, and then leaves the old site unchanged.
+    tell: is called with what the page shows, once it is built. Raises BuildError, one line per problem, and then leaves
+    the old site unchanged.
     """
     root = root.resolve()
     site = (site or root / "site").resolve()
     problems = Problems(root)
     with held(lock_of(site), "builds the page"), replacing(site) as new:
-        page = ReportPage(root, model, site, problems)
+        shown = reconcile(root, model, site, problems)
+        confirmed = {each.record.id: confirmations.read(site, each.raw) for each in shown}
+        page = ReportPage(root, model, site, problems, [each.record for each in shown], confirmed)
         try:
             pages = {"index.html": page.render(), **page.companions()}
         except TemplateError as error:
             problems.add(*_wrong_template(error, root / "templates"))
         problems.check()
-        _write(page, pages, new)
+        _write(page, shown, pages, new)
         for name, html in pages.items():
             for text, wrong in links.broken(html, new):
                 path, line = page.find(text) if name == "index.html" else (site / name, None)
@@ -53,6 +58,7 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
         for wrong in budget.broken(pages["index.html"], new):
             problems.add(site / "index.html", None, wrong)
         problems.check()
+    tell(shown)
     return site / "index.html"
 
 
@@ -61,7 +67,7 @@ def lock_of(site: Path) -> Path:
     return site.with_name(f".{site.name}.lock")
 
 
-def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
+def _write(page: ReportPage, shown: Sequence[Shown], pages: Mapping[str, str], new: Path) -> None:
     """Writes the pages and their files into the folder `new`; missing or wrong panels become problems."""
     store = Store(page.root / ".report" / "web", page.site, new)
     with ThreadPoolExecutor() as threads:  # encoders run outside the interpreter's lock
@@ -85,11 +91,10 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
             page.logo.place(store)
         if page.card:
             store.place(page.card.path, page.card.compose)
-    (new / "records").mkdir()
-    for record in page.records:
-        shutil.copyfile(record.path, new / "records" / f"{record.id}.json")
-        if verified := page.verified[record.id]:
-            verification.write(new, record.id, verified)
+    for each in shown:
+        write(new / "records" / f"{each.record.id}.json", each.raw)
+        for confirmation in page.confirmed[each.record.id]:
+            confirmations.write(new, confirmation)
     (new / "static").mkdir()
     for path in (page.root / "templates" / "static").iterdir():
         if path.suffix in STATIC:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
@@ -24,7 +23,8 @@ from report.problems import Problems, run
 from report.prose import values
 from report.prose.excerpt import declared, excerpt, highlighted
 from report.prose.markup import FIGURE
-from report.records import verification
+from report.records import confirmations
+from report.records.confirmations import Confirmation
 from report.web.images import Picture
 
 _PANELS = re.compile(rf"({FIGURE})(?:\[(.*)\])?")
@@ -35,7 +35,7 @@ SECTION_VALUES = ("seconds", "evaluations", "network_calls")
 class Directives:
     """The directives over the records of one build (`markup.Page`).
 
-    by_id: the drawn sections. figures: by id. numbers: of the figures on the page. verified: verifications by section.
+    by_id: the drawn sections. figures: by id. numbers: of the figures on the page. confirmed: confirmations by section.
     """
 
     root: Path
@@ -45,7 +45,7 @@ class Directives:
     by_id: Mapping[str, Record]
     figures: Mapping[str, Figure]
     numbers: Mapping[str, int]
-    verified: Mapping[str, Mapping[str, Any] | None]
+    confirmed: Mapping[str, Sequence[Confirmation]]
 
     def figure(self, name: str, note: Markup, options: Sequence[str] = ()) -> Markup:
         if name not in self.figures:
@@ -74,7 +74,7 @@ class Directives:
                 control=control,
                 measured=measured,
                 judgement=judgement(model, record, figure),
-                mark=verification.mark(self.verified[record.id], figure.name),
+                mark=confirmations.mark(self.confirmed[record.id], figure.name),
                 made=figure_view.how_made(record, figure, lines),
                 code=code_address(record.source, lines[0] if lines else 1),
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,10 @@ from report.page.opening import opening
 from report.page.social_card import Card
 from report.page.templates import render
 from report.problems import Problems, run
-from report.prose import values
 from report.prose.markup import OPENING, PLACEHOLDER, Prose
 from report.prose.mathml import rich
-from report.records import verification
-from report.records.drawn import load
+from report.records import confirmations
+from report.records.confirmations import Confirmation
 from report.records.undrawn import Undrawn
 
 TITLE = "The Power of Diffusion Models"
@@ -46,16 +45,22 @@ def prose_files(root: Path) -> dict[str, Path]:
 class ReportPage:
     """The state of one build: records, prose and figure numbers. `directives` answers the prose.
 
-    records: None for all that the model has drawn, here or on the published page.
+    confirmed: by section, the confirmations of its record.
     """
 
     answers: type[Directives] = Directives
 
     def __init__(
-        self, root: Path, model: str, site: Path, problems: Problems, records: Sequence[Record] | None = None
+        self,
+        root: Path,
+        model: str,
+        site: Path,
+        problems: Problems,
+        records: Sequence[Record],
+        confirmed: Mapping[str, Sequence[Confirmation]],
     ) -> None:
         self.root, self.model, self.site, self.problems = root, model, site, problems
-        self.records = load(root, model, site, problems) if records is None else records
+        self.records, self.confirmed = records, confirmed
         problems.check()  # without a record, every mention of its figures would be a problem as well
         self.by_id = {record.id: record for record in self.records}
         self.figures = {figure.id: figure for record in self.records for figure in record.figures}
@@ -70,10 +75,7 @@ class ReportPage:
         if not self.records and not self.prose:
             problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; {run('all', model)}")
         self.numbers = self._number()
-        self.verified = {record.id: verification.read(site, record.path) for record in self.records}
-        self.directives = self.answers(
-            root, model, site, problems, self.by_id, self.figures, self.numbers, self.verified
-        )
+        self.directives = self.answers(root, model, site, problems, self.by_id, self.figures, self.numbers, confirmed)
         self.opening = opening(self.prose.get("intro"), self.directives)
         logo, exhibits = self.opening.logo, self.opening.exhibits
         self.logo = Logo(logo) if logo else None
@@ -192,9 +194,9 @@ class ReportPage:
             linked=structured_data.page(TITLE, self.citation, self.records) if self.citation else "",
             card=self.card,
             weights=self._distinct(lambda record: record.digest),
-            runs=self._distinct(lambda record: f"{record.device}, {record.dtype}"),
+            runs=self._distinct(_where),
             versions=self._distinct(figure_view.versions),
-            verified=self._verified(),
+            machines=self._machines(),
         )
 
     def read(self) -> tuple[list[dict[str, Any]], dict[str, Markup]]:
@@ -242,16 +244,19 @@ class ReportPage:
             groups.setdefault(text(record), []).append(record.id)
         return [(found, ", ".join(ids) if len(groups) > 1 else "") for found, ids in groups.items()]
 
-    def _verified(self) -> list[tuple[str, str]]:
-        """Returns (result, figures) of the verification of the whole page; empty if no figure was verified."""
-        groups: dict[str, list[int]] = {}
-        for name, number in sorted(self.numbers.items(), key=lambda pair: pair[1]):
-            mark = verification.mark(self.verified[self.figures[name].section], self.figures[name].name)
-            groups.setdefault(mark.sentence if mark else "", []).append(number)
-        unverified = groups.pop("", [])
-        if unverified and groups:
-            groups["Not verified."] = unverified
-        return [(found, values.ranges(numbers) if len(groups) > 1 else "") for found, numbers in groups.items()]
+    def _machines(self) -> list[tuple[str, str]]:
+        """Returns, for each machine that drew the page again, what came of it and the sections, "" for all."""
+        each = (confirmation for of_section in self.confirmed.values() for confirmation in of_section)
+        return [
+            (f"{machine}: panels {outcome}", ", ".join(ids) if len(ids) < len(self.records) else "")
+            for machine, outcome, ids in confirmations.machines(each)
+        ]
+
+
+def _where(record: Record) -> str:
+    """Returns the machine that drew a section; records of older versions know only its device."""
+    told = [str(record.where.get(name, "")) for name in ("processor", "instructions")]
+    return ", ".join(filter(None, [*told, record.device, record.dtype]))
 
 
 def _named(record: Record) -> str:

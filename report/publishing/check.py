@@ -5,8 +5,9 @@ from __future__ import annotations
 import filecmp
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from generators.records.errors import BuildError, PanelError
 from generators.records.record import Record, read_json
@@ -14,7 +15,7 @@ from generators.running import staleness
 
 from ..page.builder import build
 from ..problems import Problems, run
-from ..records import verification
+from ..records import confirmations
 from ..records.drawn import load
 from ..web.images import pictures
 
@@ -35,7 +36,7 @@ def publishing_problems(root: Path, model: str) -> list[str]:
         if why := staleness.changed_dependency(raw, record.id, model):
             problems.add(record.path, None, f"stale: {why}; {run(f'section {record.id}', model)}")
         _panels(record, site, problems)
-        _verified(record, site, problems)
+        _confirmed(record, raw, site, problems)
     return problems.lines + ([] if problems.lines else _rebuilt(root, model, site))
 
 
@@ -47,16 +48,16 @@ def _panels(record: Record, site: Path, problems: Problems) -> None:
                 picture.check_published(form)
 
 
-def _verified(record: Record, site: Path, problems: Problems) -> None:
+def _confirmed(record: Record, raw: Mapping[str, Any], site: Path, problems: Problems) -> None:
     again = run(f"verify --section {record.id}", record.model)
-    found = verification.read(site, record.path)
-    if found is None:
+    found = confirmations.read(site, raw)
+    if not found:
         problems.add(record.path, None, f"unverified: this section has not been redrawn for comparison; {again}")
-        return
-    for figure in record.figures:
-        wrong = [result for result in verification.results(found, figure.name) if result.kind == verification.DIFFERS]
-        if wrong:
-            problems.add(record.path, None, f"unverified: {len(wrong)} panels of {figure.id} differ; {again}")
+    for confirmation in found:
+        for name, outcome in confirmation.figures.items():
+            if outcome.differ:
+                wrong = f"unverified: {outcome.differ} panels of {record.id}-{name} differ on {confirmation.machine}"
+                problems.add(record.path, None, f"{wrong}; {again}")
 
 
 def _rebuilt(root: Path, model: str, site: Path) -> list[str]:

@@ -1,7 +1,8 @@
 """Panels as small web files, cached by the digest of their pixels.
 
 64-pixel samples stay lossless, because the page shows their pixels. Larger ones become AVIF with a JPEG fallback, both
-with full chroma (4:4:4): chroma subsampling costs noise more than half of its detail.
+with full chroma (4:4:4): chroma subsampling costs noise more than half of its detail. Beside them lies a lattice, one
+pixel of each block, lossless: with it `web.comparison` judges a new drawing as strictly as a small one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from generators.records.record import Figure, Panel, Record
 from report.problems import run
 from report.web import metadata
 
+LATTICE = 64  # blocks in each direction: of 4 x 4 pixels at 256, of 16 x 16 at 1024
 TYPES = {"avif": "image/avif", "jpg": "image/jpeg", "webp": "image/webp"}
 
 
@@ -67,6 +69,11 @@ class Picture:
         return [form for of_format in self.formats for form in of_format]
 
     @property
+    def lattice(self) -> Form | None:
+        """The file of its lattice of 64 x 64 pixels, which the page does not show; None for a lossless panel."""
+        return None if pixelated(self.panel) else Form(f"{self._stem}-lattice.webp", LATTICE, "webp")
+
+    @property
     def thumbnail(self) -> Form:
         """The file that shows it at 64 pixels where its exact pixels do not matter."""
         return Form(f"{self._stem}-thumb.avif", 64, "avif")
@@ -76,12 +83,23 @@ class Picture:
         return f"figures/{self.figure.id}-{self.panel.number:02d}-{self.panel.pixels[:12]}"
 
     def open(self) -> Image.Image:
-        """Returns its pixels: the drawn file, checked against its record, or the published fallback.
+        """Returns its pixels: of the drawn file if that is what the record describes, else of the published fallback.
 
         Raises PanelError.
         """
+        fallback = self.forms[-1]
         if self.record.folder is None:
-            return self.open_published(self.forms[-1])
+            return self.open_published(fallback)
+        try:
+            return self._drawn()
+        except PanelError:
+            if not (self.site / fallback.path).is_file():
+                raise
+            return self.open_published(fallback)
+
+    def _drawn(self) -> Image.Image:
+        """Returns the pixels of the drawn file. Raises PanelError if it is not the one that the record describes."""
+        assert self.record.folder
         file = self.panel.file
         try:
             image = read(self.record.folder / file)
@@ -117,6 +135,9 @@ class Picture:
             raise self._error(f"{self.panel.file}: the panel's file is missing")
         for form in self.forms:
             store.place(form.path, partial(self._encoded, form))
+        points = self.lattice
+        if points and (folder or (self.site / points.path).is_file()):  # older sites have none
+            store.place(points.path, lambda: encode(lattice(self._drawn()), points))
 
     def _encoded(self, form: Form) -> bytes:
         if self.record.folder is None:
@@ -150,6 +171,11 @@ def digest(content: Any) -> str:
 def pixelated(panel: Panel) -> bool:
     """Whether the page shows this panel pixel by pixel."""
     return max(panel.width, panel.height) <= 64
+
+
+def lattice(image: Image.Image) -> Image.Image:
+    """Returns the middle pixel of each block of an image, LATTICE x LATTICE of them, unchanged."""
+    return image.resize((LATTICE, LATTICE), Image.Resampling.NEAREST)
 
 
 @dataclass(frozen=True)
