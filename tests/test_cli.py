@@ -146,3 +146,47 @@ def test_help_answers_without_loading_anything(project, tiny_pocket):
     told = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     assert all(verb in told.stdout for verb in ("all", "section", "doctor", "site", "serve", "status", "clean"))
+
+
+@pytest.fixture
+def clone(project, tmp_path):
+    """A copy of the project with its published page, as a fresh clone has it: nothing was drawn here."""
+    copy = tmp_path / "clone"
+    shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".report", "__pycache__"))
+    return copy
+
+
+def site(project: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in (project / "site").rglob("*") if path.is_file()}
+
+
+def test_a_fresh_clone_draws_what_is_published_and_changes_no_file_of_the_site(clone, tiny_pocket):
+    lines = run(clone, tiny_pocket, "status").stdout.splitlines()
+    assert len(lines) == len(list((clone / "site/records").iterdir()))
+    assert {line.split(maxsplit=1)[1] for line in lines} == {"published, not drawn here"}
+    before = site(clone)
+    drawn = run(clone, tiny_pocket, "section", "1.1", "1.5")
+    assert re.search(r"^reproduced: 9 identical$", drawn.stdout, re.M), drawn.stdout
+    assert site(clone) == before
+    assert re.search(r"^1\.1 +up to date$", run(clone, tiny_pocket, "status").stdout, re.M)
+
+
+def test_on_another_processor_it_agrees_within_rounding_and_changes_no_file_either(clone, tiny_pocket, monkeypatch):
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
+    before = site(clone)
+    drawn = run(clone, tiny_pocket, "section", "1.5", "1.7.2")
+    assert re.search(r"^reproduced: .*\d+ within rounding \(at most 1 of 255, [678]\d\.\d dB\)$", drawn.stdout, re.M), (
+        drawn
+    )
+    assert "new on the page" not in drawn.stdout
+    assert site(clone) == before
+
+
+def test_a_build_names_what_is_on_the_page_but_stale(clone, tiny_pocket):
+    source = clone / "generators" / "sections" / "part_1_1.py"
+    source.write_text(source.read_text().replace("250", "260"))
+    assert "on the page but stale: 1.1, its source changed" in run(clone, tiny_pocket, "site").stdout
+    status = run(clone, tiny_pocket, "status").stdout
+    assert re.search(r"^1\.1 +published, not drawn here; its source changed since$", status, re.M)
+    assert re.search(r"^1\.2 +published, not drawn here$", status, re.M)
