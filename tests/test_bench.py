@@ -1,13 +1,20 @@
 """What `make bench` compares: the published sizes, the same pictures by all ways, and a table in its place."""
 
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import click
+import numpy as np
+import page_fixture as fixture
 import pytest
 import torch
+from click.testing import CliRunner
+from PIL import Image
 
 from generators.bench import __main__ as bench
-from generators.bench import configurations, machine, variants
+from generators.bench import configurations, machine, rounding, variants
 
 TINY = configurations.Configuration("tiny", (4, 32), layers=1, head=32, text=16, text_heads=2, groups=4)
 CPU = torch.device("cpu")
@@ -101,3 +108,61 @@ def test_memory_that_was_taken_and_given_back_is_the_peak():
     taken = torch.ones(2**25)  # 128 MB
     del taken
     assert machine.peak_memory(CPU) > before + 2**26
+
+
+def test_the_table_of_rounding_has_a_row_for_each_setting(tmp_path, monkeypatch):
+    """The drawings are pretended: each setting's differs from the first by its number."""
+    page = tmp_path / "benchmarks.md"
+    page.write_text("before\n<!-- rounding -->\nold\n<!-- end of rounding -->\nafter\n")
+
+    def drawn(setting, section_ids, folder):
+        assert section_ids == ("1.5",)
+        number = int(Path(folder).name)
+        root = fixture.folder(tmp_path / f"report {number}")
+        picture = fixture.picture()
+        other = Image.fromarray(np.asarray(picture) + np.uint8(number))
+        record = fixture.section(root, "1.5", {"samples": [{**fixture.panel("a"), "image": other}]})
+        shutil.copytree(record.parent, Path(folder) / "1.5")
+
+    class Here:
+        """Runs in this process."""
+
+        def __init__(self, *_):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def submit(self, function, *arguments):
+            function(*arguments)
+            return self
+
+        def result(self):
+            pass
+
+    monkeypatch.setattr(rounding, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(rounding, "drawn", drawn)
+    done = CliRunner().invoke(
+        rounding.main, ["--section", "1.5", "--keep", str(tmp_path / "kept"), "--write", str(page)]
+    )
+    assert done.exit_code == 0, done.output
+    before, _, head, _, _, _, *rows, _, after = page.read_text().splitlines()
+    assert (before, after) == ("before", "after")
+    assert head == "Sampled panels of sections 1.5; 255 is white."
+    assert len(rows) == len(rounding.ROUNDING) + len(rounding.CHANGES)
+    assert rows[0] == "| drawn again | 1 of 1 | 1 … 1 | 1.000 … 1.000 |"
+
+
+def test_each_change_of_the_rounding_table_changes_what_is_drawn(tiny_pocket, tmp_path):
+    """In processes of their own, as in the table: they change globals."""
+    settings = [rounding.Setting("first"), *(setting for setting in rounding.CHANGES if "0.1 %" not in setting.name)]
+    for number, setting in enumerate(settings):
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            process.submit(rounding.drawn, setting, ("1.6",), str(tmp_path / str(number))).result()
+        if number:
+            found = rounding.differences(tmp_path / "0", tmp_path / str(number))
+            assert len(found) == 5
+            assert all(largest for largest, _ in found)
