@@ -3,6 +3,7 @@ nothing is left behind."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -267,18 +268,23 @@ def test_workers_of_this_machine_and_of_another_are_not_asked_for_together(tmp_p
 
 
 TAKE = """
-import os, sys
+import errno, fcntl, os, sys
 from generators.running import workers
+if sys.argv[2] != "0":
+    def refused(*_):
+        raise OSError(int(sys.argv[2]), "no locks here")
+    fcntl.flock = refused
 workers._claim_slot(sys.argv[1], 2, ["GPU-a", "GPU-b"])
 print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 input()
 """
 
 
-def test_each_worker_has_its_own_gpu_and_the_next_takes_that_of_one_who_died(tmp_path):
+@pytest.mark.parametrize("system", [0, errno.ENOSYS], ids=["flock", "no locks"])
+def test_each_worker_has_its_own_gpu_and_the_next_takes_that_of_one_who_died(tmp_path, system):
     def begin() -> tuple[subprocess.Popen, str]:
         process = subprocess.Popen(
-            [sys.executable, "-c", TAKE, str(tmp_path)],
+            [sys.executable, "-c", TAKE, str(tmp_path), str(system)],
             env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         return process, process.stdout.readline().strip()

@@ -21,15 +21,16 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock
 
 from .. import models
+from ..records import locks
 from ..records.errors import WorkerError
 from . import run
 from .session import Observer, Session
 
 AGAIN = "finished sections are kept, run the same command to continue"
-_slots: list[FileLock] = []  # the slot of this worker, held until it ends
+_slots: list[BaseFileLock] = []  # the slot of this worker, held until it ends
 
 
 def in_workers(count: int) -> run.Backend:
@@ -171,13 +172,11 @@ def _ctrl_c_deferred() -> Iterator[None]:
 def _claim_slot(places: str, count: int, gpus: list[str]) -> None:
     """Initialises a worker: claims a free slot, with its GPU.
 
-    A slot is a locked file. The system releases the lock when its worker ends, so a later worker can claim it.
+    A slot is a lock, which is free again when its worker has ended, so a later worker can claim it.
     """
     for place in range(count):
-        lock = FileLock(Path(places) / str(place))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
+        lock = locks.claim(Path(places) / str(place))
+        if lock is None:
             continue
         _slots.append(lock)
         if gpus:  # before torch is imported

@@ -111,6 +111,7 @@ def publish(remote: str, branch: str, push: bool, model: str) -> None:
 @model_option
 def site(model: str) -> None:
     """Build the page from the records. Never samples."""
+    _mention_passed_over()
     _build(model)
 
 
@@ -136,6 +137,7 @@ def status(model: str) -> None:
     for section_id in staleness.sections():
         why = staleness.why_stale(state_folder(ROOT, model) / section_id, section_id, model)
         click.echo(f"{section_id:6} {why or 'up to date'}")
+    _mention_passed_over()
 
 
 @main.command()
@@ -170,6 +172,14 @@ def _refuse(problems: list[str]) -> None:
         click.echo(f"report: {line}", err=True)
     if problems:
         sys.exit(1)
+
+
+def _mention_passed_over() -> None:
+    """Prints which input images are not read, where that is no obstacle."""
+    from generators.running.run import passed_over
+
+    if passed := passed_over():
+        click.echo(f"report: {passed}", err=True)
 
 
 def _build(model: str) -> None:

@@ -101,10 +101,10 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
         else:
             shutil.copyfile(path, new / path.name)
     for name, html in pages.items():
-        (new / name).write_text(html, encoding="utf-8")
+        (new / name).write_text(html, encoding="utf-8", newline="\n")  # the same bytes on every system
     if page.citation:
         crate = structured_data.crate(new, TITLE, page.citation, page.records)
-        (new / structured_data.CRATE).write_text(crate, encoding="utf-8")
+        (new / structured_data.CRATE).write_text(crate, encoding="utf-8", newline="\n")
 
 
 def _grid(record: Record, figure: Figure, site: Path) -> bytes:

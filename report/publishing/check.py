@@ -11,6 +11,7 @@ from pathlib import Path
 from generators.records.errors import BuildError, PanelError
 from generators.records.record import Record, read_json
 from generators.running import staleness
+from generators.running.run import passed_over
 
 from ..page.builder import build
 from ..problems import Problems, run
@@ -26,6 +27,8 @@ def publishing_problems(root: Path, model: str) -> list[str]:
     if not (site / "index.html").is_file():
         return [f"site/index.html: there is no page yet; {run('all', model)}"]
     problems = Problems(root)
+    if passed := passed_over():
+        problems.lines.append(passed)
     records = load(root, model, site, problems, drawn_here=False)
     if not records and not problems.lines:
         problems.add(site / "records", None, f"no section was drawn by {model}; {run('all', model)}")
