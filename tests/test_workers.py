@@ -214,6 +214,38 @@ def test_errors_of_parsl_and_of_a_workers_packages_are_one_line(tmp_path):
         failing(ZeroDivisionError())({"1.1": 0}, "pocket", tmp_path, Told())
 
 
+def test_what_workers_evaluate_is_heard_before_their_sections_are_done(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "EVERY", 0.01)
+    heard, drawing = threading.Event(), Future()
+
+    class Drawing:
+        def submit(self, *_: object) -> Future:
+            return drawing
+
+    class Hearing(Told):
+        def evaluated(self, count):
+            super().evaluated(count)
+            if self.evaluations == 30:
+                heard.set()
+
+    told, counting = Hearing(), workers._Counting()
+    drawn = threading.Thread(
+        target=workers._backend(lambda: nullcontext(Drawing())), args=({"1.5": 0}, "pocket", tmp_path, told)
+    )
+    drawn.start()
+    counting.begins("1.5", tmp_path)
+    for _ in range(3):
+        time.sleep(0.02)  # of one thread of this process; a count is written every 0.01 s at most
+        counting.evaluated(10)
+    assert heard.wait(30)
+    assert told.said == []
+    drawing.set_result({"title": "Samples", "evaluations": 34})
+    drawn.join(30)
+    assert told.said == [("section", "1.5"), ("done", "1.5")]
+    assert told.evaluations == 34
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("wish", "threads"), [("4", 4), ("4,2", 4), (" 8 , 2,1 ", 8), ("08", 8), ("", None), ("  ", None), (None, None)]
 )
