@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ..problems import USUAL
+from ..problems import USUAL, some
 from . import picture_verbs
 from .options import ROOT, Verbs, drawing_options, model_option
 
@@ -163,7 +163,26 @@ def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] 
         count = draw(ROOT, model, ids, again, progress, backend, partial(check, ROOT, model))
     if not count:
         click.echo("All requested sections are up to date." if ids else "All sections are up to date.")
-    _build(model)
+    if ids and (missing := _missing(model)):
+        from ..page.builder import build_drawn
+
+        click.echo(f"{model} has no page of the report, for it has not drawn {some(missing)}; what it has drawn is on:")
+        click.echo(build_drawn(ROOT, model))
+    else:
+        _build(model)
+
+
+def _missing(model: str) -> list[str]:
+    """Returns the sections that a page of this model would lack; none if the published page is this model's."""
+    from generators.running import staleness
+
+    from ..problems import Problems
+    from ..records.drawn import load
+
+    if load(ROOT, model, ROOT / "site", Problems(ROOT), drawn_here=False):
+        return []
+    drawn = {record.id for record in load(ROOT, model, ROOT / "site", Problems(ROOT))}
+    return [section_id for section_id in staleness.sections() if section_id not in drawn]
 
 
 def _refuse(problems: list[str]) -> None:

@@ -21,6 +21,7 @@ from generators.records.record import Figure, Record
 from report.figures import figure_png
 from report.page import budget, links, structured_data
 from report.page.companions import card_images
+from report.page.partial import PartialPage
 from report.page.report_page import TITLE, ReportPage
 from report.problems import Problems
 from report.records import verification
@@ -30,16 +31,23 @@ from report.web.images import Picture, Store, pictures
 STATIC = {".css", ".js", ".woff2", ".png", ".txt"}  # the files of templates/static that belong to the site
 
 
-def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
+def build_drawn(root: Path, model: str) -> Path:
+    """Builds a page of the sections that `model` has drawn here, apart from the site, and returns the path of its
+    index.html. Raises BuildError as `build` does."""
+    return build(root, model, root / ".report" / "pages" / model, PartialPage)
+
+
+def build(root: Path, model: str = "pocket", site: Path | None = None, kind: type[ReportPage] = ReportPage) -> Path:
     """Builds the page of `model` and returns the path of its index.html; `site` defaults to root/site.
 
-    Raises BuildError, one line per problem, and then leaves the old site unchanged.
+    kind: of the page; a `PartialPage` may lack sections. Raises BuildError, one line per problem, and then leaves the
+    old site unchanged.
     """
     root = root.resolve()
     site = (site or root / "site").resolve()
     problems = Problems(root)
     with held(lock_of(site), "builds the page"), replacing(site) as new:
-        page = ReportPage(root, model, site, problems)
+        page = kind(root, model, site, problems)
         try:
             pages = {"index.html": page.render(), **page.companions()}
         except TemplateError as error:
@@ -48,6 +56,8 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
         _write(page, pages, new)
         for name, html in pages.items():
             for text, wrong in links.broken(html, new):
+                if (section := links.section_of_anchor(text)) and page.directives.awaits(section):
+                    continue
                 path, line = page.find(text) if name == "index.html" else (site / name, None)
                 problems.add(path, line, wrong)
         for wrong in budget.broken(pages["index.html"], new):

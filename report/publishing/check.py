@@ -5,7 +5,6 @@ from __future__ import annotations
 import filecmp
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from generators.records.errors import BuildError, PanelError
@@ -14,7 +13,7 @@ from generators.running import staleness
 from generators.running.run import passed_over
 
 from ..page.builder import build
-from ..problems import Problems, run
+from ..problems import Problems, run, some
 from ..records import verification
 from ..records.drawn import load
 from ..web.images import pictures
@@ -75,8 +74,3 @@ def _rebuilt(root: Path, model: str, site: Path) -> list[str]:
         _, changed, absent = filecmp.cmpfiles(site, again, [path.as_posix() for path in both], shallow=False)
     names = sorted(changed + absent)
     return [f"site: differs from a new build ({some(names)}); {run('site', model)}"] if names else []
-
-
-def some(names: Sequence[str], most: int = 3) -> str:
-    """Lists the first names, and the number of the others: a, b, c and 2 more."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
