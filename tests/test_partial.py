@@ -70,6 +70,22 @@ def test_a_second_section_joins_it_and_mistakes_are_still_told(root):
     assert (root / ".report/pages/deepfloyd/index.html").read_text() == page
 
 
+def test_pictures_of_equal_pixels_say_which_model_made_them(root, tmp_path):
+    """They have the same name on both pages; neither page takes the other's file."""
+    index = build_drawn(root, "deepfloyd")
+    build(root)
+    (root / "report/writeup/intro.md").unlink()
+    (one,) = index.parent.glob("figures/1.2-blur-01-*.webp")
+    other = root / "site/figures" / one.name
+    assert b"deepfloyd" in one.read_bytes()
+    assert b"deepfloyd" not in other.read_bytes()
+    again = build(root, "deepfloyd", tmp_path / "site", PartialPage).parent
+    assert (again / "figures" / one.name).read_bytes() == one.read_bytes()
+    shutil.rmtree(root / ".report/web")
+    build(root, "deepfloyd", root / "site", PartialPage)  # in the place of the other model's
+    assert b"deepfloyd" in other.read_bytes()
+
+
 def test_the_whole_page_still_asks_for_all(root):
     with pytest.raises(BuildError, match="has not been drawn by deepfloyd"):
         build(root, "deepfloyd")

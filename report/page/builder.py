@@ -17,7 +17,7 @@ from jinja2 import TemplateError, TemplateSyntaxError
 from generators.records.errors import PanelError
 from generators.records.files import replacing
 from generators.records.locks import held
-from generators.records.record import Figure, Record
+from generators.records.record import Figure, Record, read_json
 from report.figures import figure_png
 from report.page import budget, links, structured_data
 from report.page.companions import card_images
@@ -73,7 +73,9 @@ def lock_of(site: Path) -> Path:
 
 def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     """Writes the pages and their files into the folder `new`; missing or wrong panels become problems."""
-    store = Store(page.root / ".report" / "web", page.site, new)
+    # Equal pixels of two models have the same name; their metadata say which model made them.
+    published = page.site if _model_of(page.site) == page.model else new
+    store = Store(page.root / ".report" / "web" / page.model, published, new)
     with ThreadPoolExecutor() as threads:  # encoders run outside the interpreter's lock
         placed = [
             (record, threads.submit(picture.place, store))
@@ -115,6 +117,13 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     if page.citation:
         crate = structured_data.crate(new, TITLE, page.citation, page.records)
         (new / structured_data.CRATE).write_text(crate, encoding="utf-8", newline="\n")
+
+
+def _model_of(site: Path) -> str | None:
+    """Returns the model whose report a site is, as its first record says; None if it has none."""
+    raw = next(filter(None, map(read_json, sorted(site.glob("records/*.json")))), {})
+    model = raw.get("model")
+    return model.get("name") if isinstance(model, dict) else None
 
 
 def _grid(record: Record, figure: Figure, site: Path) -> bytes:
