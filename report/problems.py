@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,11 @@ USUAL = "pocket"  # the model of a command without --model
 def run(command: str, model: str) -> str:
     """Advises to run a subcommand for a model: run `report section 1.1 --model deepfloyd`."""
     return f"run `report {command}{'' if model == USUAL else f' --model {model}'}`"
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """Lists the first names, and the number of the others: a, b, c and 2 more."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 class Problems:

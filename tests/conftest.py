@@ -165,10 +165,11 @@ def address(site, tmp_path_factory):
 
 @pytest.fixture
 def visit(browser):
-    """visit(address, **context) opens a page; in the end it must have been quiet and asked its own origin only."""
+    """visit(address, script, **context) opens a page, after the script; in the end it must have been quiet and asked
+    its own origin only."""
     contexts = []
 
-    def open_page(address, **context):
+    def open_page(address, script="", **context):
         contexts.append(browser.new_context(**context))
         page = contexts[-1].new_page()
         origin = address[: address.find("/", 8)] if address.startswith("http") else str(Path(address[7:]).parent)
@@ -180,6 +181,7 @@ def visit(browser):
         page.on("response", lambda answer: answer.ok or page.said.append(f"{answer.status}: {answer.url}"))
         page.on("request", lambda asked: origin in asked.url or page.said.append(f"asked elsewhere: {asked.url}"))
         page.said = []
+        page.add_init_script(script)
         page.goto(address)
         return page
 

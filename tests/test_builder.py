@@ -317,8 +317,8 @@ def test_two_sides_of_one_run_are_counted_once(root):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("FIRST", r"KB before scrolling, more than 1 KB; load the first images lazily"),
-        ("WHOLE", r"KB scrolled through, more than 1 KB; draw fewer"),
+        ("FIRST", r"KB to show its first screen, more than 1 KB; load the first images lazily"),
+        ("WHOLE", r"KB in all, more than 1 KB; draw fewer"),
         ("SCRIPT", r"KB of script, more than 1 KB; shorten templates/static/page\.js"),
     ],
 )

@@ -11,9 +11,10 @@ import pytest
 import tiny_if
 import torch
 from click.testing import CliRunner
+from diffusers import AutoencoderKL
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextModel, T5EncoderModel
+from transformers import T5EncoderModel
 
 from generators import models
 from generators.models import Workload
@@ -354,6 +355,134 @@ def test_each_fault_is_named_by_the_doctor_already(own, name):
     assert str(own) in said
 
 
+def configured(path: Path, **values) -> None:
+    """Changes values of a configuration."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+VALUES = {
+    "stage_1/scheduler/scheduler_config.json": {"dynamic_thresholding_ratio": "high"},
+    "stage_2/scheduler/scheduler_config.json": {"beta_schedule": 3},
+    "stage_2/image_noising_scheduler/scheduler_config.json": {"beta_schedule": "linear", "beta_start": "x"},
+    "stage_3/low_res_scheduler/scheduler_config.json": {"num_train_timesteps": 500},
+    "stage_3/scheduler/scheduler_config.json": {"prediction_type": "velocity"},
+    "stage_1/unet/config.json": {"cross_attention_norm": "batch"},
+    "stage_2/unet/config.json": {"block_out_channels": [5, 5]},
+    "stage_3/unet/config.json": {"down_block_types": ["DownBlock"]},
+    "stage_1/text_encoder/config.json": {"d_model": "wide"},
+    "stage_3/text_encoder/config.json": {"num_attention_heads": 3},
+    "stage_3/vae/config.json": {"norm_num_groups": 3},
+}
+OF_THE_VAE = [{"scaling_factor": None}, {"scaling_factor": 0}, {"act_fn": "none"}, {"up_block_types": ["UpBlock"]}]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [*VALUES.items(), *(("stage_3/vae/config.json", one) for one in OF_THE_VAE)]
+)
+def test_a_value_that_describes_nothing_is_named_by_the_doctor_already(own, name, values):
+    configured(own / name, **values)
+    said = refusal(ALL)
+    assert str(own / name) in said
+    assert "fetch" in said
+    assert len(models.plan("deepfloyd", lambda steps, guided: ALL)[1]) == 1  # one line for one mistake
+
+
+TENSORS = [(stage, name) for stage, names in weights.STAGES.items() for name in names if name in weights.WITH_WEIGHTS]
+TENSORS.append(("stage_1", "text_encoder"))
+
+
+@pytest.mark.parametrize("fault", ["missing", "shape"])
+@pytest.mark.parametrize(("stage", "component"), TENSORS)
+def test_weights_that_do_not_fit_are_named_by_the_doctor_already(own, stage, component, fault):
+    (path,) = (own / stage / component).glob("*.safetensors")
+    found = load_file(path)
+    name = sorted(found)[-1]
+    del found[name]
+    if fault == "shape":
+        found[name] = torch.zeros(5, 5)
+    save_file(found, path)
+    said = refusal(ALL)
+    assert str(path.parent) in said
+    assert name.removeprefix("text_model.") in said
+    assert ("the weights lack" if fault == "missing" else "is (5, 5) in the weights and (") in said
+
+
+def test_a_stage_in_the_place_of_another_is_named(own):
+    shutil.rmtree(own / "stage_2/unet")
+    shutil.copytree(own / "stage_1/unet", own / "stage_2/unet")
+    assert "stage_2/unet/config.json is of a UNet from 3 channels to 6; stage_2 takes 6 channels to 6" in refusal(ALL)
+
+
+def test_shards_of_the_autoencoder_need_no_metadata_and_may_be_old(own):
+    """diffusers' index has metadata, which files from elsewhere lack; attention was once named otherwise."""
+    configured(own / "stage_3/vae/config.json", mid_block_add_attention=True)
+    config = AutoencoderKL.load_config(own / "stage_3/vae")
+    with torch.random.fork_rng():
+        vae = AutoencoderKL.from_config(config)
+    found = {}
+    for name, tensor in vae.state_dict().items():
+        for new, old in (("to_q", "query"), ("to_k", "key"), ("to_v", "value"), ("to_out.0", "proj_attn")):
+            name = name.replace(f"attentions.0.{new}.", f"attentions.0.{old}.")
+        found[name] = tensor
+    assert any(".query." in name for name in found)
+    (path,) = (own / "stage_3/vae").glob("*.safetensors")
+    save_file(found, path)
+    in_shards(path)
+    index = path.with_name("diffusion_pytorch_model.safetensors.index.json")
+    index.write_text(json.dumps({"weight_map": json.loads(index.read_text())["weight_map"]}))
+    prepare(ALL)
+    assert same(models.load("deepfloyd").third.pipeline.vae.state_dict(), vae.state_dict())
+
+
+POCKET = {
+    "half a network": (
+        lambda pocket: cut(next((pocket / "stage_2").glob("*.safetensors"))),
+        "stage_2/diffusion_pytorch_model.safetensors is incomplete",
+    ),
+    "no header": (
+        lambda pocket: next((pocket / "transformer").glob("*.safetensors")).write_bytes(b"x"),
+        "transformer/diffusion_pytorch_model.safetensors is damaged",
+    ),
+    "half a configuration": (
+        lambda pocket: (pocket / "stage_3/config.json").write_text("{"),
+        "stage_3/config.json is damaged: it is not JSON",
+    ),
+    "a value of a network": (
+        lambda pocket: configured(pocket / "stage_2/config.json", norm_num_groups=7),
+        "stage_2/config.json describes no network (",
+    ),
+    "a value of the schedule": (
+        lambda pocket: configured(pocket / "scheduler/scheduler_config.json", beta_schedule="steep"),
+        "scheduler/scheduler_config.json describes no schedule (",
+    ),
+    "another network": (
+        lambda pocket: configured(pocket / "transformer/config.json", num_single_layers=2),
+        "transformer: the weights lack single_transformer_blocks.",
+    ),
+    "another shape": (
+        lambda pocket: configured(pocket / "stage_3/config.json", block_out_channels=[8, 24]),
+        "by config.json; fetch both again",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POCKET)
+def test_pockets_damaged_files_are_named_by_the_doctor_already(tiny_pocket, tmp_path, monkeypatch, name):
+    shutil.copytree(tiny_pocket, tmp_path / "pocket")
+    monkeypatch.setenv("POCKET_WEIGHTS", str(tmp_path / "pocket"))
+    assert models.plan("pocket", lambda steps, guided: SMALL)[1] == []
+    damage, told = POCKET[name]
+    damage(tmp_path / "pocket")
+    (said,) = models.plan("pocket", lambda steps, guided: SMALL)[1]
+    assert told in said
+    assert said.startswith("pocket: the weights in ")
+    assert "restore them with `git checkout" in said
+    assert "\n" not in said
+    with pytest.raises(ModelError) as caught:
+        models.load("pocket")
+    assert str(caught.value) == said
+
+
 def test_the_positions_that_older_text_encoders_saved_are_no_weights(own):
     (path,) = (own / "stage_3/text_encoder").glob("*.safetensors")
     save_file({**load_file(path), "text_model.embeddings.position_ids": torch.arange(77)[None]}, path)
@@ -416,12 +545,11 @@ def test_an_error_of_the_dry_run_is_not_called_bad_weights(own):
         models.prepare("deepfloyd", wrong, print)
 
 
-@pytest.mark.parametrize("content", ['{"beta_schedule": 3}', '{"beta_start": "x", "beta_schedule": "linear"}'])
-def test_what_a_loader_says_of_wrong_contents_is_one_line(own, content):
+def test_a_schedule_that_was_spoilt_since_is_refused_when_it_is_loaded(own):
     prepare()
-    (own / "stage_1/scheduler/scheduler_config.json").write_text(content)
+    (own / "stage_1/scheduler/scheduler_config.json").write_text('{"beta_schedule": 3}')
     with pytest.raises(
-        ModelError, match=r"^deepfloyd: the weights in \S+ cannot be loaded \(.*\); set DEEPFLOYD"
+        ModelError, match=r"scheduler_config\.json describes no schedule \(.*\); remove the file"
     ) as caught:
         models.load("deepfloyd")
     assert "\n" not in str(caught.value)
@@ -514,6 +642,28 @@ def test_two_prompts_that_become_the_same_tokens_stop_the_run(own, cache):
     prepare(SMALL._replace(prompts=("", "a dog", "A Dog", " a  dog")))  # the same text
 
 
+def test_prompts_of_one_embedding_stop_the_run_where_all_are_encoded_already(own):
+    prompts = ("", "a dog", "a cat")
+    prepare(SMALL._replace(prompts=prompts))
+    kept = plan.t5_embeddings("deepfloyd", own)
+    kept.write("a cat", kept.read("a dog"))
+    assert "“a dog” and “a cat” have the same embedding; remove" in refusal(SMALL._replace(prompts=prompts))
+    prepare(SMALL._replace(prompts=("", "a dog")))
+    kept.write("A Dog", kept.read("a dog"))
+    prepare(SMALL._replace(prompts=("", "a dog", "A Dog")))  # the same text
+    kept.path("a dog").write_bytes(b"damaged")
+    assert "is damaged; remove it and run the same command again" in refusal(SMALL._replace(prompts=prompts))
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_prompts_of_one_embedding_in_a_file_stop_the_run(own, handed, suffix):
+    found = embedded("", "a dog", "a cat")
+    path = handed({**found, "a cat": found["a dog"].clone()}, f"same.{suffix}")
+    told = f"{path}: “a dog” and “a cat” have the same embedding; fetch the file again"
+    assert told in refusal(SMALL._replace(prompts=("", "a dog", "a cat")))
+    prepare()
+
+
 def test_stage_3_keeps_prompts_apart_too(own):
     prepare()
     found = json.loads((own / CLIP).read_text())
@@ -595,7 +745,7 @@ def test_of_several_files_those_are_loaded_that_diffusers_loads(own, name):
     prepare(ALL)
     if component == "text_encoder" and stage == "stage_3":
         third = models.load("deepfloyd").third
-        encoder = third._component(CLIPTextModel, "text_encoder")
+        encoder = third._text_encoder()
         assert sorted(map(str, dict(encoder.state_dict()).values())) == sorted(map(str, before.values()))
         assert encoder.training is False
     if component == "vae":
@@ -638,11 +788,11 @@ def test_clips_weights_have_their_names_with_and_without_the_prefix_and_none_is_
     third, tensors = models.load("deepfloyd").third, load_file(path)
     plain = {name.removeprefix("text_model."): tensor for name, tensor in tensors.items()}
     save_file({f"text_model.{name}": tensor for name, tensor in plain.items()}, path)
-    again = third._component(CLIPTextModel, "text_encoder").state_dict()
+    again = third._text_encoder().state_dict()
     assert same({name.removeprefix("text_model."): tensor for name, tensor in again.items()}, plain)
     save_file(dict(list(plain.items())[1:]), path)
     with pytest.raises(ModelError, match=r"stage_3/text_encoder: the weights lack \S+; fetch them again"):
-        third._component(CLIPTextModel, "text_encoder")
+        third._text_encoder()
 
 
 UNREAD = [
@@ -730,7 +880,7 @@ def test_each_component_has_its_own_variant(own, halves, full):
     with torch.inference_mode():
         assert torch.isfinite(model.noise("a dog")(torch.zeros(3, 64, 64), 500).eps).all()
     assert model.third.pipeline.vae.dtype == torch.float32
-    assert model.third._component(CLIPTextModel, "text_encoder").dtype == torch.float32
+    assert model.third._text_encoder().dtype == torch.float32
 
 
 def test_shards_in_fp16_are_loaded(own, halves, monkeypatch):

@@ -166,6 +166,18 @@ MISTAKES = {
         "/// code | generators/lab.py::Laboratory\n///\n\n/// fig",
         "unknown code target 'gener",
     ),
+    "a link to a figure": (
+        "part_1_2",
+        "/// fig",
+        "See [there](#fig-1_2-blurr).\n\n/// fig",
+        "#fig-1_2-blurr leads nowhere; the nearest are #fig-1_2-blur",
+    ),
+    "a link to a section": (
+        "part_1_2",
+        "/// fig",
+        "See [there](#sec-1.3).\n\n/// fig",
+        "#sec-1.3 leads nowhere; the nearest are #sec-1_3",
+    ),
     "a formula": ("part_1_2", "/// fig", "$\\foo$\n\n/// fig", 'bad TeX in $\\foo$: Unknown command "\\foo".'),
 }
 

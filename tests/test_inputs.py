@@ -12,13 +12,18 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import page_fixture as fixture
 import pytest
+from click.testing import CliRunner
 from PIL import Image, ImageCms
 
 from generators import inputs
 from generators.inputs import INPUTS, digest_of, find, read, unread
 from generators.records.errors import InputError
-from generators.running import run
+from generators.running import run, staleness
+from report.command import cli
+from report.figures import figure_png
+from report.page.builder import build
 
 
 def load(name: str, size: int = 64, folder: Path = INPUTS) -> np.ndarray:
@@ -478,6 +483,25 @@ def test_an_image_of_a_known_name_and_an_unread_type_is_named(
         run.draw(tmp_path, "pocket", ["1.1"], backend=lambda *_: pytest.fail("a section was drawn"))
     assert str(caught.value) == told
     assert told in run.examine("pocket", ["1.1"])[1]
+
+
+@pytest.mark.parametrize(("verb", "status"), [("status", 0), ("site", 0), ("check", 1)])
+def test_every_verb_about_the_report_names_it(
+    verb: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = fixture.report(tmp_path / "report")
+    (tmp_path / "inputs").mkdir()
+    for name in ("campanile.svg", "campanile.heic"):
+        (tmp_path / "inputs" / name).write_bytes((INPUTS / "campanile.svg").read_bytes())
+    monkeypatch.setattr(figure_png, "compose", lambda *_: b"grid")
+    build(root)
+    monkeypatch.setattr(cli, "ROOT", root)
+    monkeypatch.setattr(inputs, "INPUTS", tmp_path / "inputs")
+    monkeypatch.setattr(staleness, "why_stale", lambda *_: None)
+    monkeypatch.setattr(staleness, "changed_dependency", lambda *_: None)
+    done = CliRunner().invoke(cli.main, [verb])
+    assert done.exit_code == status, done.output
+    assert done.stderr.splitlines()[0].startswith("report: campanile.heic in ")
 
 
 def test_an_absent_image_names_the_file_of_an_unread_type(tmp_path: Path) -> None:

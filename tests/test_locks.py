@@ -128,6 +128,23 @@ def test_a_lease_that_came_with_a_copied_folder_lapses(tmp_path, monkeypatch, le
         assert f"process {other.pid} on elsewhere, which draws 1.5 since" in told[0]
 
 
+def test_a_lock_is_claimed_without_waiting(system, tmp_path):
+    other = start(tmp_path / "lock", system)
+    assert locks.claim(tmp_path / "lock") is None
+    other.kill()
+    other.communicate()
+    claimed = locks.claim(tmp_path / "lock")
+    assert claimed is not None
+    assert claimed.is_locked
+    claimed.release()
+
+
+def test_there_is_one_kind_of_lock():
+    """Every lock outlives no holder, also on file systems without `flock`."""
+    for path in (*ROOT.glob("generators/**/*.py"), *ROOT.glob("report/**/*.py")):
+        assert path == Path(locks.__file__) or "FileLock(" not in path.read_text(), path
+
+
 def test_a_lease_is_renewed(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "LEASE", 1.0)
     monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOSYS))

@@ -95,6 +95,24 @@ def test_a_log_gets_a_line_at_most_every_30_seconds(said, clock, expected):
         assert [line for line in lines if "s;" not in line and " in " not in line] == wanted
 
 
+@pytest.mark.parametrize("count", [10, 0])
+def test_a_log_hears_of_workers_every_30_seconds_too(said, clock, count):
+    """They draw several sections at a time; one that is done is told of as a whole. Even if nothing has happened."""
+    with Progress() as observer:
+        observer.begin({"1.8": ("requested", 600), "1.9": ("requested", 400)})
+        drawn(observer, clock, steps=65, seconds=1, count=count)
+        observer.section("1.9", "Hybrids")
+        observer.evaluated(400 - 32 * count // 10)
+        observer.done("1.9", {**RECORD, "title": "Hybrids"})
+        drawn(observer, clock, steps=31, seconds=1, count=count)
+    lines = [line for line in said().splitlines() if line.startswith("all ") and "of the network" in line]
+    if observer.console.is_terminal:
+        assert lines == []
+    else:
+        assert len(lines) == 3
+        assert lines[0].startswith(f"all    {30 * count} of 1,000 evaluations of the network")
+
+
 def test_slow_evaluations_get_a_line_each(said, clock):
     with Progress() as observer:
         observer.begin({"1.8": ("requested", 40)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -524,6 +525,15 @@ def test_a_second_run_waits_for_the_first(root):
     second.join(60)
     assert counts == [1]
     assert told.drawn == ["1.1"]
+
+
+def test_what_is_synced_is_open_for_writing(root, monkeypatch):
+    """Windows refuses to sync what is open for reading only."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE))
+    run.draw(root, "pocket", ["1.1"], again=True)
+    assert len(synced) > 3
+    assert os.O_RDONLY not in synced
 
 
 def test_a_run_that_finds_no_other_does_not_wait(root):

@@ -3,6 +3,7 @@ nothing is left behind."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -213,6 +214,38 @@ def test_errors_of_parsl_and_of_a_workers_packages_are_one_line(tmp_path):
         failing(ZeroDivisionError())({"1.1": 0}, "pocket", tmp_path, Told())
 
 
+def test_what_workers_evaluate_is_heard_before_their_sections_are_done(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "EVERY", 0.01)
+    heard, drawing = threading.Event(), Future()
+
+    class Drawing:
+        def submit(self, *_: object) -> Future:
+            return drawing
+
+    class Hearing(Told):
+        def evaluated(self, count):
+            super().evaluated(count)
+            if self.evaluations == 30:
+                heard.set()
+
+    told, counting = Hearing(), workers._Counting()
+    drawn = threading.Thread(
+        target=workers._backend(lambda: nullcontext(Drawing())), args=({"1.5": 0}, "pocket", tmp_path, told)
+    )
+    drawn.start()
+    counting.begins("1.5", tmp_path)
+    for _ in range(3):
+        time.sleep(0.02)  # of one thread of this process; a count is written every 0.01 s at most
+        counting.evaluated(10)
+    assert heard.wait(30)
+    assert told.said == []
+    drawing.set_result({"title": "Samples", "evaluations": 34})
+    drawn.join(30)
+    assert told.said == [("section", "1.5"), ("done", "1.5")]
+    assert told.evaluations == 34
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("wish", "threads"), [("4", 4), ("4,2", 4), (" 8 , 2,1 ", 8), ("08", 8), ("", None), ("  ", None), (None, None)]
 )
@@ -267,18 +300,23 @@ def test_workers_of_this_machine_and_of_another_are_not_asked_for_together(tmp_p
 
 
 TAKE = """
-import os, sys
+import errno, fcntl, os, sys
 from generators.running import workers
+if sys.argv[2] != "0":
+    def refused(*_):
+        raise OSError(int(sys.argv[2]), "no locks here")
+    fcntl.flock = refused
 workers._claim_slot(sys.argv[1], 2, ["GPU-a", "GPU-b"])
 print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 input()
 """
 
 
-def test_each_worker_has_its_own_gpu_and_the_next_takes_that_of_one_who_died(tmp_path):
+@pytest.mark.parametrize("system", [0, errno.ENOSYS], ids=["flock", "no locks"])
+def test_each_worker_has_its_own_gpu_and_the_next_takes_that_of_one_who_died(tmp_path, system):
     def begin() -> tuple[subprocess.Popen, str]:
         process = subprocess.Popen(
-            [sys.executable, "-c", TAKE, str(tmp_path)],
+            [sys.executable, "-c", TAKE, str(tmp_path), str(system)],
             env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         return process, process.stdout.readline().strip()

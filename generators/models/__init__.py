@@ -6,8 +6,6 @@ This module does not import torch, so the staleness check stays fast.
 from __future__ import annotations
 
 import os
-import sysconfig
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 Errors = tuple[type[Exception], ...]
 
 UNREADABLE: Errors = (OSError, SafetensorError)
-IN_LIBRARIES: Errors = (ValueError, LookupError, TypeError, AttributeError)  # what loaders raise on wrong contents
 FAMILIES: tuple[Provider, ...] = (PocketProvider(), DeepFloydProvider())
 NAMES = tuple(name for family in FAMILIES for name in family.names)
 
@@ -85,38 +82,23 @@ def prepare(name: str, dry_run: DryRun, tell: Callable[[str], None]) -> None:
 
 def load(name: str) -> Cascade:
     """Loads a model. Raises ModelError, with advice, if that is not possible here."""
-    with _guarded(name, (*UNREADABLE, RuntimeError), IN_LIBRARIES) as place:
+    with _guarded(name, (*UNREADABLE, RuntimeError)) as place:
         return provider(name).load(name, place)
 
 
 @contextmanager
-def _guarded(name: str, caught: Errors, in_libraries: Errors = ()) -> Iterator[Path | None]:
-    """Gives the model's folder to a block. Loaders raise errors of many types, often multi-line, on damaged files:
-    those in `caught` become a ModelError of one line, and those in `in_libraries` where a library raised them.
-
-    All others are the program's own, and are raised as they are.
-    """
+def _guarded(name: str, caught: Errors) -> Iterator[Path | None]:
+    """Gives the model's folder to a block. Errors in `caught`, often multi-line, become a ModelError of one line; all
+    others are the program's own, and are raised as they are. What configurations say wrongly, `networks` tells."""
     place = folder(name)
     try:
         yield place
     except ReportError:  # one line already, of the model or of the sections in the dry run
         raise
-    except Exception as error:
-        if not isinstance(error, caught) and not (isinstance(error, in_libraries) and _raised_in_a_library(error)):
-            raise
+    except caught as error:
         why, where = " ".join(str(error).split())[:160], place or "the Hub's cache"
         advice = provider(name).advice(name)
         raise ModelError(f"{name}: the weights in {where} cannot be loaded ({why}); {advice}") from error
-
-
-def _raised_in_a_library(error: Exception) -> bool:
-    """Returns whether the innermost statement of an error is of an installed package or of Python itself."""
-    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
-    innermost = Path(files[-1])
-    libraries = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
-    own = Path(__file__).parents[1]
-    within = innermost.name.startswith("<frozen") or any(innermost.is_relative_to(library) for library in libraries)
-    return within and not innermost.is_relative_to(own)
 
 
 __all__ = ["NAMES", "SHIPPED", "Workload", "digest", "folder", "load", "plan", "prepare", "provider", "variable"]

@@ -225,11 +225,15 @@ def json_object(folder: Path, name: str) -> dict[str, Any]:
 
 
 class Header(NamedTuple):
-    """What a safetensors header says: the file's bytes, its parameters, and the type of each tensor."""
+    """What a safetensors header says: the file's bytes, and the shape and the type of each tensor."""
 
     size: int
-    parameters: int
+    shapes: dict[str, list[int]]
     dtypes: dict[str, str]
+
+    @property
+    def parameters(self) -> int:
+        return sum(map(math.prod, self.shapes.values()))
 
     @classmethod
     def of(cls, path: Path) -> Header:
@@ -240,7 +244,7 @@ class Header(NamedTuple):
                 found = json.loads(file.read(min(length, 100_000_000)))
             tensors = {name: tensor for name, tensor in found.items() if name != "__metadata__"}
             size = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
-            parameters = sum(math.prod(tensor["shape"]) for tensor in tensors.values())
-            return cls(size, parameters, {name: str(tensor["dtype"]) for name, tensor in tensors.items()})
+            shapes = {name: [int(side) for side in tensor["shape"]] for name, tensor in tensors.items()}
+            return cls(size, shapes, {name: str(tensor["dtype"]) for name, tensor in tensors.items()})
         except (LookupError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path} has no valid header") from error

@@ -71,30 +71,47 @@ def held(path: Path, doing: str, tell: Callable[[str], None] = print_line) -> It
         )
 
 
-def _acquired(path: Path, tell: Callable[[str], None]) -> BaseFileLock:
-    """Acquires the system's lock, or a lease where the file system has none. They have two names, because a leftover of
-    the one is none of the other."""
+def claim(path: Path) -> BaseFileLock | None:
+    """Takes the lock at `path` until it is released or this process ends; returns None if another process holds it.
+
+    Raises OSError if the lock cannot be created.
+    """
+    lock, taken = _attempted(path)
+    return lock if taken else None
+
+
+def _attempted(path: Path) -> tuple[BaseFileLock, bool]:
+    """Returns the system's lock, or a lease where the file system has none, and whether it was free. They have two
+    names, because a leftover of the one is none of the other."""
     # With `preserve_lock_file` the library does not take any file at `path`, even an old, empty one, for a lock.
     lock = FileLock(path, preserve_lock_file=True, poll_interval=POLL)
     try:
-        if not _acquires(lock, 0):
-            tell(f"waiting for {_holder(path)}; it holds {path}")
-            lock.acquire()
-        return lock
+        return lock, _acquires(lock, 0)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-    file = path.with_name(f"{path.name}.lease")
-    lease = SoftFileLease(file, lease_duration=LEASE, poll_interval=POLL)
-    if not _acquires(lease, 2 * POLL):  # two attempts: the first removes the lease of a process that has ended
-        tell(f"waiting for {_holder(path)}; it holds {file}, for {LEASE:.0f} s more if it runs no longer")
+    lease = SoftFileLease(path.with_name(f"{path.name}.lease"), lease_duration=LEASE, poll_interval=POLL)
+    return lease, _acquires(lease, 2 * POLL)  # two attempts: the first removes the lease of a process that has ended
+
+
+def _acquired(path: Path, tell: Callable[[str], None]) -> BaseFileLock:
+    """Acquires the lock, and waits for it if it is not free."""
+    lock, taken = _attempted(path)
+    if taken:
+        return lock
+    if not isinstance(lock, SoftFileLease):
+        tell(f"waiting for {_holder(path)}; it holds {path}")
+        lock.acquire()
+        return lock
+    file = Path(lock.lock_file)
+    tell(f"waiting for {_holder(path)}; it holds {file}, for {LEASE:.0f} s more if it runs no longer")
+    before = _empty(file)
+    while not _acquires(lock, LEASE):
+        # Of a process that ended before it wrote its name: the library would wait for it for ever.
+        if before and before == _empty(file):
+            lock.force_break()
         before = _empty(file)
-        while not _acquires(lease, LEASE):
-            # Of a process that ended before it wrote its name: the library would wait for it for ever.
-            if before and before == _empty(file):
-                lease.force_break()
-            before = _empty(file)
-    return lease
+    return lock
 
 
 def _acquires(lock: BaseFileLock, timeout: float) -> bool:

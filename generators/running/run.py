@@ -71,7 +71,7 @@ def draw(
     chosen = _chosen(wanted)
     state = state_folder(root, model)
     state.mkdir(parents=True, exist_ok=True)
-    if passed := _passed_over():
+    if passed := passed_over():
         raise InputError(passed)
     with held(state / "lock", "looks for stale sections", observer.waits) as lock:
         files.repair_all(state)  # after a killed run
@@ -103,11 +103,11 @@ def examine(model: str, wanted: Iterable[str] = ()) -> tuple[list[str], list[str
     Raises SectionError, ModelError or DrawingError.
     """
     lines, obstacles = models.plan(model, partial(workload, list(map(load_section, _chosen(wanted)))))
-    passed = _passed_over()
+    passed = passed_over()
     return lines, [*obstacles, *([passed] if passed else [])]
 
 
-def _passed_over() -> str:
+def passed_over() -> str:
     """Says which input images would be passed over in silence, because of their types; "" if there are none."""
     found = inputs.unread(inputs.INPUTS)
     names = " and ".join(path.name for path in found)

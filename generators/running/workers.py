@@ -1,7 +1,8 @@
 """Draws sections in parallel: in loky's worker processes on this machine, or by Parsl's workers on others.
 
 Both are `concurrent.futures` executors and do the scheduling; `run` handles staleness, the lock and the records, as in
-a single process. A worker loads the model once and draws whole sections, so the pixels are the same.
+a single process. A worker loads the model once and draws whole sections, so the pixels are the same. It counts its
+evaluations in a file beside the section, which this process reads.
 """
 
 from __future__ import annotations
@@ -9,27 +10,32 @@ from __future__ import annotations
 import os
 import re
 import runpy
+import shutil
 import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, as_completed
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock
 
 from .. import models
+from ..records import files, locks
 from ..records.errors import WorkerError
 from . import run
 from .session import Observer, Session
 
 AGAIN = "finished sections are kept, run the same command to continue"
-_slots: list[FileLock] = []  # the slot of this worker, held until it ends
+COUNTS = ".evaluations.new"  # in the state folder; what a killed run leaves of it, `files.repair_all` removes
+EVERY = 1.0  # seconds between two countings
+_slots: list[BaseFileLock] = []  # the slot of this worker, held until it ends
 
 
 def in_workers(count: int) -> run.Backend:
@@ -107,19 +113,49 @@ def _backend(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Bac
             with workers() as executor:
                 with _ctrl_c_deferred():
                     tasks = {executor.submit(_draw, key, model, str(state.resolve())): key for key in in_order}
-                for task in as_completed(tasks):
-                    record = task.result()
-                    observer.section(tasks[task], record["title"])
-                    observer.evaluated(record["evaluations"])
-                    observer.done(tasks[task], record)
+                counted, waiting = dict.fromkeys(in_order, 0), set(tasks)
+                while waiting:
+                    finished, waiting = wait(waiting, EVERY, FIRST_COMPLETED)
+                    for task in finished:
+                        record, section_id = task.result(), tasks[task]
+                        observer.section(section_id, record["title"])
+                        observer.evaluated(record["evaluations"] - counted[section_id])
+                        observer.done(section_id, record)
+                    counts = {tasks[task]: _count(state, tasks[task]) for task in waiting}
+                    observer.evaluated(sum(counts[section_id] - counted[section_id] for section_id in counts))
+                    counted |= counts
         except BrokenExecutor:
             raise WorkerError(f"a worker process ended unexpectedly (killed, or out of memory?); {AGAIN}") from None
         except Exception as error:
             if why := _of_parsl(error):
                 raise WorkerError(why) from error
             raise
+        finally:
+            shutil.rmtree(state / COUNTS, ignore_errors=True)
 
     return draw
+
+
+class _Counting(Observer):
+    """Writes the number of evaluations of a section to a file, for the process that waits."""
+
+    def begins(self, section_id: str, state: Path) -> None:
+        self.file, self.count, self.told = state / COUNTS / section_id, 0, time.monotonic()
+
+    def evaluated(self, count: int) -> None:
+        self.count += count
+        if time.monotonic() - self.told >= EVERY:
+            self.told = time.monotonic()
+            with suppress(OSError):  # of a full disk, which drawing itself will report
+                files.write(self.file, str(self.count), synced=False)
+
+
+def _count(state: Path, section_id: str) -> int:
+    """Returns the evaluations of a section that is being drawn, as last written; 0 if none are."""
+    try:
+        return int((state / COUNTS / section_id).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
 
 
 def _of_parsl(error: Exception) -> str | None:
@@ -171,13 +207,11 @@ def _ctrl_c_deferred() -> Iterator[None]:
 def _claim_slot(places: str, count: int, gpus: list[str]) -> None:
     """Initialises a worker: claims a free slot, with its GPU.
 
-    A slot is a locked file. The system releases the lock when its worker ends, so a later worker can claim it.
+    A slot is a lock, which is free again when its worker has ended, so a later worker can claim it.
     """
     for place in range(count):
-        lock = FileLock(Path(places) / str(place))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
+        lock = locks.claim(Path(places) / str(place))
+        if lock is None:
             continue
         _slots.append(lock)
         if gpus:  # before torch is imported
@@ -194,10 +228,13 @@ def _gpus() -> list[str]:
 
 
 @cache
-def _session(model: str) -> Session:
-    return Session(models.load(model), Observer())
+def _session(model: str) -> tuple[Session, _Counting]:
+    counting = _Counting()
+    return Session(models.load(model), counting), counting
 
 
 def _draw(section_id: str, model: str, state: str) -> dict[str, Any]:
     """Draws one section; the task of a worker."""
-    return run.draw_section(_session(model), run.load_section(section_id), Path(state) / section_id, Observer())
+    session, counting = _session(model)
+    counting.begins(section_id, Path(state))
+    return run.draw_section(session, run.load_section(section_id), Path(state) / section_id, counting)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..problems import USUAL
+from ..problems import USUAL, some
 from . import picture_verbs
 from .options import ROOT, Verbs, drawing_options, model_option
 
@@ -116,6 +116,7 @@ def publish(remote: str, branch: str, push: bool, model: str) -> None:
 @model_option
 def site(model: str) -> None:
     """Build the page from the records. Never samples."""
+    _mention_passed_over()
     _build(model)
 
 
@@ -139,6 +140,7 @@ def status(model: str) -> None:
 
     for section_id, text in statuses(ROOT, model).items():
         click.echo(f"{section_id:6} {text}")
+    _mention_passed_over()
 
 
 @main.command()
@@ -164,7 +166,26 @@ def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] 
         count = draw(ROOT, model, ids, again, progress, backend, partial(check, ROOT, model))
     if not count:
         click.echo("All requested sections are up to date." if ids else "All sections are up to date.")
-    _build(model)
+    if ids and (missing := _missing(model)):
+        from ..page.builder import build_drawn
+
+        click.echo(f"{model} has no page of the report, for it has not drawn {some(missing)}; what it has drawn is on:")
+        click.echo(build_drawn(ROOT, model))
+    else:
+        _build(model)
+
+
+def _missing(model: str) -> list[str]:
+    """Returns the sections that a page of this model would lack; none if the published page is this model's."""
+    from generators.running import staleness
+
+    from ..problems import Problems
+    from ..records.drawn import load
+
+    if load(ROOT, model, ROOT / "site", Problems(ROOT), drawn_here=False):
+        return []
+    drawn = {record.id for record in load(ROOT, model, ROOT / "site", Problems(ROOT))}
+    return [section_id for section_id in staleness.sections() if section_id not in drawn]
 
 
 def _refuse(problems: list[str]) -> None:
@@ -173,6 +194,14 @@ def _refuse(problems: list[str]) -> None:
         click.echo(f"report: {line}", err=True)
     if problems:
         sys.exit(1)
+
+
+def _mention_passed_over() -> None:
+    """Prints which input images are not read, where that is no obstacle."""
+    from generators.running.run import passed_over
+
+    if passed := passed_over():
+        click.echo(f"report: {passed}", err=True)
 
 
 def _build(model: str) -> None:

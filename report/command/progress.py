@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from generators.running.session import Observer
@@ -32,6 +32,8 @@ class Progress(Observer):
         self.began = self.told = time.monotonic()
         self.evaluations = self.of_section = 0
         self.expected: dict[str, int] = {}
+        self.section_id = ""  # of the section that is drawn here; "" while others are drawn by workers
+        self.current: TaskID | None = None
 
     def __enter__(self) -> Progress:
         self.bars.start()
@@ -57,18 +59,22 @@ class Progress(Observer):
     def evaluated(self, count: int) -> None:
         self.evaluations += count
         self.bars.advance(self.all, count)
-        self.bars.advance(self.current, count)
+        if self.current is not None:
+            self.bars.advance(self.current, count)
         self.of_section += count
         if not self.console.is_terminal and time.monotonic() - self.told >= EVERY:
             self.told = time.monotonic()
-            expected = self.expected[self.section_id]
-            of_all = f" of {expected:,}" if expected >= self.of_section else ""
-            self.console.print(
-                f"{self.section_id:6} {self.of_section:,}{of_all} evaluations of the network{self._time_left()}"
-            )
+            if self.section_id:
+                what, done, expected = self.section_id, self.of_section, self.expected[self.section_id]
+            else:
+                what, done, expected = "all", self.evaluations, sum(self.expected.values())
+            of_all = f" of {expected:,}" if expected >= done else ""
+            self.console.print(f"{what:6} {done:,}{of_all} evaluations of the network{self._time_left()}")
 
     def done(self, section_id: str, record: dict[str, Any]) -> None:
-        self.bars.remove_task(self.current)
+        if self.current is not None:
+            self.bars.remove_task(self.current)
+        self.section_id, self.current = "", None
         self.console.print(
             f"{section_id:6} {record['title']}: {record['evaluations']} evaluations of the network in "
             f"{record['network_calls']} calls, {record['seconds']:.1f} s{self._time_left()}"

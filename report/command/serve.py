@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from generators.records.errors import BuildError
 from generators.records.texts import SECTION
 
 TREES = (".report", "generators", "report", "templates")
+SMALL = ("CITATION.cff", "site/verified/*.json")  # every build replaces the site, so that only contents tell
 KINDS = (
     ".py",
     ".md",
@@ -108,11 +110,20 @@ class _Sources(DefaultFilter):
         return known and super().__call__(change, path)
 
 
+def _small(root: Path) -> dict[Path, bytes]:
+    """Returns the contents of the small sources; none while they are replaced."""
+    found = {}
+    for path in (path for pattern in SMALL for path in root.glob(pattern)):
+        with suppress(FileNotFoundError):
+            found[path] = path.read_bytes()
+    return found
+
+
 def changes(root: Path, model: str, stop: threading.Event | None = None) -> Iterator[None]:
     """Yields after changes of the page's sources, until `stop` is set. Whole trees are watched, because what is
-    in them is replaced and new; a tree that was itself replaced is watched anew."""
+    in them is replaced and new; a tree that was itself replaced is watched anew. Small files are read every second."""
     root = root.resolve()
-    matters = _Sources(root, model)
+    matters, small = _Sources(root, model), _small(root)
     while stop is None or not stop.is_set():
         (root / ".report").mkdir(exist_ok=True)
         trees = [(root / name).resolve() for name in TREES]
@@ -127,7 +138,8 @@ def changes(root: Path, model: str, stop: threading.Event | None = None) -> Iter
         ):
             gone = any((Change.deleted, str(tree)) in found for tree in trees)  # the next may have the same number
             replaced = gone or [tree.stat().st_ino if tree.exists() else 0 for tree in trees] != before
-            if found or replaced:
+            small, known = _small(root), small
+            if found or replaced or small != known:
                 yield
             if replaced:
                 break

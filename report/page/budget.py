@@ -1,9 +1,9 @@
 """Limits on the page's weight, counted from its files during the build.
 
-"Before scrolling" covers what a browser fetches to show the page: HTML, style, script, fonts, and images that load at
-once. "Scrolled through" adds all others, each in the best format a browser would choose at two device pixels per CSS
-pixel. What the loupe or the lightbox loads later is not counted. HTML, style and script count as gzip compresses them,
-because that is how hosts send them.
+"First" is what a browser fetches to complete the first screen: HTML, style, script, fonts, and the images that are not
+lazy. "In all" adds the others, each in the best format a browser would choose at two device pixels per CSS pixel. They
+load once the first screen is complete, or, where the reader saves data, at scrolling. What the loupe or the lightbox
+loads later is not counted. HTML, style and script count as gzip compresses them, because that is how hosts send them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 from report.page.links import elements, offers
 
 FIRST, WHOLE = 300_000, 2_500_000
-SCRIPT = 7_500  # bytes, uncompressed; see report/decisions.md
+SCRIPT = 7_700  # bytes, uncompressed; see report/decisions.md
 DENSITY = 2  # device pixels per CSS pixel
 
 
 def weigh(html: str, site: Path) -> dict[str, int]:
-    """Returns the bytes before scrolling, scrolled through, and of script (uncompressed), of a page in `site`."""
+    """Returns the bytes of the first screen, of all, and of script (uncompressed), of a page in `site`."""
     first: set[str] = set()
     later: set[str] = set()
     scripts: set[str] = set()
@@ -47,8 +47,8 @@ def broken(html: str, site: Path) -> list[str]:
     """Returns one line for each budget that a page exceeds."""
     found = weigh(html, site)
     lines = (
-        ("first", FIRST, "before scrolling", "load the first images lazily, or reduce the fonts"),
-        ("whole", WHOLE, "scrolled through", "draw fewer or smaller panels"),
+        ("first", FIRST, "to show its first screen", "load the first images lazily, or reduce the fonts"),
+        ("whole", WHOLE, "in all", "draw fewer or smaller panels"),
         ("script", SCRIPT, "of script", "shorten templates/static/page.js"),
     )
     return [

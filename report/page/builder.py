@@ -17,10 +17,11 @@ from jinja2 import TemplateError, TemplateSyntaxError
 from generators.records.errors import PanelError
 from generators.records.files import replacing
 from generators.records.locks import held
-from generators.records.record import Figure, Record, write
+from generators.records.record import Figure, Record, read_json, write
 from report.figures import figure_png
 from report.page import budget, links, structured_data
 from report.page.companions import card_images
+from report.page.partial import PartialPage
 from report.page.reconcile import Shown, reconcile
 from report.page.report_page import TITLE, ReportPage
 from report.problems import Problems
@@ -32,11 +33,23 @@ Told = Callable[[Sequence[Shown]], None]
 STATIC = {".css", ".js", ".woff2", ".png", ".txt"}  # the files of templates/static that belong to the site
 
 
-def build(root: Path, model: str = "pocket", site: Path | None = None, tell: Told = lambda _: None) -> Path:
+def build_drawn(root: Path, model: str) -> Path:
+    """Builds a page of the sections that `model` has drawn here, apart from the site, and returns the path of its
+    index.html. Raises BuildError as `build` does."""
+    return build(root, model, root / ".report" / "pages" / model, PartialPage)
+
+
+def build(
+    root: Path,
+    model: str = "pocket",
+    site: Path | None = None,
+    kind: type[ReportPage] = ReportPage,
+    tell: Told = lambda _: None,
+) -> Path:
     """Builds the page of `model` and returns the path of its index.html; `site` defaults to root/site.
 
-    tell: is called with what the page shows, once it is built. Raises BuildError, one line per problem, and then leaves
-    the old site unchanged.
+    kind: of the page; a `PartialPage` may lack sections. tell: is called with what the page shows, once it is built.
+    Raises BuildError, one line per problem, and then leaves the old site unchanged.
     """
     root = root.resolve()
     site = (site or root / "site").resolve()
@@ -44,7 +57,7 @@ def build(root: Path, model: str = "pocket", site: Path | None = None, tell: Tol
     with held(lock_of(site), "builds the page"), replacing(site) as new:
         shown = reconcile(root, model, site, problems)
         confirmed = {each.record.id: confirmations.read(site, each.raw) for each in shown}
-        page = ReportPage(root, model, site, problems, [each.record for each in shown], confirmed)
+        page = kind(root, model, site, problems, [each.record for each in shown], confirmed)
         try:
             pages = {"index.html": page.render(), **page.companions()}
         except TemplateError as error:
@@ -53,6 +66,8 @@ def build(root: Path, model: str = "pocket", site: Path | None = None, tell: Tol
         _write(page, shown, pages, new)
         for name, html in pages.items():
             for text, wrong in links.broken(html, new):
+                if (section := links.section_of_anchor(text)) and page.directives.awaits(section):
+                    continue
                 path, line = page.find(text) if name == "index.html" else (site / name, None)
                 problems.add(path, line, wrong)
         for wrong in budget.broken(pages["index.html"], new):
@@ -69,7 +84,9 @@ def lock_of(site: Path) -> Path:
 
 def _write(page: ReportPage, shown: Sequence[Shown], pages: Mapping[str, str], new: Path) -> None:
     """Writes the pages and their files into the folder `new`; missing or wrong panels become problems."""
-    store = Store(page.root / ".report" / "web", page.site, new)
+    # Equal pixels of two models have the same name; their metadata say which model made them.
+    published = page.site if _model_of(page.site) == page.model else new
+    store = Store(page.root / ".report" / "web" / page.model, published, new)
     with ThreadPoolExecutor() as threads:  # encoders run outside the interpreter's lock
         placed = [
             (record, threads.submit(picture.place, store))
@@ -106,10 +123,17 @@ def _write(page: ReportPage, shown: Sequence[Shown], pages: Mapping[str, str], n
         else:
             shutil.copyfile(path, new / path.name)
     for name, html in pages.items():
-        (new / name).write_text(html, encoding="utf-8")
+        (new / name).write_text(html, encoding="utf-8", newline="\n")  # the same bytes on every system
     if page.citation:
         crate = structured_data.crate(new, TITLE, page.citation, page.records)
-        (new / structured_data.CRATE).write_text(crate, encoding="utf-8")
+        (new / structured_data.CRATE).write_text(crate, encoding="utf-8", newline="\n")
+
+
+def _model_of(site: Path) -> str | None:
+    """Returns the model whose report a site is, as its first record says; None if it has none."""
+    raw = next(filter(None, map(read_json, sorted(site.glob("records/*.json")))), {})
+    model = raw.get("model")
+    return model.get("name") if isinstance(model, dict) else None
 
 
 def _grid(record: Record, figure: Figure, site: Path) -> bytes:

@@ -47,6 +47,10 @@ class Directives:
     numbers: Mapping[str, int]
     confirmed: Mapping[str, Sequence[Confirmation]]
 
+    def awaits(self, target: str) -> bool:
+        """Returns whether the target is of a section that this page leaves out."""
+        return False
+
     def figure(self, name: str, note: Markup, options: Sequence[str] = ()) -> Markup:
         if name not in self.figures:
             return Markup("")  # reported when the figures were numbered
@@ -162,6 +166,12 @@ class Directives:
         if name not in self.figures:
             raise LookupError(f"there is no figure {name}; {known_figures(self.root, self.model, self.by_id, name)}")
         return self.figures[name]
+
+
+def section_of(target: str) -> str:
+    """Returns the section of a figure, a value or a section: 1.8 of 1.8-lion[k=0], of 1.8.seconds and of 1.8."""
+    found = re.match(SECTION, target)
+    return found[0] if found else ""
 
 
 def _values_and_option(options: Sequence[str]) -> tuple[list[str], str]:

@@ -3,6 +3,7 @@ nothing that its Content-Security-Policy forbids."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from html.parser import HTMLParser
@@ -19,6 +20,16 @@ def anchor(name: str) -> str:
     '1_7_2'
     """
     return name.replace(".", "_")
+
+
+def section_of_anchor(address: str) -> str | None:
+    """Returns the section to which a fragment of the page belongs, by its name; None for all others.
+
+    >>> section_of_anchor("#fig-1_7_2-inpaint")
+    '1.7.2'
+    """
+    found = re.match(r"#(?:sec|fig)-([0-9]+(?:_[0-9]+)*)", address)
+    return found[1].replace("_", ".") if found else None
 
 
 class _Reader(HTMLParser):

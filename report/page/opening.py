@@ -108,6 +108,8 @@ def _exhibit(text: str, directives: Directives) -> Exhibit:
 
 def _thumbnail(text: str, directives: Directives) -> tuple[str, Picture]:
     section, target = _two_parts(text)
+    if directives.awaits(section):
+        raise Undrawn(section)
     if section not in directives.by_id:
         known = ", ".join(directives.by_id)
         raise LookupError(f"there is no section {section!r} on the page, which has {known}; write 1.8 | 1.8-lion[k=0]")

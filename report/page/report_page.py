@@ -65,17 +65,20 @@ class ReportPage:
         self.by_id = {record.id: record for record in self.records}
         self.figures = {figure.id: figure for record in self.records for figure in record.figures}
         self.prose: dict[str, Prose] = {}
+        self.numbers: dict[str, int] = {}
+        self.directives = self.answers(root, model, site, problems, self.by_id, self.figures, self.numbers, confirmed)
         for name, path in prose_files(root).items():
             if name in self.by_id or name in ("intro", "credits"):
                 self.prose[name] = Prose(path, model, problems)
+            elif self.directives.awaits(name):
+                continue
             elif re.fullmatch(SECTION, name):
                 problems.add(path, None, self._without_record(name))
             else:
                 problems.add(path, None, "name it part_ and the section's number, as in part_1_7_2.md")
         if not self.records and not self.prose:
             problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; {run('all', model)}")
-        self.numbers = self._number()
-        self.directives = self.answers(root, model, site, problems, self.by_id, self.figures, self.numbers, confirmed)
+        self.numbers |= self._number()
         self.opening = opening(self.prose.get("intro"), self.directives)
         logo, exhibits = self.opening.logo, self.opening.exhibits
         self.logo = Logo(logo) if logo else None
@@ -105,6 +108,8 @@ class ReportPage:
                 if not prose.is_read:
                     misspelt.add(name)
                 for line, figure in prose.figures:
+                    if self.directives.awaits(figure):
+                        continue
                     if figure not in self.figures:
                         wrong = f"unknown figure {figure!r}; {known_figures(self.root, self.model, self.by_id, figure)}"
                         prose.problem(line, wrong)

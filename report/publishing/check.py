@@ -5,16 +5,17 @@ from __future__ import annotations
 import filecmp
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from generators.records.errors import BuildError, PanelError
 from generators.records.record import Record, read_json
 from generators.running import staleness
+from generators.running.run import passed_over
 
 from ..page.builder import build
-from ..problems import Problems, run
+from ..problems import Problems, run, some
 from ..records import confirmations
 from ..records.drawn import load
 from ..web.images import pictures
@@ -27,6 +28,8 @@ def publishing_problems(root: Path, model: str) -> list[str]:
     if not (site / "index.html").is_file():
         return [f"site/index.html: there is no page yet; {run('all', model)}"]
     problems = Problems(root)
+    if passed := passed_over():
+        problems.lines.append(passed)
     records = load(root, model, site, problems, drawn_here=False)
     if not records and not problems.lines:
         problems.add(site / "records", None, f"no section was drawn by {model}; {run('all', model)}")
@@ -73,8 +76,3 @@ def _rebuilt(root: Path, model: str, site: Path) -> list[str]:
         _, changed, absent = filecmp.cmpfiles(site, again, [path.as_posix() for path in both], shallow=False)
     names = sorted(changed + absent)
     return [f"site: differs from a new build ({some(names)}); {run('site', model)}"] if names else []
-
-
-def some(names: Sequence[str], most: int = 3) -> str:
-    """Lists the first names, and the number of the others: a, b, c and 2 more."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

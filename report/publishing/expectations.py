@@ -42,7 +42,7 @@ def check(root: Path, model: str, to_draw: Collection[str]) -> None:
             if section_id in to_draw:
                 raise
             return  # what the prose may ask of this section cannot be told
-    ExpectedPage(root, model, root / "site", problems, records, {}).read()
+    ExpectedPage(root, model, root / "site", problems, records, {}).check_anchors()
     problems.check()
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from generators.records.errors import PublishError
 
-from ..problems import USUAL, run
+from ..problems import USUAL, run, some
 from . import check
 
 SOURCES = ("site", "generators", "report", "templates", "requirements.lock", "pyproject.toml")  # the sources of a page
@@ -45,9 +45,9 @@ class Plan:
         for letter, word in (("A", "new"), ("M", "changed"), ("D", "removed")):
             paths = [path for kind, path in self.changes if kind == letter]
             if paths:
-                lines.append(f"  {len(paths):4} {word}: {check.some(paths, 5)}")
+                lines.append(f"  {len(paths):4} {word}: {some(paths, 5)}")
         if self.kept:
-            lines.append(f"  {len(self.kept):4} kept, of the host: {check.some(self.kept, 5)}")
+            lines.append(f"  {len(self.kept):4} kept, of the host: {some(self.kept, 5)}")
         return "\n".join(lines)
 
 
@@ -57,7 +57,7 @@ def refusals(root: Path, model: str) -> list[str]:
     dirty = [entry[3:] for entry in status.split("\0") if re.match(r"[ MADRCUT?]{2} ", entry)]
     add = " ".join(name for name in SOURCES if any(path == name or path.startswith(f"{name}/") for path in dirty))
     uncommitted = (
-        f"dirty: {check.some(dirty)} not committed; commit first, so that the page is reproducible: "
+        f"dirty: {some(dirty)} not committed; commit first, so that the page is reproducible: "
         f"`git add {add}`, then `git commit`"
     )
     return ([uncommitted] if dirty else []) + check.publishing_problems(root, model)

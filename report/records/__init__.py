@@ -1,1 +1,1 @@
-"""The records that the page shows, and the results of verification."""
+"""The records that the page shows, when two drawings agree, and the ledger of machines."""

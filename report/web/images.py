@@ -214,7 +214,7 @@ def encode(image: Image.Image, form: Form, xmp: bytes = b"") -> bytes:
     if form.format == "webp":
         image.save(data, "WEBP", lossless=True, quality=75, method=4, xmp=xmp)
     elif form.format == "avif":
-        # Thumbnails load before scrolling, so size matters most.
+        # Thumbnails load at once, so size matters most.
         quality = 55 if reduced and form.width <= 256 else 65
         image.save(data, "AVIF", quality=quality, subsampling="4:4:4", speed=6, xmp=xmp)
     else:

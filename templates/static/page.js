@@ -22,8 +22,7 @@ const choose = link => {
 };
 const say = (dial, text) => {
   dial.setAttribute("aria-valuetext", text);
-  const output = dial.parentElement.querySelector("output");
-  if (output) output.value = text;
+  for (const output of all("output", dial.parentElement)) output.value = text;
 };
 const controls = {
   slide: (figure, dial) => choose(row(figure.querySelector(".shown .full"))[dial.value]),
@@ -62,9 +61,8 @@ for (const dial of all("[data-does]")) {
 
 /* The loupe shows the same place, x and y in 0 … 1, in all pictures of a row. */
 const look = (link, x, y) => {
-  for (const [name, at] of Object.entries({ x, y })) {
+  for (const [name, at] of Object.entries({ x, y }))
     link.closest("tr, .row").style.setProperty("--" + name, Math.min(1, Math.max(0, at)));
-  }
 };
 for (const figure of all(".figure.loupe")) {
   on(figure, "change", ({ target }) => {
@@ -133,7 +131,7 @@ on(box, "click", ({ target }) => {
   else if (target == whole || (target.matches("img") && !target.className)) fit(!box.matches(".true"));
 });
 on(box, "keydown", ({ key, target }) => {
-  const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+  const step = steps[key]?.[0];
   if (step && target != frame) show(step); // there, arrows scroll
 });
 
@@ -151,10 +149,7 @@ const scrollers = new ResizeObserver(entries => {
     else target.removeAttribute("tabindex");
   }
 });
-for (const each of all("pre, .formula, .scroll, .turn .pictures")) {
-  each.removeAttribute("tabindex");
-  scrollers.observe(each);
-}
+all("pre, .formula, .scroll, .turn .pictures").forEach(each => scrollers.observe(each));
 
 const bar = document.querySelector(".bar ol");
 const reading = new IntersectionObserver(entries => {
@@ -168,3 +163,6 @@ const reading = new IntersectionObserver(entries => {
   }
 }, { rootMargin: "-25% 0px -75% 0px" });
 all(".section").forEach(section => reading.observe(section));
+
+/* Once the first screen is complete, all pictures load: a capture of the whole page shows them. */
+if (!navigator.connection?.saveData) on(window, "load", () => all("img").forEach(each => each.loading = "eager"));

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, StableDiffusionUpscalePipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionUpscalePipeline, UNet2DConditionModel
 from diffusers.utils import logging
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -26,7 +26,7 @@ from ...diffusion.estimates import Estimate, Noise
 from ...diffusion.sampling import gaussian
 from ...records.errors import ModelError
 from ..base import Cascade, LaterStage, Stage, schedule_of
-from . import disk, weights
+from . import components, disk
 from .text import tokenizer_of
 from .text_projections import CachedTextUNet, noise_of
 
@@ -61,7 +61,7 @@ class FirstStage(Stage):
         self.unet = CachedTextUNet(unet, model.encode)
         self.parameters = unet.num_parameters()
         self.side = unet.config.sample_size
-        self.schedule = schedule_of(DDPMScheduler.from_pretrained(folder / "scheduler"))
+        self.schedule = schedule_of(components.scheduler(folder, "scheduler", "stage_1"))
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         self.model.enter("stage_1")
@@ -82,10 +82,10 @@ class SecondStage(LaterStage):
         self.device, _, self.chunk = model.spots["stage_2"]
         self.unet = model.unet("stage_2")
         self.side: int = self.unet.config.sample_size
-        scheduler = DDPMScheduler.from_pretrained(folder / "scheduler")
+        scheduler = components.scheduler(folder, "scheduler", "stage_2")
         scheduler.set_timesteps(self.steps)
         self.schedule, self.timesteps = schedule_of(scheduler), scheduler.timesteps.tolist()
-        self.noising = schedule_of(DDPMScheduler.from_pretrained(folder / "image_noising_scheduler"))
+        self.noising = schedule_of(components.scheduler(folder, "image_noising_scheduler", "stage_2"))
 
     def begin(self, low: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The generator draws first x, the start of sampling, then the noise on the enlargement."""
@@ -124,12 +124,12 @@ class ThirdStage:
         unet = model.unet("stage_3")
         unet.forward = self._cached(unet.forward)
         self.pipeline = _Upscaler(
-            vae=self._component(AutoencoderKL, "vae"),
+            vae=self._vae(),
             text_encoder=None,
             tokenizer=tokenizer_of(folder, CLIPTokenizer),
             unet=unet,
-            low_res_scheduler=DDPMScheduler.from_pretrained(folder / "low_res_scheduler"),
-            scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
+            low_res_scheduler=components.scheduler(folder, "low_res_scheduler", "stage_3"),
+            scheduler=components.scheduler(folder, "scheduler", "stage_3"),
             safety_checker=None,
             feature_extractor=None,
             watermarker=None,
@@ -165,7 +165,7 @@ class ThirdStage:
 
     def _texts(self, prompt: str) -> tuple[Tensor, Tensor]:
         """Returns the embeddings of a prompt and of the empty one; the text encoder is freed afterwards."""
-        self.pipeline.text_encoder = self._component(CLIPTextModel, "text_encoder")
+        self.pipeline.text_encoder = self._text_encoder()
         try:
             return self.pipeline.encode_prompt(prompt, self.spot.device, 1, True)
         finally:
@@ -187,17 +187,26 @@ class ThirdStage:
 
         return cached
 
-    def _component(self, kind: Any, name: str) -> Any:
-        found = {"dtype": self.spot.dtype, "use_safetensors": True}
-        if kind is CLIPTextModel:  # transformers would take a single file before an index, diffusers after it
-            found["state_dict"] = dict(disk.Tensors(self.folder, name, self.spot.dtype))
-            found["config"] = CLIPTextConfig.from_pretrained(self.folder / name)
-            encoder, told = kind.from_pretrained(None, output_loading_info=True, **found)
-            if lacks := sorted(told["missing_keys"]):  # they would be random
-                raise ModelError(f"{self.folder / name}: the weights lack {lacks[0]}; fetch them again")
-            return encoder.to(self.spot.device)
-        found["variant"] = weights.variant(self.folder, name)
-        return kind.from_pretrained(self.folder / name, **found).to(self.spot.device)
+    def _vae(self) -> AutoencoderKL:
+        # diffusers would need the metadata of an index of shards, which files from elsewhere lack.
+        tensors = disk.Tensors(self.folder, "vae", self.spot.dtype)
+        vae = disk.build_empty(lambda: components.vae(self.folder), tensors)
+        disk.load_weights(vae, tensors, self.spot.device)
+        return vae
+
+    def _text_encoder(self) -> CLIPTextModel:
+        folder = self.folder / "text_encoder"
+        encoder, told = CLIPTextModel.from_pretrained(
+            None,
+            config=CLIPTextConfig.from_pretrained(folder),
+            # transformers would take a single file before an index, diffusers after it
+            state_dict=dict(disk.Tensors(self.folder, folder.name, self.spot.dtype)),
+            dtype=self.spot.dtype,
+            output_loading_info=True,
+        )
+        if lacks := sorted(told["missing_keys"]):  # they would be random
+            raise ModelError(f"{folder}: the weights lack {lacks[0]}; fetch them again")
+        return encoder.to(self.spot.device)
 
 
 class DeepFloyd(Cascade):
@@ -250,11 +259,7 @@ class DeepFloyd(Cascade):
         """Builds a stage's UNet; usable after `enter(stage)`."""
         folder, spot = self.stages[stage], self.spots[stage]
         tensors = disk.Tensors(folder, "unet", spot.dtype)
-
-        def empty() -> UNet2DConditionModel:
-            return UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(tensors.folder))
-
-        net = disk.build_empty(empty, tensors)
+        net = disk.build_empty(lambda: components.unet(folder), tensors)
         if spot.offloading == HELD:
             disk.load_weights(net, tensors, spot.device)
         elif spot.offloading == BY_LAYER:

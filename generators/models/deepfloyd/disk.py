@@ -7,6 +7,7 @@ instead of a fatal signal, and a cold disk reads as fast (report/decisions.md).
 from __future__ import annotations
 
 import ctypes
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -16,13 +17,15 @@ from typing import TypeVar
 import torch
 from accelerate.hooks import attach_align_device_hook
 from accelerate.utils import set_module_tensor_to_device
+from diffusers import ModelMixin
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ...records.errors import ModelError
-from .. import saved
+from .. import networks, saved
 from . import weights
 
+TIED = ("shared.weight", "encoder.embed_tokens.weight")  # T5's vocabulary, which is saved under either name
 M_MMAP_THRESHOLD = -3  # from malloc.h: larger blocks are mapped and returned to the system
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -64,6 +67,10 @@ class Tensors(Mapping[str, Tensor]):
         _, file, saved = self._found[name]
         return tuple(file.get_slice(saved).get_shape())
 
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Gives tensors other names. names: by new name, the one until now."""
+        self._found = {new: self._found[old] for new, old in names.items()}
+
     def tie(self, *names: str) -> None:
         """Makes these names aliases of one tensor, whichever of them it was saved under."""
         if saved := next((name for name in names if name in self._found), None):
@@ -91,21 +98,13 @@ def build_empty(make: Callable[[], Net], tensors: Tensors) -> Net:
     """Builds the network without memory for its weights. Raises ModelError if the configuration describes none, or if
     one of its weights is not in `tensors` or has another shape there."""
     return_freed_memory()
-    try:
-        with torch.device("meta"):
-            net = make()
-    except Exception as error:  # of any type: the libraries check no configuration
-        config, why = tensors.folder / "config.json", " ".join(str(error).split())[:160]
-        raise ModelError(f"{config} describes no network ({why}); remove the file and fetch it again") from error
+    net = networks.empty(make, tensors.folder / "config.json")
     nn.Module.to(net, tensors.dtype).eval()  # not diffusers' `to`, which warns
-    if lacks := sorted(net.state_dict().keys() - tensors.keys()):
-        raise ModelError(f"{tensors.folder}: the weights lack {lacks[0]}; fetch them again")
-    for name, tensor in net.state_dict().items():
-        if (shape := tensors.shape(name)) != tuple(tensor.shape):
-            raise ModelError(
-                f"{tensors.folder}: {name} is {shape} in the weights and {tuple(tensor.shape)} by config.json; "
-                "fetch both again"
-            )
+    if isinstance(net, ModelMixin):
+        names = OrderedDict((name, name) for name in tensors)
+        net._fix_state_dict_keys_on_load(names)  # attention of older autoencoders; diffusers does it in whole files
+        tensors.rename(names)
+    networks.check_fit(net.state_dict(), {name: tensors.shape(name) for name in tensors}, tensors.folder)
     return net
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import constants
+from torch import Tensor
 from transformers import CLIPTokenizer, T5Tokenizer
 
 from ...records.errors import ModelError
@@ -21,10 +22,11 @@ from .. import saved
 from ..provider import DryRun
 from . import course_embeddings, hub, weights
 from .cascade import DeepFloyd, SecondStage, Spot, ThirdStage
+from .components import fault_of
 from .course_embeddings import CourseEmbeddings
 from .disk import return_freed_memory
 from .machine import GB, disk, placement, present, text_device, to_read, unet_size
-from .text import DTYPE, Embeddings, check_tokens, encode, tokenizer_of
+from .text import DTYPE, Embeddings, check_tokens, encode, same_embedding, tokenizer_of
 
 LONGEST = 12 * 3600  # seconds; a CPU that needs longer is refused
 OUTPUT = {"stage_1": 6 * 64**2 * 4, "stage_2": 6 * 256**2 * 4, "stage_3": ThirdStage.steps * 8 * 256**2 * 4}  # bytes
@@ -55,6 +57,7 @@ class Plan:
         self.text: torch.device | None = None
         self.spots: dict[str, Spot] = {}
         self.fetching: list[hub.Listing] = []
+        self.undescribed: set[str] = set()  # stages whose UNets have been refused already
         self._plan_text()
         self._plan_memory()
         self._plan_time()
@@ -89,9 +92,12 @@ class Plan:
                 named = ", ".join(f"“{prompt}”" for prompt in missing)
                 remedy = f"add them, or unset {course_embeddings.VARIABLE}: T5 then encodes all"
                 self.refuse(f"{kept.path} lacks {named}; {remedy}")
+            else:
+                self._compare(kept.read, kept.path, "fetch the file again, or reword one")
             return
         if not missing:
             self.say("prompts", f"{len(prompts)}, all encoded already")
+            self._compare(kept.read, kept.folder, "remove this folder, and they are encoded again, or reword one")
             return
         self.missing = missing
         found = text_device(self.machine, self.text_size)
@@ -104,6 +110,14 @@ class Plan:
             where = "the GPU" if found.type == "cuda" else "the processor"
             read = f"{self.text_size / GB:.1f} GB are read once"
             self.say("prompts", f"{some}, by T5 in {DTYPE} on {where}, layer by layer: {read}")
+
+    def _compare(self, read: Callable[[str], Tensor], where: Path, remedy: str) -> None:
+        """Refuses embeddings that do not tell two prompts apart; before T5 encodes, its tokens are compared."""
+        try:
+            if alike := same_embedding(self.work.prompts, read):
+                self.refuse(f"{where}: “{alike[0]}” and “{alike[1]}” have the same embedding; {remedy}")
+        except ModelError as error:  # a damaged one
+            self.refuse(str(error))
 
     def _plan_memory(self) -> None:
         machine, sizes = self.machine, _sizes(self.name, self.folders, self.components)
@@ -129,6 +143,7 @@ class Plan:
                 return unet_size(config, side).flop
             except Exception as error:  # of any type: the library checks no configuration
                 path, why = self.folders[stage] / "unet" / "config.json", " ".join(str(error).split())[:160]
+                self.undescribed.add(stage)
                 self.refuse(f"{path} does not describe a UNet of {stage} ({why}); remove the file and fetch it again")
                 return self.repositories[stage].flop
 
@@ -165,10 +180,9 @@ class Plan:
             if folder and not lacks:
                 variants = weights.variants(folder, components)
                 self.say(stage, f"{source}, present" + ("" if variants == "full" else f", in {variants}"))
-                if incomplete := weights.incomplete(folder, components):
-                    self.refuse(f"{folder}/{incomplete}")
-                elif lost := _lost_text(folder, stage, components, self.work.prompts):
-                    self.refuse(lost)
+                checked = [name for name in components if name != "unet" or stage not in self.undescribed]
+                if fault := _fault(folder, stage, checked, self.work.prompts):
+                    self.refuse(fault)
             elif self.local:
                 self.say(stage, f"{source}, incomplete")
                 self.refuse(f"{self.local}: {lacks} ({stage}); save {repository.id} there with diffusers")
@@ -229,9 +243,7 @@ def prepare(name: str, local: Path | None, dry_run: DryRun, tell: Callable[[str]
             raise ModelError(
                 f"{name}: {folders[stage]}/{why}; remove that stage's folder and run the same command again"
             )
-        if why := weights.incomplete(folders[stage], components):
-            raise ModelError(f"{name}: {folders[stage]}/{why}")
-        if plan.fetching and (why := _lost_text(folders[stage], stage, components, plan.work.prompts)):
+        if plan.fetching and (why := _fault(folders[stage], stage, components, plan.work.prompts)):
             raise ModelError(f"{name}: {why}")
     if plan.missing:
         assert plan.text
@@ -264,6 +276,14 @@ def load(name: str, local: Path | None) -> DeepFloyd:
     settings["stage 2 samples"] = f"{SecondStage.steps} steps, guidance {SecondStage.gamma:g}, {level}"
     stages = {stage: folder for stage, folder in folders.items() if stage in spots}
     return DeepFloyd(name, stages, spots, kept.read, weights.digest(name, local), settings)
+
+
+def _fault(folder: Path, stage: str, components: Sequence[str], prompts: Sequence[str]) -> str | None:
+    """Returns what is wrong with the files of these components of a stage, none of which is missing; None if nothing
+    is."""
+    if incomplete := weights.incomplete(folder, components):
+        return f"{folder}/{incomplete}"
+    return _lost_text(folder, stage, components, prompts) or fault_of(stage, folder, components)
 
 
 def _lost_text(folder: Path, stage: str, components: Sequence[str], prompts: Sequence[str]) -> str | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -24,16 +24,18 @@ from diffusers import IFPipeline
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase, T5Config, T5EncoderModel, T5Tokenizer
+from transformers import PreTrainedTokenizerBase, T5Tokenizer
 
 from ...diffusion.batching import ask, run
 from ...records import files
 from ...records.errors import ModelError
 from .. import saved
 from . import disk
+from .components import t5
 from .course_embeddings import fault_of
 
 Tokenizer = TypeVar("Tokenizer", bound=PreTrainedTokenizerBase)
+Seen = TypeVar("Seen", bound=Hashable)
 
 CLEAN_CAPTION = False
 DTYPE = "float32"
@@ -95,21 +97,45 @@ def tokenizer_of(stage: Path, kind: type[Tokenizer]) -> Tokenizer:
         ) from error
 
 
-def check_tokens(prompts: Sequence[str], tokenizer: Tokenizer, where: Path) -> None:
-    """Raises ModelError if two prompts become the same tokens, so that the difference between them would be lost.
+def _text(prompt: str) -> str:
+    """Returns what of a prompt counts: without its case, and with single spaces."""
+    return " ".join(prompt.lower().split())
 
-    Prompts are the same if they differ in case and spaces alone.
-    """
-    seen: dict[tuple[int, ...], str] = {}
+
+def _alike(prompts: Sequence[str], seen_of: Callable[[str], Seen]) -> tuple[str, str, Seen] | None:
+    """Returns the first two prompts of different texts of which a model sees the same, and what it sees; or None."""
+    first: dict[Seen, str] = {}
     for prompt in prompts:
-        text = " ".join(prompt.lower().split())
-        tokens = tuple(tokenizer(text, max_length=TOKENS, truncation=True).input_ids)
-        other = seen.setdefault(tokens, prompt)
-        if " ".join(other.lower().split()) != text:
-            raise ModelError(
-                f"{where}: “{other}” and “{prompt}” become the same {len(tokens)} tokens; fetch the tokenizer again "
-                f"if it does not know their words, or reword one within its first {TOKENS} tokens"
-            )
+        seen = seen_of(prompt)
+        other = first.setdefault(seen, prompt)
+        if _text(other) != _text(prompt):
+            return other, prompt, seen
+    return None
+
+
+def check_tokens(prompts: Sequence[str], tokenizer: Tokenizer, where: Path) -> None:
+    """Raises ModelError if two prompts become the same tokens, so that the difference between them would be lost."""
+
+    def tokens_of(prompt: str) -> tuple[int, ...]:
+        return tuple(tokenizer(_text(prompt), max_length=TOKENS, truncation=True).input_ids)
+
+    if alike := _alike(prompts, tokens_of):
+        one, other, tokens = alike
+        raise ModelError(
+            f"{where}: “{one}” and “{other}” become the same {len(tokens)} tokens; fetch the tokenizer again "
+            f"if it does not know their words, or reword one within its first {TOKENS} tokens"
+        )
+
+
+def same_embedding(prompts: Sequence[str], read: Callable[[str], Tensor]) -> tuple[str, str] | None:
+    """Returns the first two prompts that have the same embedding; None if there are none. Raises what `read` raises."""
+
+    def digest(prompt: str) -> bytes:
+        embedding = read(prompt).contiguous()
+        return hashlib.sha256(embedding.view(torch.uint8).numpy().tobytes()).digest()
+
+    alike = _alike(prompts, digest)
+    return alike and alike[:2]
 
 
 def encode(
@@ -125,8 +151,8 @@ def encode(
     Raises ModelError if the weights are not T5's.
     """
     tensors = disk.Tensors(stage, "text_encoder", getattr(torch, DTYPE))
-    tensors.tie("shared.weight", "encoder.embed_tokens.weight")
-    encoder = disk.build_empty(lambda: T5EncoderModel(T5Config.from_pretrained(tensors.folder)), tensors)
+    tensors.tie(*disk.TIED)
+    encoder = disk.build_empty(lambda: t5(stage), tensors)
     layers = {
         "encoder.embed_tokens.": encoder.encoder.embed_tokens,
         **{f"encoder.block.{k}.": block for k, block in enumerate(encoder.encoder.block)},

@@ -46,7 +46,7 @@ class PocketProvider(Provider):
         assert folder
         size = sum((folder / read).stat().st_size for read in _files(folder))
         present = f"{name}: {size / 1e6:.0f} MB of weights, present; nothing is fetched"
-        refusals = [self._refusal(name, folder, fault)] if (fault := _missing(folder)) else []
+        refusals = [self._refusal(name, folder, fault)] if (fault := _fault(folder)) else []
         return [present, f"{name}: {dry_run(STEPS_2, False)}, on the CPU"], refusals
 
     def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
@@ -56,7 +56,7 @@ class PocketProvider(Provider):
         from .cascade import load
 
         assert folder
-        if fault := _missing(folder):  # diffusers would look for a pickle
+        if fault := _fault(folder):  # diffusers would look for a pickle, or raise errors of many types
             raise ModelError(self._refusal(name, folder, fault))
         return load(folder, self.digest(name, folder))
 
@@ -70,5 +70,22 @@ def _files(folder: Path) -> list[str]:
     return sorted([*index, *saved.files(folder, COMPONENTS, FULL)], key=Path)
 
 
-def _missing(folder: Path) -> str | None:
-    return saved.missing(folder, COMPONENTS, variants=FULL)
+def _fault(folder: Path) -> str | None:
+    """Returns which file is missing, damaged or does not fit its configuration, in a few words; None if none is."""
+    if fault := saved.missing(folder, COMPONENTS, variants=FULL) or saved.damaged(folder, COMPONENTS, FULL):
+        return fault
+    from diffusers import DDPMScheduler, UNet2DConditionModel
+
+    from .. import networks
+    from .patches import Denoiser
+
+    kinds = {"transformer": Denoiser, "stage_2": UNet2DConditionModel, "stage_3": UNet2DConditionModel}
+    try:
+        networks.scheduler(DDPMScheduler, folder / "scheduler")
+        for component, kind in kinds.items():
+            place = folder / component
+            net = networks.empty(lambda: kind.from_config(kind.load_config(place)), place / "config.json")  # noqa: B023
+            networks.check_fit(net.state_dict(), networks.shapes_in(folder, component, FULL), place)
+    except ModelError as error:
+        return str(error)
+    return None
