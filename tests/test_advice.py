@@ -101,7 +101,7 @@ def test_checks_of_a_site(root, model, monkeypatch):
 
 def test_a_site_that_is_not_built_from_its_sources(root, model, monkeypatch):
     monkeypatch.setattr(staleness, "changed_dependency", lambda *_: None)
-    monkeypatch.setattr(check, "_verified", lambda *_: None)
+    monkeypatch.setattr(check, "_confirmed", lambda *_: None)
     prose(root, "part_1_2", "More.\n\n" + PLACED)
     advised(check.publishing_problems(root, model), of(model, "site"))
 

@@ -94,7 +94,7 @@ def test_the_whole_page_still_asks_for_all(root):
 @pytest.mark.parametrize("record", PUBLISHED, ids=lambda record: record.id)
 def test_each_section_of_this_report_is_viewable_alone(record):
     problems = Problems(ROOT)
-    page = PartialPage(ROOT, "pocket", ROOT / "site", problems, [record])
+    page = PartialPage(ROOT, "pocket", ROOT / "site", problems, [record], {record.id: ()})
     html = page.render()
     assert problems.lines == []
     assert f'id="sec-{links.anchor(record.id)}"' in html
@@ -102,8 +102,10 @@ def test_each_section_of_this_report_is_viewable_alone(record):
 
 
 def test_a_page_of_all_sections_is_the_same_either_way():
+    confirmed = {record.id: () for record in PUBLISHED}
     pages = [
-        kind(ROOT, "pocket", ROOT / "site", Problems(ROOT), PUBLISHED).render() for kind in (ReportPage, PartialPage)
+        kind(ROOT, "pocket", ROOT / "site", Problems(ROOT), PUBLISHED, confirmed).render()
+        for kind in (ReportPage, PartialPage)
     ]
     assert pages[0] == pages[1]
 

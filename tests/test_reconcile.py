@@ -70,8 +70,9 @@ def built(root: Path) -> list[str]:
 
 
 def rounding(rgb):
-    """A few values off by one."""
-    return rgb + (np.indices(rgb.shape).sum(0) % 97 == 0)
+    """A few values off by one, as on another processor."""
+    rgb.reshape(-1)[::1201] += 1
+    return rgb
 
 
 def lone(rgb):

@@ -109,7 +109,7 @@ def row(setting: Setting, found: list[tuple[int, float]]) -> dict[str, str]:
 
 
 @click.command()
-@click.option("--section", "section_ids", multiple=True, default=("0", "1.6", "1.9"), show_default=True)
+@click.option("--section", "section_ids", multiple=True, default=("1.6", "1.9"), show_default=True)
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep the drawings in this folder.")
 @write_option
 def main(section_ids: tuple[str, ...], keep: Path | None, write: Path | None) -> None:

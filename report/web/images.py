@@ -137,7 +137,8 @@ class Picture:
             store.place(form.path, partial(self._encoded, form))
         points = self.lattice
         if points and (folder or (self.site / points.path).is_file()):  # older sites have none
-            store.place(points.path, lambda: encode(lattice(self._drawn()), points))
+            xmp = metadata.xmp(self.record, self.figure, [self.panel])
+            store.place(points.path, lambda: encode(lattice(self._drawn()), points, xmp))
 
     def _encoded(self, form: Form) -> bytes:
         if self.record.folder is None:
