@@ -47,6 +47,10 @@ PartitionName=gpu Nodes={host} Default=YES State=UP
 GRES = "AutoDetect=off\nNodeName={host} Name=gpu File={folder}/gpu[0-1]\n"
 
 
+class NotStarted(Exception):
+    """Slurm is installed, but does not start on this system; with what its programs say."""
+
+
 def lacking() -> str | None:
     """Returns why no cluster can be started here; None if one can."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
@@ -58,7 +62,7 @@ def lacking() -> str | None:
 
 @contextmanager
 def cluster() -> Iterator[dict[str, str]]:
-    """Starts a cluster for the block and gives the variables with which its commands find it."""
+    """Starts a cluster for the block and gives the variables with which its commands find it. Raises NotStarted."""
     with ExitStack() as stack, _ports(2) as (controller, daemon):
         # In /tmp itself: munge wants parents that others cannot write, and a socket's path is short.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True)))
@@ -85,7 +89,8 @@ def cluster() -> Iterator[dict[str, str]]:
             name = command[0]
             stack.callback(_end, folder / f"{name}.pid")
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-            assert done.returncode == 0, f"{name}: {done.stderr}{done.stdout}{_logs(folder)}"
+            if done.returncode:
+                raise NotStarted(f"{name}: {done.stderr}{done.stdout}{_logs(folder)}")
         stack.callback(_cancel_all, variables)
         _wait(lambda: said(variables, "sinfo", "--noheader", "--format=%t") == "idle", "an idle node", folder)
         yield variables
@@ -119,7 +124,7 @@ def _wait(reached, what: str, folder: Path) -> None:
         if reached():
             return
         time.sleep(0.2)
-    raise AssertionError(f"waited a minute in vain for {what}\n{_logs(folder)}")
+    raise NotStarted(f"waited a minute in vain for {what}\n{_logs(folder)}")
 
 
 def _end(pid_file: Path) -> None:
@@ -146,4 +151,4 @@ def _ports(count: int) -> Iterator[list[int]]:
 
 
 def _logs(folder: Path) -> str:
-    return "\n".join(f"{path.name}:\n{path.read_text()[-2000:]}" for path in folder.glob("*.log"))
+    return "\n".join(f"{path.name}:\n{path.read_text(errors='replace')[-2000:]}" for path in folder.glob("*.log"))
