@@ -71,13 +71,16 @@ def plan(name: str, dry_run: DryRun) -> tuple[list[str], list[str]]:
         return provider(name).plan(name, place, dry_run)
 
 
-def prepare(name: str, dry_run: DryRun, tell: Callable[[str], None]) -> None:
+def prepare(name: str, dry_run: DryRun, tell: Callable[[str], None], here: bool = True) -> None:
     """Prepares a model for the workload: plans, reports the plan, fetches missing weights, encodes the prompts.
+
+    here: whether this process will draw. Otherwise its memory and its speed are not planned with, since workers plan
+    with theirs, and its GPU is left alone.
 
     Raises ModelError, one line, if the model cannot work here. A model that ships with the report is always ready.
     """
     with _guarded(name, (*UNREADABLE, RuntimeError)) as place:
-        provider(name).prepare(name, place, dry_run, tell)
+        provider(name).prepare(name, place, dry_run, tell, here)
 
 
 def load(name: str) -> Cascade:

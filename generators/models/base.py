@@ -176,7 +176,7 @@ class Stage(ABC):
         """Runs one forward. If outputs are cached, they are on disk when it returns."""
         stopwatch, gpu = Stopwatch(self.device, len(queries)), self.device.type == "cuda"
         # Pinned, because a copy from pageable memory waits until the GPU is idle.
-        t = torch.tensor([query.t for query in queries], pin_memory=gpu).to(self.device, non_blocking=True)
+        t = torch.tensor([query.t for query in queries], pin_memory=gpu).to(self.device, non_blocking=gpu)
         noise = self.predict(torch.stack([query.x for query in queries]), t, [query.prompt for query in queries])
         stopwatch.stop()
         noises = [noise.map(itemgetter(k)) for k in range(len(queries))]

@@ -90,7 +90,7 @@ def verify(
     todo = [section_id for section_id in chosen if section_id not in found]
     if todo:
         observer.begin({section_id: ("to be redrawn", published[section_id].record.evaluations) for section_id in todo})
-        prepare(model, map(load_section, todo), observer)
+        prepare(model, map(load_section, todo), observer.planned)
         session = Session(models.load(model), observer)
         with tempfile.TemporaryDirectory(prefix="report-verify-") as scratch:
             for section_id in todo:

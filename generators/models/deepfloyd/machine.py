@@ -16,6 +16,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..provider import SHARING
 from .cascade import BY_LAYER, HELD, IN_TURN, Spot, ThirdStage
 
 GB = 1e9
@@ -45,12 +46,19 @@ class Machine(NamedTuple):
 
 
 def present(largest: Path | None = None) -> Machine:
-    """Measures this machine now. largest: a file of weights, read briefly to time the disk."""
+    """Measures this machine now, and counts of its memory this process's share. largest: a file of weights, read
+    briefly to time the disk."""
     ram, reading = _ram(), _reading(largest) if largest else None
     if not torch.cuda.is_available():
         return Machine("", 0, ram, matmul_rate(CPU, torch.float32, 1024), reading)
-    free, _ = torch.cuda.mem_get_info()
-    return Machine(torch.cuda.get_device_name(), free, ram, matmul_rate(CUDA, torch.float16, 8192), reading)
+    free, total = torch.cuda.mem_get_info()
+    vram = min(free, total / SHARING.gpu)
+    return Machine(torch.cuda.get_device_name(), vram, ram, matmul_rate(CUDA, torch.float16, 8192), reading)
+
+
+def processor() -> Machine:
+    """Returns this machine without its GPU, on which this process shall allocate nothing, and without measuring it."""
+    return Machine("", 0, _ram(), 0)
 
 
 def disk(place: Path) -> int:
@@ -141,8 +149,10 @@ def _gb(size: float) -> str:
 
 
 def _ram() -> float:
-    """Returns the free RAM, or the rest of this process's limit (`prlimit --data`) if that is smaller."""
-    free = float(psutil.virtual_memory().available)
+    """Returns the free RAM, or this process's share of it all or the rest of its limit (`prlimit --data`) if that is
+    smaller."""
+    memory = psutil.virtual_memory()
+    free = min(memory.available, memory.total / SHARING.ram)
     try:
         import resource
     except ImportError:  # Windows

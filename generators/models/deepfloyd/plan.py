@@ -25,7 +25,7 @@ from .cascade import DeepFloyd, SecondStage, Spot, ThirdStage
 from .components import fault_of
 from .course_embeddings import CourseEmbeddings
 from .disk import return_freed_memory
-from .machine import GB, disk, placement, present, text_device, to_read, unet_size
+from .machine import GB, disk, placement, present, processor, text_device, to_read, unet_size
 from .text import DTYPE, Embeddings, check_tokens, encode, same_embedding, tokenizer_of
 
 LONGEST = 12 * 3600  # seconds; a CPU that needs longer is refused
@@ -36,11 +36,12 @@ class Plan:
     """lines: what to print. refusals: why it cannot work, one line each. The rest is input for `prepare`.
 
     local: the user's folder, if any. folders: of the stages that are present. missing: prompts without an embedding.
-    text: the device of T5. spots: where the stages run. fetching: what to fetch. Raises ModelError if there is no
-    stage 1 in the user's folder.
+    text: the device of T5. spots: where the stages run. fetching: what to fetch. here: whether this process will draw;
+    otherwise only files and embeddings are planned, and those without its GPU. Raises ModelError if there is no stage 1
+    in the user's folder.
     """
 
-    def __init__(self, name: str, local: Path | None, dry_run: DryRun) -> None:
+    def __init__(self, name: str, local: Path | None, dry_run: DryRun, here: bool = True) -> None:
         self.name, self.local, self.folders = name, local, weights.stages(name, local)
         if local and "stage_1" not in self.folders:
             lacks = "has no stage_1/"
@@ -49,7 +50,7 @@ class Plan:
             raise ModelError(f"{name}: {local} {lacks}; save {weights.FIRST[name].id} there with diffusers")
         return_freed_memory()  # before the dry run allocates
         self.work = dry_run(SecondStage.steps, SecondStage.gamma != 1)
-        self.machine = present(weights.largest(self.folders.values()))
+        self.machine = present(weights.largest(self.folders.values())) if here else processor()
         self.repositories = weights.repositories(name)
         self.lines: list[str] = []
         self.refusals: list[str] = []
@@ -59,8 +60,9 @@ class Plan:
         self.fetching: list[hub.Listing] = []
         self.undescribed: set[str] = set()  # stages whose UNets have been refused already
         self._plan_text()
-        self._plan_memory()
-        self._plan_time()
+        if here:
+            self._plan_memory()
+            self._plan_time()
         self._plan_files()  # last, so that nobody accepts a licence for a machine that is too small
 
     def say(self, term: str, text: str) -> None:
@@ -226,9 +228,9 @@ def doctor(name: str, local: Path | None, dry_run: DryRun) -> tuple[list[str], l
     return plan.lines, plan.refusals
 
 
-def prepare(name: str, local: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
+def prepare(name: str, local: Path | None, dry_run: DryRun, tell: Callable[[str], None], here: bool = True) -> None:
     """Reports the plan, fetches what is missing, and encodes the prompts that have no embedding. Raises ModelError."""
-    plan = Plan(name, local, dry_run)
+    plan = Plan(name, local, dry_run, here)
     for line in plan.lines:
         tell(line)
     if plan.refusals:

@@ -35,10 +35,10 @@ class DeepFloydProvider(Provider):
 
         return doctor(name, folder, dry_run)
 
-    def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
+    def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None], here: bool) -> None:
         from .plan import prepare
 
-        prepare(name, folder, dry_run, tell)
+        prepare(name, folder, dry_run, tell, here)
 
     def load(self, name: str, folder: Path | None) -> DeepFloyd:
         from .plan import load

@@ -27,6 +27,7 @@ class PocketProvider(Provider):
     names = ("pocket",)
     shipped = SHIPPED
     definitions = ("generators.models.pocket.cascade:load",)
+    plans = False
 
     def advice(self, name: str) -> str:
         return f"restore them with `git checkout -- {SHIPPED.relative_to(SHIPPED.parents[3])}`"
@@ -49,7 +50,7 @@ class PocketProvider(Provider):
         refusals = [self._refusal(name, folder, fault)] if (fault := _fault(folder)) else []
         return [present, f"{name}: {dry_run(STEPS_2, False)}, on the CPU"], refusals
 
-    def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
+    def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None], here: bool) -> None:
         """Does nothing."""
 
     def load(self, name: str, folder: Path | None) -> Pocket:
