@@ -41,10 +41,12 @@ setup-dev: .venv/ready-dev
 .venv/ready-dev: .venv/ready requirements-dev.lock
 	@$(PYTHON) report/install.py dev
 
-# One process per core, each with whole files, so that what the tests of a file share is made once. One thread each; tests
-# that want two let the second sleep instead of spin, or the processes would stop each other.
+# One process per core, each with whole files, the longest first, so that what the tests of a file share is made once and no
+# process waits long for another in the end. One thread each; tests that want two let the second sleep instead of spin, or the
+# processes would stop each other.
 test: .venv/ready-dev chromium
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE .venv/bin/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE .venv/bin/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile \
+		--no-loadscope-reorder
 
 # The browser tests drive the system's Chromium. On Debian it is installed where we may; elsewhere the tests say how.
 .PHONY: chromium
