@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,9 +57,10 @@ class PocketProvider(Provider):
         from .cascade import load
 
         assert folder
-        if fault := _missing(folder):  # diffusers would look for a pickle
-            raise ModelError(self._refusal(name, folder, fault))
-        return load(folder, self.digest(name, folder))
+        refusal = partial(self._refusal, name, folder)
+        if fault := _missing(folder) or saved.damaged(folder, COMPONENTS, FULL):  # diffusers would look for a pickle
+            raise ModelError(refusal(fault))
+        return load(folder, self.digest(name, folder), refusal)
 
     def _refusal(self, name: str, folder: Path, fault: str) -> str:
         return f"{name}: the weights in {folder} cannot be loaded ({fault}); {self.advice(name)}"
