@@ -6,7 +6,7 @@ DRAW = --model $(MODEL) $(if $(WORKERS),--workers $(WORKERS)) $(if $(EXECUTOR),-
 REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: report section verify publish site serve status doctor clean setup test check bench full-size evaluate
+.PHONY: report section verify publish site serve status doctor clean setup setup-dev test check bench full-size evaluate
 .PHONY: pocket pocket-bundle screenshot diagram lock
 
 report: .venv/ready
@@ -30,22 +30,23 @@ site serve status doctor: .venv/ready
 clean: .venv/ready
 	$(REPORT) clean
 
+# What a report needs; tests, checks and training add more, the first time that one of them is made.
 setup: .venv/ready
 
-# The lock pins every version. torch is the only wheel that differs by platform, so hashes are not pinned; to spare the
-# CUDA build, put PyTorch's CPU index into PIP_EXTRA_INDEX_URL before the first run.
-.venv/ready: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'make: Python 3.11 or newer is needed; say which with PYTHON=…' >&2; exit 2; }
-	@echo 'setting up .venv from requirements.lock; this takes a minute or two the first time'
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --requirement requirements.lock
-	.venv/bin/python -m pip install --quiet --no-deps --editable .
-	touch $@
+setup-dev: .venv/ready-dev
 
-# One process per core, each with whole files, so that what the tests of a file share is made once. One thread each; tests
-# that want two let the second sleep instead of spin, or the processes would stop each other.
-test: .venv/ready chromium
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE .venv/bin/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) report/install.py
+
+.venv/ready-dev: .venv/ready requirements-dev.lock
+	@$(PYTHON) report/install.py dev
+
+# One process per core, each with whole files, the longest first, so that what the tests of a file share is made once and no
+# process waits long for another in the end. One thread each; tests that want two let the second sleep instead of spin, or the
+# processes would stop each other.
+test: .venv/ready-dev chromium
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE .venv/bin/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile \
+		--no-loadscope-reorder
 
 # The browser tests drive the system's Chromium. On Debian it is installed where we may; elsewhere the tests say how.
 .PHONY: chromium
@@ -54,21 +55,26 @@ chromium:
 	{ command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 	echo 'make test: Chromium is not here and could not be installed; the browser tests will fail until it is' >&2
 
-check: .venv/ready
+check: .venv/ready-dev
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	@$(MAKE) --no-print-directory audit
+	@$(MAKE) --no-print-directory audit wheels
 	$(REPORT) site
 
 # Known vulnerabilities of the pinned versions; without the network it says so and goes on.
 .PHONY: audit
-audit: .venv/ready
-	@found=$$(.venv/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --timeout 15 \
-		--progress-spinner off 2>/dev/null); failed=$$?; \
+audit: .venv/ready-dev
+	@found=$$(.venv/bin/pip-audit --requirement requirements.lock --requirement requirements-dev.lock --no-deps \
+		--disable-pip --timeout 15 --progress-spinner off 2>/dev/null); failed=$$?; \
 	if [ "$$failed" = 0 ]; then echo 'pip-audit: no known vulnerabilities'; \
 	elif [ -n "$$found" ]; then echo "$$found"; exit 1; \
 	else echo 'pip-audit: could not reach the database of vulnerabilities; nothing was audited'; fi
+
+# Whether each pin has a wheel on systems that nobody here has; without the package index it says so and goes on.
+.PHONY: wheels
+wheels: .venv/ready-dev
+	@.venv/bin/python tests/tools/lock.py check
 
 # Prints the table of report/benchmarks.md, or with WRITE=1 puts it there.
 bench: .venv/ready
@@ -84,34 +90,30 @@ full-size: .venv/ready
 		$(if $(WRITE),--write report/benchmarks.md)
 
 # Draws what the model card's numbers are about, judges it, and writes the card's section.
-evaluate: .venv/ready
+evaluate: .venv/ready-dev
 	.venv/bin/python -m generators.making.evaluation.evaluate
 	.venv/bin/python -m generators.making.evaluation.sheet
 
 # The README's picture, of the page as it is built now.
-screenshot: .venv/ready
+screenshot: .venv/ready-dev
 	.venv/bin/python tests/tools/screenshot.py
 
 # The diagram of the rooms in CONTRIBUTING.md.
-diagram: .venv/ready
+diagram: .venv/ready-dev
 	.venv/bin/python tests/tools/diagram.py
 
 # Trains pocket's next weights: many hours on a CPU, over as many runs as it takes; each goes on where the last one ended.
 # A judge takes minutes: `python -m generators.making.judging.train gradients`.
-pocket: .venv/ready
+pocket: .venv/ready-dev
 	.venv/bin/python -m generators.making.training.stage_1
 	.venv/bin/python -m generators.making.training.later_stages stage_2
 	.venv/bin/python -m generators.making.training.later_stages stage_3
 
 # What another machine needs to go on with that training: `python -m generators.making.training.bundle train .cache/pocket-bundle`.
-pocket-bundle: .venv/ready
+pocket-bundle: .venv/ready-dev
 	.venv/bin/python -m generators.making.training.bundle pack .cache/pocket-bundle
 
 # Resolves the newest versions that pyproject.toml allows, without installing them, and pins them.
-lock: .venv/ready
-	mkdir -p .cache
-	.venv/bin/python -m pip install --quiet --dry-run --ignore-installed --report .cache/lock.json '.[dev,train]'
-	.venv/bin/python -c 'import json; \
-	found = [item["metadata"] for item in json.load(open(".cache/lock.json"))["install"]]; \
-	pins = {m["name"].lower(): m["version"].split("+")[0] for m in found if m["name"] not in ("diffusion-report", "pip")}; \
-	print(*(f"{name}=={pins[name]}" for name in sorted(pins)), sep="\n")' > requirements.lock
+lock: .venv/ready-dev
+	.venv/bin/python tests/tools/lock.py write
+	.venv/bin/python tests/tools/lock.py check

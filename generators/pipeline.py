@@ -37,6 +37,7 @@ from generators.diffusion.estimates import cfg
 from generators.diffusion.sampling import gaussian, iterative_denoise, last
 from generators.diffusion.schedule import T, strided
 from generators.lab import SEED, Lab
+from generators.models.base import schedule_of
 from generators.models.pocket.cascade import Pocket
 
 PIXELS = (64, 256, 1024)  # sizes of the cascade's stages
@@ -57,7 +58,8 @@ class PocketPipeline(DiffusionPipeline):
     ) -> None:
         super().__init__()
         self.register_modules(transformer=transformer, stage_2=stage_2, stage_3=stage_3, scheduler=scheduler)
-        self.model = Pocket(transformer.float(), stage_2.float(), stage_3.float(), scheduler)
+        networks = transformer.float(), stage_2.float(), stage_3.float()
+        self.model = Pocket(*networks, schedule_of(scheduler), sum(network.num_parameters() for network in networks))
         self.image_processor = VaeImageProcessor(vae_scale_factor=1)
 
     @torch.inference_mode()

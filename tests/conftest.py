@@ -4,12 +4,14 @@ import functools
 import gzip
 import http.server
 import io
+import os
 import signal
 import threading
 from pathlib import Path
 
 import page_fixture as fixture
 import pytest
+from filelock import FileLock
 
 BUILT = fixture.REPO / "site"
 HERE = ["fixture"] + (["site"] if (BUILT / "index.html").is_file() else [])
@@ -19,20 +21,52 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
+# The files whose tests take longest, the longest first: what begins last must be short, or other processes wait for it.
+LONGEST = (
+    *("test_page", "test_deepfloyd", "test_notebook", "test_deepfloyd_report", "test_cli", "test_resume", "test_bench"),
+    *("test_text_projections", "test_workers", "test_controls", "test_definitions", "test_bad_input", "test_verify"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
+
+
+def made_once(tmp_path_factory, name, make):
+    """Returns the folder that make(folder) fills, once for all processes of a run."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    with FileLock(root / f"{name}.lock"):
+        if not (root / name).exists():
+            make(root / f"{name}.new")
+            (root / f"{name}.new").rename(root / name)
+    return root / name
+
+
 @pytest.fixture(scope="session")
 def tiny_pocket(tmp_path_factory):
     """The folder of a pocket of random weights, which `models.load("pocket")` loads from then on.
 
     Its network is the shipped one's in small: the same classes, saved and loaded through the same files.
     """
+    from generators.running import staleness
+
+    folder = made_once(tmp_path_factory, "tiny-pocket", save_tiny_pocket)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POCKET_WEIGHTS", str(folder))
+        staleness.weights_digest.cache_clear()
+        yield folder
+    staleness.weights_digest.cache_clear()
+
+
+def save_tiny_pocket(folder):
     import torch
 
     from generators.models.pocket.cascade import scheduler
     from generators.models.pocket.patches import denoiser
     from generators.models.pocket.super_resolution import network
-    from generators.running import staleness
 
-    folder = tmp_path_factory.mktemp("tiny-pocket")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         parts = {
@@ -45,11 +79,6 @@ def tiny_pocket(tmp_path_factory):
                 torch.nn.init.normal_(parameter, std=0.1)  # what is made to be trained begins at or near 0
     for name, part in {**parts, "scheduler": scheduler()}.items():
         part.save_pretrained(folder / name)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("POCKET_WEIGHTS", str(folder))
-        staleness.weights_digest.cache_clear()
-        yield folder
-    staleness.weights_digest.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -118,12 +147,15 @@ def browser():
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """The fixture's site, built once for all the tests here. Grids to download have their own test."""
+    """The fixture's site, built once for all the tests. Grids to download have their own test."""
     from report.page.builder import build
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("report.figures.figure_png.compose", lambda *_: b"grid")
-        return build(fixture.report(tmp_path_factory.mktemp("page") / "report")).parent
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("report.figures.figure_png.compose", lambda *_: b"grid")
+            build(fixture.report(folder))
+
+    return made_once(tmp_path_factory, "page", make) / "site"
 
 
 @pytest.fixture(scope="session", params=HERE)

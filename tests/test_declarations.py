@@ -368,7 +368,18 @@ ROOMS = {
         *("making", "bench"),  # they make the weights and measure; nothing that draws needs them
     ),
     "generators.making": ("drawings", "training", "judging", "evaluation"),
-    "report": ("problems", "records", "prose", "web", "figures", "page", "publishing", "command", "__main__"),
+    "report": (
+        "install",
+        "problems",
+        "records",
+        "prose",
+        "web",
+        "figures",
+        "page",
+        "publishing",
+        "command",
+        "__main__",
+    ),
 }
 
 

@@ -20,7 +20,7 @@ def project(tmp_path, tiny_pocket, monkeypatch):
     for name in ("generators", "report", "templates"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "weights"))
     shutil.copytree(ROOT / "generators/models", copy / "generators/models", dirs_exist_ok=True)
-    for name in ("CITATION.cff", "Makefile", "pyproject.toml", "requirements.lock"):
+    for name in ("CITATION.cff", "Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock"):
         shutil.copy(ROOT / name, copy)
         os.utime(copy / name, (0, 0))  # older than .venv/ready: nothing may install this copy into the project's .venv
     (copy / ".venv").symlink_to(ROOT / ".venv")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
+from importlib.metadata import distributions as distributions_here
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from generators.records.record import read
 from generators.running.session import Observer, Session
 from report.command import cli, picture_verbs
 from report.figures.controls import control
+from report.install import LOCKS
 from report.web.images import Picture
 
 ROOT = Path(__file__).parents[1]
@@ -134,12 +136,11 @@ def test_paths_in_documents_exist(name):
 def test_commands_for_windows_are_those_of_a_virtual_environment_there():
     """A line for Windows names `.venv\\Scripts`, runs the same programs as elsewhere, and says what was not run."""
     without_make = next(part for part in README.split("\n\n") if "Without make" in part)
-    here, _, windows = without_make.partition("on Windows")
-    programs = {"pip install -r requirements.lock -e .", "report all"}
-    assert set(re.findall(r"`\.venv/bin/([^`]+)`", here)) == programs
-    assert {run.removeprefix("python -m ") for run in re.findall(r"`\.venv\\Scripts\\([^`]+)`", windows)} == programs
+    here, _, windows = without_make.partition("Without make")[2].partition("on Windows")
+    assert re.findall(r"`([^`]+)`", here) == ["python3 report/install.py", ".venv/bin/report all"]
+    assert re.findall(r"`([^`]+)`", windows) == ["py report\\install.py", ".venv\\Scripts\\report all"]
     assert "/bin/" not in windows
-    assert "Linux only" in windows
+    assert "on Linux only" in README
 
 
 def test_links_in_documents_lead_somewhere():
@@ -191,14 +192,17 @@ def test_arrows_that_a_longer_way_implies_are_left_out():
 
 def test_the_hooks_are_what_make_check_runs():
     [recipe] = re.findall(r"(?m)^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
-    run = [line.strip().replace("$(REPORT)", ".venv/bin/report") for line in recipe.splitlines() if "audit" not in line]
+    run = [
+        line.strip().replace("$(REPORT)", ".venv/bin/report") for line in recipe.splitlines() if "audit" not in line
+    ]  # nor wheels: both ask the network
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
     assert [hook["entry"] for hook in hooks] == run
     assert {hook["language"] for hook in hooks} == {"system"}
 
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, TOOLS = PYPROJECT["project"], PYPROJECT["tool"]
 EXTRAS = PROJECT["optional-dependencies"]
 
 
@@ -248,16 +252,21 @@ def test_tests_and_tools_need_declared_packages_only():
 
 
 def test_the_lock_pins_all_that_is_declared_and_what_that_requires():
-    pinned = {key(line) for line in (ROOT / "requirements.lock").read_text().splitlines()}
-    wanted = {key(name) for name in (*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["train"])}
-    assert wanted <= pinned
-    required = {
-        key(each)
-        for name in pinned
-        for each in requires(name) or ()
-        if ";" not in each and key(each) != "pip"  # every environment has pip, of its own version
-    }
-    assert required <= pinned
+    report, added = (
+        {key(line) for line in (ROOT / name).read_text(encoding="utf-8").splitlines()} for name in LOCKS.values()
+    )
+    assert not report & added
+    assert {key(name) for name in PROJECT["dependencies"]} <= report
+    assert report >= required(report)
+    assert {key(name) for name in (*EXTRAS["dev"], *EXTRAS["train"])} <= report | added
+    assert report | added >= required(report | added)
+
+
+def required(names: set[str]) -> set[str]:
+    """What these packages require on every machine, but for what the lock leaves out."""
+    installed = {key(each.name) for each in distributions_here()} & names
+    found = {key(each) for name in installed for each in requires(name) or () if ";" not in each}
+    return found - set(TOOLS["uv"]["exclude-dependencies"])
 
 
 def test_a_package_that_only_training_needs_is_named_where_it_is_missing():

@@ -103,7 +103,8 @@ def killed(model, folder, moment):
 
 def untimed(record):
     walks = [{**walk, "seconds": 0} for walk in record["trajectories"]]
-    return {**record, "seconds": 0, "seal": "", "trajectories": walks}
+    run = {"seconds": 0, "seal": "", "drawn": "", "where": {}}
+    return {**record, **run, "trajectories": walks}
 
 
 def test_killed_at_counted_moments_it_goes_on_with_the_same_pixels(model, whole, tmp_path):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +22,12 @@ from torch import Tensor, nn
 
 from ...diffusion.filters import low_pass
 from ...models.pocket.cascade import scheduler
-from ...models.pocket.patches import COARSE, SHIFT, Denoiser, answer, clean, denoiser, halved
+from ...models.pocket.patches import COARSE, SHIFT, answer, clean, denoiser, halved
 from .loop import DEVICE, SEED, TRAINED, adamw, encode_captions, fit, load_checkpoint, load_shipped
 from .pool import Pool, picture_64, validation_set
+
+if TYPE_CHECKING:
+    from ...models.pocket.patches import Denoiser
 
 UPDATES = 60_000
 RATE, MUON_RATE, EMA = 1e-3, 1.5e-3, 0.999

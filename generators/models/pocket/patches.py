@@ -14,15 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import FluxTransformer2DModel as Denoiser
 from torch import Tensor
 
 from . import minilm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from diffusers import FluxTransformer2DModel as Denoiser
 
 SIZE = 64  # pixels a side
 PATCH, OVERLAP = 8, 2  # stride of the windows; pixels by which a window exceeds its patch on each side
@@ -34,11 +37,13 @@ TURN = 30  # timesteps for which a grid is used before the other takes its turn;
 
 
 def denoiser(layers: int = 8, heads: int = 5) -> Denoiser:
-    """Returns stage 1, untrained: single-stream blocks over 64 or 16 windows and 16 word pieces; 5 heads x 64 channels,
-    13 M.
+    """Returns stage 1, untrained, as training needs it: single-stream blocks over 64 or 16 windows and 16 word pieces;
+    5 heads x 64 channels, 13 M.
 
     The sentence vector and t modulate every block (adaptive normalisation); word pieces are attended to.
     """
+    from diffusers import FluxTransformer2DModel as Denoiser
+
     return Denoiser(
         in_channels=3 * WINDOW**2 + GRID**2,
         out_channels=3 * WINDOW**2,
@@ -53,7 +58,9 @@ def denoiser(layers: int = 8, heads: int = 5) -> Denoiser:
 
 
 def load(folder: Path) -> Denoiser:
-    """Loads the network that diffusers saved in that folder, in float32."""
+    """Loads the network that diffusers saved in that folder, in float32, to train it further."""
+    from diffusers import FluxTransformer2DModel as Denoiser
+
     return Denoiser.from_pretrained(folder, torch_dtype=torch.float32)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,9 +58,10 @@ class PocketProvider(Provider):
         from .cascade import load
 
         assert folder
-        if fault := _fault(folder):  # diffusers would look for a pickle, or raise errors of many types
-            raise ModelError(self._refusal(name, folder, fault))
-        return load(folder, self.digest(name, folder))
+        refusal = partial(self._refusal, name, folder)
+        if fault := _damage(folder):  # diffusers would look for a pickle, or raise errors of many types
+            raise ModelError(refusal(fault))
+        return load(folder, self.digest(name, folder), refusal)
 
     def _refusal(self, name: str, folder: Path, fault: str) -> str:
         return f"{name}: the weights in {folder} cannot be loaded ({fault}); {self.advice(name)}"
@@ -71,9 +73,14 @@ def _files(folder: Path) -> list[str]:
     return sorted([*index, *saved.files(folder, COMPONENTS, FULL)], key=Path)
 
 
+def _damage(folder: Path) -> str | None:
+    """Returns which file is missing or damaged, in a few words; None if none is. Imports nothing slow."""
+    return saved.missing(folder, COMPONENTS, variants=FULL) or saved.damaged(folder, COMPONENTS, FULL)
+
+
 def _fault(folder: Path) -> str | None:
-    """Returns which file is missing, damaged or does not fit its configuration, in a few words; None if none is."""
-    if fault := saved.missing(folder, COMPONENTS, variants=FULL) or saved.damaged(folder, COMPONENTS, FULL):
+    """Returns the same, and what does not fit its configuration."""
+    if fault := _damage(folder):
         return fault
     from diffusers import DDPMScheduler, UNet2DConditionModel
 

@@ -16,11 +16,10 @@ At high noise y vanishes, and F acts as an upscaler of the small image.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from ...diffusion.estimates import Estimate, Noise
@@ -28,6 +27,9 @@ from ...diffusion.sampling import gaussian
 from ...diffusion.schedule import Schedule
 from ..base import LaterStage, Meter
 from . import minilm
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
 
 SCALE = 4
 RESIDUAL = 0.1  # s
@@ -44,6 +46,8 @@ def network(widths: tuple[int, int], text: bool) -> UNet2DConditionModel:
 
     Every operation is local (in cross-attention, positions attend only to the text), so images may have any size.
     """
+    from diffusers import UNet2DConditionModel
+
     cross, plain = ("SimpleCrossAttn", {"only_cross_attention": True}) if text else ("", {})
     net = UNet2DConditionModel(
         in_channels=3 * SCALE**2 + 3,
@@ -127,7 +131,7 @@ class Enlarger(LaterStage):
     def __init__(
         self,
         number: int,
-        net: UNet2DConditionModel,
+        net: Callable[..., Any],
         schedule: Schedule,
         encode: Encode | None,
         steps: int,
