@@ -1,4 +1,4 @@
-"""Figures outside the report, for the verbs that draw single pictures. Sample k has the seed 42 + k, as in sections."""
+"""Figures outside the report, for the verbs that draw single pictures. The seeds are those of sections."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from .diffusion.schedule import strided
 from .diffusion.views import named
 from .editing import edit, strips
 from .figures import Figure, Section, each
@@ -21,7 +22,7 @@ def samples(prompt: str, count: int, stride: int, pixels: int = SIDE) -> Section
     """Declares `count` samples of one prompt. pixels: per side, 64 or 256, here and below."""
 
     def draw(lab: Lab, prompt: str, stride: int, pixels: int, k: int) -> Tensor:
-        x = lab.sample(lab.guided(prompt), k, stride)
+        x = lab.sample(lab.guided(prompt), k, strided(stride))
         return x if pixels == SIDE else lab.enlarge(x, prompt, k)
 
     return alone(

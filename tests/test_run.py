@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from generators import inputs, models
+from generators.diffusion.schedule import strided
 from generators.figures import Figure, Section, each
 from generators.records.errors import DrawingError, ModelError, SectionError
 from generators.records.record import read_drawn, seal
@@ -546,7 +547,7 @@ def test_fields_that_a_newer_python_adds_to_the_syntax_change_no_digest():
 
 def test_every_trajectory_is_kept_once_with_its_own_stage_seed_and_timesteps(tiny_pocket, tmp_path):
     def enlarged(lab, k, show):
-        x = lab.shared(k, lambda: lab.sample(lab.guided("a dog"), k, 333))
+        x = lab.shared(k, lambda: lab.sample(lab.guided("a dog"), k, strided(333)))
         return x if show == "small" else lab.enlarge(x, "a dog", k)
 
     cases = each(k=(0, 1), show=("small", "large"))
