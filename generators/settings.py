@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -227,6 +227,18 @@ class Settings(Table):
     def holes(self) -> Mapping[str, Rectangle | None]:
         """What 1.7.2 replaces, by the name of the image; None for an image's mask."""
         return {name: image.hole for name, image in self.images.items() if image.hole or image.mask}
+
+    def value(self, name: str) -> Any:
+        """Returns the value of a dotted name such as images.fox.called. Raises LookupError for another name."""
+        found: Any = self.model_dump(by_alias=True)
+        for number, key in enumerate(parts := name.split(".")):
+            if not isinstance(found, dict) or key not in found:
+                known = f"it has {', '.join(found)}" if isinstance(found, dict) else "it has no keys"
+                raise LookupError(f"no {'.'.join(parts[: number + 1])} in report/report.toml; {known}")
+            found = found[key]
+        if isinstance(found, dict) or found is None:
+            raise LookupError(f"{name} is no single value; choose one of its keys: {', '.join(found or ())}")
+        return found
 
 
 def _contradictions(settings: Settings) -> Iterator[toml.Wrong]:
