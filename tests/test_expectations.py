@@ -30,6 +30,7 @@ def root(tmp_path, monkeypatch):
         (root / name).symlink_to(fixture.REPO / name)
     shutil.copytree(fixture.REPO / "generators", root / "generators", ignore=shutil.ignore_patterns("weights", "__py*"))
     shutil.copytree(fixture.REPO / "report" / "writeup", root / "report" / "writeup")
+    shutil.copy(fixture.REPO / "report" / "report.toml", root / "report")
     monkeypatch.setattr(models, "load", lambda name: pytest.fail("a model was loaded"))
     return root
 

@@ -42,8 +42,8 @@ def read(path: Path, kind: type[Model], contradictions: Callable[[Model], Iterab
     except ValidationError as error:
         wrong = [(each["loc"], _said(each)) for each in error.errors(include_url=False)]
     if wrong:
-        lines = [f"{where}:{line_of(text, place)}: {_named(place)}{said}" for place, said in wrong]
-        raise SettingsError("\n".join(dict.fromkeys(lines)))
+        found_at = sorted((line_of(text, place), f"{_named(place)}{said}") for place, said in wrong)
+        raise SettingsError("\n".join(f"{where}:{line}: {said}" for line, said in found_at))
     return found
 
 
