@@ -362,9 +362,9 @@ def test_what_the_policy_forbids_is_refused(tmp_path):
     ]  # fmt: skip
 
 
-def test_the_citation_is_that_of_the_citation_file(root):
-    path = root / "CITATION.cff"
-    path.write_text(path.read_text() + "url: https://example.org/report\n")
+def test_the_software_is_cited_after_the_citation_file_and_a_card_needs_an_address(root):
+    path, mine = root / "CITATION.cff", root / "report" / "report.toml"
+    mine.write_text(mine.read_text().replace('# url = "https://…"', 'url = "https://example.org/report" #'))
     prose(root, "intro", "/// lead\n1.2-blur[t=250,show=blurred]\n1.2-blur[t=500,show=blurred]\n///\n")
     page = html(root)
     assert "@software{diffusion-report," in page
