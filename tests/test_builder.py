@@ -374,7 +374,7 @@ def test_the_software_is_cited_after_the_citation_file_and_a_card_needs_an_addre
 
     with Image.open(next((root / "site/figures").glob("card-*.png"))) as card:
         assert card.size == (1200, 630)
-    for text, told in (("title: x\n", "'authors' is missing"), ("{", "not a citation file")):
+    for text, told in (("title: x\n", "'version' is missing"), ("{", "not a citation file")):
         path.write_text(text)
         with pytest.raises(BuildError, match=rf"^CITATION\.cff: {told}"):
             build(root)

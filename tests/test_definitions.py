@@ -783,4 +783,4 @@ def test_what_runs_while_a_section_is_drawn_is_among_its_definitions(section_id,
     reached = found.reached([unit for root in roots for unit in found.find(tuple(root.split(":")))])
     assert ("generators.lab", Lab.__init__.__qualname__) in called
     beside = {("generators.models.base", "Cascade.wait"), ("generators.models.pocket.cascade", "Pocket.hint")}
-    assert called - functions(reached) == beside
+    assert called - functions(reached) <= beside
