@@ -17,7 +17,6 @@ asks for `trust_remote_code` before it runs any pipeline file, a local one too.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -35,7 +34,7 @@ from diffusers.image_processor import VaeImageProcessor
 from generators.diffusion import batching
 from generators.diffusion.estimates import cfg
 from generators.diffusion.sampling import gaussian, iterative_denoise, last
-from generators.diffusion.schedule import T, strided
+from generators.diffusion.schedule import spaced, strided
 from generators.lab import SEED, Lab
 from generators.models.base import schedule_of
 from generators.models.pocket.cascade import Pocket
@@ -87,11 +86,11 @@ class PocketPipeline(DiffusionPipeline):
         pixels, or height and width: of a side; one of PIXELS, 64 by default. guidance_scale: gamma of stage 1; None for
         pocket's own. negative_prompt: what stage 1 is guided away from, for all prompts or one for each; the empty
         prompt by default. stride: step from timestep to timestep of stage 1. num_inference_steps: the number of its
-        timesteps instead, evenly spaced; 34 are those of the default stride.
+        timesteps instead, as diffusers spaces them.
 
         seed: of the first image of each prompt; the n-th has seed + n, so the report's sample k is the image of seed
-        42 + k. generator: what draws all noise instead, one for all images or one for each. At 64 pixels one that is
-        seeded with 42 + k draws the report's sample k as well; the report's later stages have seeds of their own.
+        SEED + k. generator: what draws all noise instead, one for all images or one for each. At 64 pixels one that is
+        seeded with SEED + k draws the report's sample k as well; the report's later stages have seeds of their own.
 
         callback_on_step_end: is called after each step of stage 1 as callback(pipeline, step, timestep,
         {"latents": x}), x (N, 3, 64, 64) of all images, and may return {"latents": …} to replace them.
@@ -111,7 +110,7 @@ class PocketPipeline(DiffusionPipeline):
             raise ValueError(f"callback_on_step_end_tensor_inputs = {callback_on_step_end_tensor_inputs}: only latents")
         if self.dtype != torch.float32:
             raise ValueError(f"the weights are {self.dtype}; pocket computes in float32: call `.to(torch.float32)`")
-        timesteps = strided(stride) if num_inference_steps is None else _spaced(num_inference_steps)
+        timesteps = strided(stride) if num_inference_steps is None else spaced(num_inference_steps)
         self.model.device = self._execution_device
         stage_1, lab = self.model.first, Lab(self.model)
         gamma = stage_1.gamma if guidance_scale is None else guidance_scale
@@ -168,12 +167,3 @@ def _each(name: str, given: Any, count: int, of: str) -> list[Any]:
     if len(given) != count:
         raise ValueError(f"{name}: {len(given)} for {count} {of}; give one, or one for each")
     return list(given)
-
-
-def _spaced(count: int) -> list[int]:
-    """Returns so many falling timesteps down to 0: a stride's where one has so many, such as 34, 50 or 100. Raises
-    ValueError unless they are 2 to 1000."""
-    if not 2 <= count <= T:
-        raise ValueError(f"num_inference_steps = {count}: 2 to {T} are possible")
-    first = strided(math.ceil(T / count))[0]
-    return [round(first * k / (count - 1)) for k in reversed(range(count))]

@@ -30,6 +30,7 @@ def root(tmp_path, monkeypatch):
         (root / name).symlink_to(fixture.REPO / name)
     shutil.copytree(fixture.REPO / "generators", root / "generators", ignore=shutil.ignore_patterns("weights", "__py*"))
     shutil.copytree(fixture.REPO / "report" / "writeup", root / "report" / "writeup")
+    shutil.copy(fixture.REPO / "report" / "report.toml", root / "report")
     monkeypatch.setattr(models, "load", lambda name: pytest.fail("a model was loaded"))
     return root
 
@@ -92,9 +93,9 @@ MISTAKES = {
     ),
     "a value's case": (
         "part_0",
-        "@val:0-stages[steps=100",
-        "@val:0-stages[steps=99",
-        "has steps=99,pixels=64; steps is",
+        "@val:0-stages[pixels=64",
+        "@val:0-stages[pixels=65",
+        "has pixels=65; pixels is 64, 256",
     ),
     "a value's field": ("part_1_2", "[t=250,show=best blur].sigma", "[u=250].sigma", "no field 'u'; the panel has: "),
     "a value's name": (

@@ -11,7 +11,8 @@ from diffusers.utils import dynamic_modules_utils
 from PIL import Image
 
 from generators import models, pipeline
-from generators.diffusion import batching, strided
+from generators.diffusion import batching
+from generators.diffusion.schedule import strided
 from generators.lab import Lab
 from generators.running.run import load_section
 from generators.running.session import Observer, Session
@@ -42,7 +43,7 @@ def test_its_samples_are_the_reports(pocket, pixels):
     lab = Lab(models.load("pocket"))
 
     def draw(k):
-        x = lab.sample(lab.guided(PROMPT), k, SHORT["stride"])
+        x = lab.sample(lab.guided(PROMPT), k, strided(SHORT["stride"]))
         while x.shape[-1] < pixels:
             x = lab.enlarge(x, PROMPT, k)
         return x

@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from generators import inputs, models
+from generators.diffusion.schedule import strided
 from generators.figures import Figure, Section, each
 from generators.records.errors import DrawingError, ModelError, SectionError
 from generators.records.record import read_drawn, seal
@@ -123,7 +124,7 @@ def test_the_panel_of_the_original_is_the_input_to_the_last_bit(drawn):
 
 def test_a_record_says_how_each_panel_was_made(drawn):
     noisy = panels(drawn, "1.1")[0]
-    assert (noisy["label"], noisy["case"]) == ("t = 250", {"t": 250, "show": "t = 250"})
+    assert (noisy["label"], noisy["case"]) == ("t = 250", {"image": "campanile", "t": 250, "show": "t = 250"})
     assert (noisy["origin"], noisy["inputs"], noisy["seeds"]) == ("noised", ["campanile"], [42])
     assert noisy["trajectories"] == []
     whole = record(drawn, "1.1")
@@ -255,6 +256,7 @@ def copy_of_the_project(folder: Path) -> Path:
     """The sources and the input images, in a folder of their own; its root is where the sections were drawn."""
     shutil.copytree(ROOT / "generators", folder / "generators", ignore=shutil.ignore_patterns("__pycache__", "weights"))
     shutil.copytree(ROOT / "report" / "writeup" / "inputs", folder / "report" / "writeup" / "inputs")
+    shutil.copy(ROOT / "report" / "report.toml", folder / "report")
     return folder
 
 
@@ -281,7 +283,7 @@ EDITS = {  # file: (old text, new text, which of the cheap sections are stale th
     "the section's cases": ("sections/part_1_1.py", "(250, 500, 750)", "(250, 500, 751)", ["1.1"]),
     "what only 1.2 imports": ("diffusion/filters.py", "-0.5 * (", "-0.6 * (", ["1.2"]),
     "the maths that both reach": ("diffusion/schedule.py", "abar_t**0.5 * x0", "abar_t**0.4 * x0", ["1.1", "1.2"]),
-    "the lab": ("lab.py", "SEED = 42", "SEED = 43", ["1.1", "1.2"]),
+    "the lab": ("lab.py", "STREAM = 1_000_000", "STREAM = 2_000_000", ["1.1", "1.2"]),
     "the reading of input images": ("inputs.py", "_SVG_OVERSAMPLING = 4", "_SVG_OVERSAMPLING = 8", ["1.1", "1.2"]),
     "the model in use": ("models/pocket/patches.py", "COARSE = 850", "COARSE = 800", ["1.1", "1.2"]),
     "another model": ("models/deepfloyd/text_projections.py", "(v + 1) / 2", "(v + 2) / 2", []),
@@ -331,9 +333,9 @@ def test_changed_words_are_put_into_the_record_without_drawing(root):
     source = path.read_text(encoding="utf-8")
     for old, new in (
         ("Implementing the forward process", "Adding noise"),
-        ("The Campanile at increasing noise levels, and without noise.", "New caption."),
+        ("The {image} at increasing noise levels, and without noise.", "New caption."),
         ('label="{show}"', 'label="level: {show}"'),
-        ("The Campanile under noise, {show}", "New alt text, {show}"),
+        ("The {image} under noise, {show}", "New alt text, {show}"),
     ):
         assert old in source
         source = source.replace(old, new)
@@ -481,7 +483,8 @@ def test_an_error_while_drawing_leaves_what_was_there(root, monkeypatch):
     with pytest.raises(DrawingError) as caught:
         run.draw(root, "pocket", ["1.1"], again=True)
     first, statement = str(caught.value).splitlines()
-    assert first == "figure 1.1-noisy, case t=250, show='t = 250': ZeroDivisionError: division by zero"
+    case = "case image='campanile', t=250, show='t = 250'"
+    assert first == f"figure 1.1-noisy, {case}: ZeroDivisionError: division by zero"
     assert re.fullmatch(r"  generators/sections/part_1_1\.py:\d+: return .*lab\.schedule\.forward\(.*", statement)
     assert everything(root, "1.1") == before
     assert {path.name for path in state(root).iterdir()} == {"1.1", "1.2", "lock", run.WORDS}
@@ -556,7 +559,7 @@ def test_fields_that_a_newer_python_adds_to_the_syntax_change_no_digest():
 
 def test_every_trajectory_is_kept_once_with_its_own_stage_seed_and_timesteps(tiny_pocket, tmp_path):
     def enlarged(lab, k, show):
-        x = lab.shared(k, lambda: lab.sample(lab.guided("a dog"), k, 333))
+        x = lab.shared(k, lambda: lab.sample(lab.guided("a dog"), k, strided(333)))
         return x if show == "small" else lab.enlarge(x, "a dog", k)
 
     cases = each(k=(0, 1), show=("small", "large"))

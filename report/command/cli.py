@@ -116,7 +116,6 @@ def publish(remote: str, branch: str, push: bool, model: str) -> None:
 @model_option
 def site(model: str) -> None:
     """Build the page from the records. Never samples."""
-    _mention_passed_over()
     _build(model)
 
 
@@ -140,7 +139,15 @@ def status(model: str) -> None:
 
     for section_id, text in statuses(ROOT, model).items():
         click.echo(f"{section_id:6} {text}")
-    _mention_passed_over()
+
+
+@main.command()
+def words() -> None:
+    """List the words that pocket has learned: things, styles and places. Of other things it draws something else."""
+    from generators.models.pocket.words import listing
+
+    for line in listing():
+        click.echo(line)
 
 
 @main.command()
@@ -196,15 +203,10 @@ def _refuse(problems: list[str]) -> None:
         sys.exit(1)
 
 
-def _mention_passed_over() -> None:
-    """Prints which input images are not read, where that is no obstacle."""
-    from generators.running.run import passed_over
-
-    if passed := passed_over():
-        click.echo(f"report: {passed}", err=True)
-
-
 def _build(model: str) -> None:
+    from generators.settings import read
+
+    from ..page import citation
     from ..page.builder import build
     from ..page.reconcile import summary
     from ..publishing.status import stale
@@ -215,6 +217,7 @@ def _build(model: str) -> None:
 
     began = time.perf_counter()
     index = build(ROOT, model, tell=tell)
+    citation.update(ROOT, read(ROOT / "report" / "report.toml"))
     click.echo(f"{index}  (built in {time.perf_counter() - began:.2f} s)")
 
 

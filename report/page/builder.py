@@ -23,7 +23,7 @@ from report.page import budget, links, structured_data
 from report.page.companions import card_images
 from report.page.partial import PartialPage
 from report.page.reconcile import Shown, reconcile
-from report.page.report_page import TITLE, ReportPage
+from report.page.report_page import ReportPage
 from report.problems import Problems
 from report.records import confirmations
 from report.web import metadata
@@ -49,7 +49,7 @@ def build(
     """Builds the page of `model` and returns the path of its index.html; `site` defaults to root/site.
 
     kind: of the page; a `PartialPage` may lack sections. tell: is called with what the page shows, once it is built.
-    Raises BuildError, one line per problem, and then leaves the old site unchanged.
+    Raises BuildError, one line per problem, or SettingsError, and then leaves the old site unchanged.
     """
     root = root.resolve()
     site = (site or root / "site").resolve()
@@ -125,7 +125,7 @@ def _write(page: ReportPage, shown: Sequence[Shown], pages: Mapping[str, str], n
     for name, html in pages.items():
         (new / name).write_text(html, encoding="utf-8", newline="\n")  # the same bytes on every system
     if page.citation:
-        crate = structured_data.crate(new, TITLE, page.citation, page.records)
+        crate = structured_data.crate(new, page.settings.title, page.citation, page.records)
         (new / structured_data.CRATE).write_text(crate, encoding="utf-8", newline="\n")
 
 

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from generators import settings
 from generators.records.errors import BuildError, PanelError
 from generators.records.record import Record, read_json
 from generators.running import staleness
-from generators.running.run import passed_over
 
+from ..page import citation
 from ..page.builder import build
 from ..problems import Problems, run, some
 from ..records import confirmations
@@ -28,11 +29,11 @@ def publishing_problems(root: Path, model: str) -> list[str]:
     if not (site / "index.html").is_file():
         return [f"site/index.html: there is no page yet; {run('all', model)}"]
     problems = Problems(root)
-    if passed := passed_over():
-        problems.lines.append(passed)
     records = load(root, model, site, problems, drawn_here=False)
     if not records and not problems.lines:
         problems.add(site / "records", None, f"no section was drawn by {model}; {run('all', model)}")
+    if citation.outdated(root, settings.read(root / "report" / "report.toml")):
+        problems.add(root / citation.FILE, None, f"not as report/report.toml says; {run('site', model)}")
     for record in records:
         raw = read_json(record.path)
         assert raw, record.path

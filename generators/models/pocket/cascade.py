@@ -20,7 +20,7 @@ from ...diffusion.schedule import Schedule, T
 from ...records.errors import ModelError
 from .. import saved
 from ..base import Cascade, Meter, Stage
-from . import minilm, patches, transformer
+from . import minilm, patches, transformer, words
 from .super_resolution import STEPS_2, STEPS_3, Encode, Enlarger
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ class Pocket(Cascade):
     @device.setter
     def device(self, device: torch.device) -> None:
         self.first.device = self.second.device = self.third.device = device
+
+    def hint(self, prompt: str) -> str:
+        return words.hint(prompt)
 
 
 def load(folder: Path, digest: str, refusal: Callable[[str], str]) -> Pocket:

@@ -9,9 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...records.errors import ModelError
+from ...records.errors import DrawingError, ModelError
 from .. import saved
 from ..provider import DryRun, Provider
+from . import words
 
 if TYPE_CHECKING:
     from .cascade import Pocket
@@ -52,7 +53,16 @@ class PocketProvider(Provider):
         return [present, f"{name}: {dry_run(STEPS_2, False)}, on the CPU"], refusals
 
     def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None], here: bool) -> None:
-        """Does nothing."""
+        """Tells which prompts have none of the words that pocket has learned."""
+        from .super_resolution import STEPS_2
+
+        try:
+            prompts = dry_run(STEPS_2, False).prompts
+        except DrawingError:
+            return  # drawing will tell; sections before the faulty one are drawn
+        for prompt in prompts:
+            if hint := words.hint(prompt):
+                tell(f"“{prompt}”: {hint}; see `report words`")
 
     def load(self, name: str, folder: Path | None) -> Pocket:
         from .cascade import load
