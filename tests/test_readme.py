@@ -165,7 +165,11 @@ def test_the_section_in_the_readme_is_drawn_and_takes_its_control(tiny_pocket, t
     (figure,) = record.figures
     [directive] = re.findall(r"\| (invert: [\w, ]+)`", README)
     made = control(
-        figure, directive, lambda figure, panel: Picture(record, figure, panel, tmp_path), lambda name: figure
+        figure,
+        directive,
+        lambda figure, panel: Picture(record, figure, panel, tmp_path),
+        lambda name: figure,
+        pytest.fail,
     )
     assert (made.kind, made.readings) == ("invert", ("a photo of a dog", "a lithograph of a skull"))
 

@@ -11,7 +11,7 @@ import click
 
 from ..problems import USUAL
 from . import picture_verbs
-from .options import ROOT, Verbs, drawing_options, model_option
+from .options import ROOT, Verbs, drawing_options, model_option, without_option
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,12 +79,33 @@ def verify(ids: tuple[str, ...], sample: int, model: str) -> None:
 
 
 @main.command()
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="FIGURE",
+    help="The outdated observations of this figure, or the one at a place such as part_0.md:6, hold for the pictures "
+    "of now; may be repeated.",
+)
+@click.option("--start", is_flag=True, help="Start an empty observation for each figure that has none.")
 @model_option
-def check(model: str) -> None:
+def observe(accept: tuple[str, ...], start: bool, model: str) -> None:
+    """Go through the observations whose pictures changed, with the files of the pictures; ask in a terminal.
+
+    Exit status 0: all observations hold; 1: some are outdated or empty.
+    """
+    from .observe import observe as run
+
+    sys.exit(run(ROOT, model, accept, start))
+
+
+@main.command()
+@without_option
+@model_option
+def check(without: bool, model: str) -> None:
     """Check that the site is complete, matches its records and prose, and is verified. Never samples."""
     from ..publishing.check import publishing_problems
 
-    _refuse(publishing_problems(ROOT, model))
+    _refuse(publishing_problems(ROOT, model, without))
     click.echo("The site matches its records and prose, and every section is verified.")
 
 
@@ -92,12 +113,13 @@ def check(model: str) -> None:
 @click.option("--remote", default="origin", show_default=True, help="A remote of this repository, or a URL.")
 @click.option("--branch", default="gh-pages", show_default=True, help="The branch that the host serves.")
 @click.option("--push", is_flag=True, help="Push; without it, only list the changes.")
+@without_option
 @model_option
-def publish(remote: str, branch: str, push: bool, model: str) -> None:
+def publish(remote: str, branch: str, push: bool, without: bool, model: str) -> None:
     """Publish site/ to a branch of a remote, if it is committed, up to date and verified."""
     from ..publishing import publish as publishing
 
-    _refuse(publishing.refusals(ROOT, model))
+    _refuse(publishing.refusals(ROOT, model, without))
     planned = publishing.plan(ROOT, remote, branch, model)
     click.echo(planned.summary())
     if planned.changes and push:
@@ -176,7 +198,7 @@ def _build(model: str) -> None:
     from ..page.builder import build
 
     began = time.perf_counter()
-    index = build(ROOT, model)
+    index = build(ROOT, model, tell=partial(click.echo, err=True))
     click.echo(f"{index}  (built in {time.perf_counter() - began:.2f} s)")
 
 

@@ -37,6 +37,11 @@ model_option = click.option(
 )
 
 
+without_option = click.option(
+    "--without", is_flag=True, help="Also without the observations that are missing, empty or outdated."
+)
+
+
 def drawing_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Adds the options for the model, the workers and the executor."""
     workers = click.option(

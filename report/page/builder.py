@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -30,9 +30,12 @@ from report.web.images import Picture, Store, pictures
 STATIC = {".css", ".js", ".woff2", ".png", ".txt"}  # the files of templates/static that belong to the site
 
 
-def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
+def build(
+    root: Path, model: str = "pocket", site: Path | None = None, tell: Callable[[str], object] = lambda notice: None
+) -> Path:
     """Builds the page of `model` and returns the path of its index.html; `site` defaults to root/site.
 
+    tell: is told what the author should know, line by line, such as observations that were left out.
     Raises BuildError, one line per problem, and then leaves the old site unchanged.
     """
     root = root.resolve()
@@ -53,6 +56,8 @@ def build(root: Path, model: str = "pocket", site: Path | None = None) -> Path:
         for wrong in budget.broken(pages["index.html"], new):
             problems.add(site / "index.html", None, wrong)
         problems.check()
+    for notice in problems.notices:
+        tell(notice)
     return site / "index.html"
 
 

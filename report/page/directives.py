@@ -21,7 +21,7 @@ from report.page import links
 from report.page.companions import code_address
 from report.page.templates import render
 from report.problems import Problems, run
-from report.prose import values
+from report.prose import observations, values
 from report.prose.excerpt import declared, excerpt, highlighted
 from report.prose.markup import FIGURE
 from report.records import verification
@@ -95,12 +95,20 @@ class Directives:
 
     def control(self, figure: Figure, option: str) -> controls.Control:
         """Returns a figure's control. Raises LookupError if it would mislead, PanelError if a picture is missing."""
-        return controls.control(figure, option, self.picture, self._figure)
+        return controls.control(figure, option, self.picture, self._figure, self.problems.notice)
 
     def panel(self, target: str) -> Picture:
-        """Returns the one panel that `1.8-large[show=upright,pixels=256]` selects. Raises LookupError."""
-        figure, panels = self._panels(target)
-        if len(panels) != 1:
+        """Returns the one panel that `1.8-large[show=upright,pixels=256]` selects. Raises LookupError.
+
+        A condition that no panel meets, as when its prompt is gone, is passed over with a notice; of what is left the
+        first is taken.
+        """
+        figure, conditions = self.named(target)
+        panels, unmet = values.closest(figure.panels, conditions)
+        if unmet:
+            wrong = f"no panel of {figure.id} has {', '.join(unmet)}; {values.nearest(figure.panels, conditions)}"
+            self.problems.notice(f"{wrong}; “{panels[0].name}” is shown instead")
+        elif len(panels) != 1:
             raise LookupError(f"{target} selects {len(panels)} panels; choose one in [ ]: {values.choices(panels)}")
         return self.picture(figure, panels[0])
 
@@ -149,14 +157,29 @@ class Directives:
 
     def _panels(self, target: str) -> tuple[Figure, list[Panel]]:
         """Returns the panels that a figure's id selects, with conditions in [ ] if any. Raises LookupError."""
+        figure, conditions = self.named(target)
+        panels = values.select(figure.panels, conditions)
+        if not panels:
+            raise LookupError(f"no panel of {figure.id} has {conditions}; {values.nearest(figure.panels, conditions)}")
+        return figure, panels
+
+    def named(self, target: str) -> tuple[Figure, str]:
+        """Returns the figure and the conditions of `1.8-large[show=upright,pixels=256]`. Raises LookupError."""
         match = _PANELS.fullmatch(target)
         if not match:
             raise LookupError(f"{target!r} selects no panel; write 1.8-large[show=upright,pixels=256]")
-        figure = self._figure(match[1])
-        panels = values.select(figure.panels, match[2] or "")
-        if not panels:
-            raise LookupError(f"no panel of {figure.id} has {match[2]}; {values.nearest(figure.panels, match[2])}")
-        return figure, panels
+        return self._figure(match[1]), match[2] or ""
+
+    def pictures(self, target: str) -> list[Picture]:
+        """Returns the panels that a target selects. Raises LookupError."""
+        figure, panels = self._panels(target)
+        return [self.picture(figure, panel) for panel in panels]
+
+    def digest(self, target: str) -> str:
+        """Returns the digest of the panels that a target selects; "" if none. Raises LookupError or Undrawn."""
+        figure, conditions = self.named(target)
+        panels = values.select(figure.panels, conditions)
+        return observations.digest(panels) if panels else ""
 
     def _figure(self, name: str) -> Figure:
         if name not in self.figures:

@@ -24,9 +24,10 @@ from report.page.opening import opening
 from report.page.social_card import Card
 from report.page.templates import render
 from report.problems import Problems, run
-from report.prose import values
+from report.prose import observations, values
 from report.prose.markup import OPENING, PLACEHOLDER, Prose
 from report.prose.mathml import rich
+from report.prose.observations import Observation
 from report.records import verification
 from report.records.drawn import load
 from report.records.undrawn import Undrawn
@@ -59,21 +60,22 @@ class ReportPage:
         problems.check()  # without a record, every mention of its figures would be a problem as well
         self.by_id = {record.id: record for record in self.records}
         self.figures = {figure.id: figure for record in self.records for figure in record.figures}
+        self.verified = {record.id: verification.read(site, record.path) for record in self.records}
+        self.numbers: dict[str, int] = {}
+        self.directives = self.answers(
+            root, model, site, problems, self.by_id, self.figures, self.numbers, self.verified
+        )
         self.prose: dict[str, Prose] = {}
         for name, path in prose_files(root).items():
             if name in self.by_id or name in ("intro", "credits"):
-                self.prose[name] = Prose(path, model, problems)
+                self.prose[name] = Prose(path, model, problems, self.directives.digest)
             elif re.fullmatch(SECTION, name):
                 problems.add(path, None, self._without_record(name))
             else:
                 problems.add(path, None, "name it part_ and the section's number, as in part_1_7_2.md")
         if not self.records and not self.prose:
             problems.add(root / ".report" / model, None, f"nothing has been drawn by {model}; {run('all', model)}")
-        self.numbers = self._number()
-        self.verified = {record.id: verification.read(site, record.path) for record in self.records}
-        self.directives = self.answers(
-            root, model, site, problems, self.by_id, self.figures, self.numbers, self.verified
-        )
+        self.numbers |= self._number()
         self.opening = opening(self.prose.get("intro"), self.directives)
         logo, exhibits = self.opening.logo, self.opening.exhibits
         self.logo = Logo(logo) if logo else None
@@ -163,6 +165,26 @@ class ReportPage:
                 if text in written:
                     return prose.path, line
         return self.site / "index.html", None
+
+    @property
+    def alternatives(self) -> list[list[Observation]]:
+        """The observations of the page, with those together of which one is shown."""
+        return [group for prose in self.prose.values() for group in observations.alternatives(prose.observations)]
+
+    @property
+    def outdated(self) -> list[Observation]:
+        """The observations that were written about other pictures than the page shows."""
+        return [found for prose in self.prose.values() for found in observations.outdated(prose.observations)]
+
+    @property
+    def empty(self) -> list[Observation]:
+        """The observations that are yet to be written."""
+        return [found for group in self.alternatives for found in group if found.is_empty]
+
+    def observed(self, figure: str) -> bool:
+        """Whether an observation about a figure is on the page."""
+        every = [found for group in self.alternatives for found in group]
+        return any(figure in found.figures and found.holds and not found.is_empty for found in every)
 
     # -- rendering ----------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@
     /// code | path.py::Name      a definition, quoted from the source
     /// code | path.py::Name | folded   … collapsed until the reader opens it
     /// only | pocket             prose that only the page of that model shows, or of several: deepfloyd deepfloyd-l
+    /// seen | 0-stages 8f3a1c2d  what the author saw in these pictures; left out where the page shows others
+                                  (report/prose/observations.py)
     /// lead, contents, logo      in intro.md: the opening of the page (report/page/opening.py)
     @fig:1.2-blur  @sec:1.7.2  @val:1.2-blur[t=250].psnr  $x_0$  $$x_t$$
     @val:1.8-lion[prompt="a dog, running",k=0].gamma    a text with a comma or a bracket, quoted; "" is a quote in it
@@ -31,8 +33,10 @@ from markupsafe import Markup
 from generators.records.errors import TexError
 from generators.records.texts import CONTROL, MODELS, NAME, SECTION
 from report.problems import Problems
+from report.prose import observations
 from report.prose.excerpt import highlighted
 from report.prose.mathml import INLINE, mathml
+from report.prose.observations import Observation
 from report.prose.values import CONDITIONS, split
 
 FIGURE = rf"{SECTION}-{NAME}"
@@ -48,6 +52,7 @@ DIRECTIVES = {
     "fig": ((1, 2, 3), "/// fig | 1.2-blur` or `/// fig | 1.2-blur | control"),
     "code": ((1, 2), "/// code | path/to/file.py::name` or `/// code | path/to/file.py::name | folded"),
     "only": ((1,), "/// only | name"),
+    observations.DIRECTIVE: (range(1, 100), "/// seen | 1.8-lion"),
     **{name: ((0,), f"/// {name}") for name in OPENING},
 }
 
@@ -85,11 +90,15 @@ class Directive:
 
 
 class Prose:
-    """One prose file, scanned for `model`. Problems are added to `problems` with their lines."""
+    """One prose file, scanned for `model`. Problems and notices are added to `problems` with their lines.
 
-    def __init__(self, path: Path, model: str, problems: Problems) -> None:
+    shown: returns the digest of the pictures that an observation names; see `observations.read`.
+    """
+
+    def __init__(self, path: Path, model: str, problems: Problems, shown: Callable[[str], str]) -> None:
         self.path = path
         self.problems = problems
+        self._shown = shown
         data = path.read_bytes()
         try:
             text = data.decode("utf-8")
@@ -101,9 +110,14 @@ class Prose:
             problems.add(path, text.count("\n", 0, match.start()) + 1, wrong)
         self.text = _CONTROL.sub("", text).replace("\ue000", "").replace("\ue001", "")
         self.directives: list[Directive] = []
+        self.observations: list[Observation] = []
         self.is_read = True  # whether all directives were understood
         self._marked: list[Directive | Markup] = []  # what the marks stand for, by their numbers
         self._lines = self._scan(model)
+        for found in observations.outdated(self.observations):
+            if not found.is_empty:
+                with problems.at(path, found.first):
+                    problems.notice(f"{found.why}; left out")
 
     @property
     def figures(self) -> list[tuple[int, str]]:
@@ -141,14 +155,23 @@ class Prose:
                     if not opened:
                         self._misread(number, "`///` closes no directive; remove it, or open a directive above")
                     else:
-                        opened.pop()
+                        self._close(opened.pop()[1], number)
                     current = None
                 elif current:
                     self._misread(
                         number, f"`/// {words[0]}` inside `/// {current.kind}`; close that one first with `///`"
                     )
                 else:
-                    current, visible = self._open(number, words, model)
+                    current, visible = self._open(number, words, model, shown)
+                    if (
+                        current
+                        and current.kind == "fig"
+                        and any(name == observations.DIRECTIVE for name, _, _ in opened)
+                    ):
+                        wrong = (
+                            f"`/// fig` inside `/// {observations.DIRECTIVE}`; a figure stays when its pictures change"
+                        )
+                        self._misread(number, f"{wrong}: place it outside")
                     opened.append((words[0], number, visible))
                     if current and shown:
                         self.directives.append(current)
@@ -178,7 +201,24 @@ class Prose:
         self._marked.append(content)
         return f"\ue000{len(self._marked) - 1}\ue001"
 
-    def _open(self, number: int, words: list[str], model: str) -> tuple[Directive | None, bool]:
+    def _observed(self, number: int, arguments: list[str]) -> bool:
+        """Reads the opening line of an observation; returns whether it is shown."""
+        try:
+            found = observations.read(self.path, number, arguments, self._shown)
+        except LookupError as error:
+            self._misread(number, str(error.args[0]))
+            return False
+        self.observations.append(found)
+        return found.holds
+
+    def _close(self, first: int, last: int) -> None:
+        """Completes the observation between these lines, if it is one."""
+        for found in self.observations:
+            if found.first == first:
+                found.last, found.text = last, self.text.splitlines()[first : last - 1]
+
+    def _open(self, number: int, words: list[str], model: str, shown: bool) -> tuple[Directive | None, bool]:
+        """Returns a directive, None for one around prose, and whether its content is shown; shown: its surroundings."""
         name, *arguments = words
         if name not in DIRECTIVES:
             self._misread(number, f"unknown directive {name!r}; the directives are: {', '.join(DIRECTIVES)}")
@@ -192,6 +232,8 @@ class Prose:
             for unknown in (each for each in named if each not in MODELS):
                 self._misread(number, f"`/// only` names the unknown model {unknown!r}; known: {', '.join(MODELS)}")
             return None, model in named
+        if name == observations.DIRECTIVE:
+            return None, shown and self._observed(number, arguments)
         return Directive(name, number, arguments), True
 
     def _convert(self, text: str, first: int, page: Page, level: int) -> Markup:
@@ -245,7 +287,8 @@ class Prose:
     def _made(self, line: int, make: Callable[[], Markup]) -> Markup:
         """Returns what is made for a line; an error becomes its problem."""
         try:
-            return make()
+            with self.problems.at(self.path, line):
+                return make()
         except (LookupError, TexError) as error:
             self.problem(line, str(error.args[0]))
             return Markup("")

@@ -157,6 +157,18 @@ def select(panels: Sequence[Panel], selector: str) -> list[Panel]:
     return chosen
 
 
+def closest(panels: Sequence[Panel], selector: str) -> tuple[list[Panel], list[str]]:
+    """Returns the panels that meet the conditions of a selector, one after the other, and those that are passed over
+    because they would leave none. Raises what `select` raises."""
+    chosen, unmet = list(panels), []
+    for condition in filter(None, split(selector, ",")):
+        if met := select(chosen, condition):
+            chosen = met
+        else:
+            unmet.append(condition)
+    return chosen, unmet
+
+
 def choices(panels: Sequence[Panel]) -> str:
     """Lists, for a message, by which fields of their cases some panels can be told apart: t = 250, 500; k = 0, 1."""
     names = dict.fromkeys(name for panel in panels for name in panel.case)

@@ -51,8 +51,11 @@ class Plan:
         return "\n".join(lines)
 
 
-def refusals(root: Path, model: str) -> list[str]:
-    """Returns why the site may not be published: dirty, stale or unverified, one line each; empty if it may."""
+def refusals(root: Path, model: str, without: bool = False) -> list[str]:
+    """Returns why the site may not be published: dirty, stale or unverified, one line each; empty if it may.
+
+    without: whether it may lack observations.
+    """
     status = _git(root, "status", "--porcelain", "--untracked-files=all", "-z", "--", *SOURCES)
     dirty = [entry[3:] for entry in status.split("\0") if re.match(r"[ MADRCUT?]{2} ", entry)]
     add = " ".join(name for name in SOURCES if any(path == name or path.startswith(f"{name}/") for path in dirty))
@@ -60,7 +63,7 @@ def refusals(root: Path, model: str) -> list[str]:
         f"dirty: {check.some(dirty)} not committed; commit first, so that the page is reproducible: "
         f"`git add {add}`, then `git commit`"
     )
-    return ([uncommitted] if dirty else []) + check.publishing_problems(root, model)
+    return ([uncommitted] if dirty else []) + check.publishing_problems(root, model, without)
 
 
 def plan(root: Path, remote: str, branch: str, model: str = USUAL) -> Plan:
