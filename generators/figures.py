@@ -57,6 +57,11 @@ def strip(field_name: str, values: Sequence[Any], **axes: Sequence[Any] | Any) -
     )
 
 
+def sentence(words: str) -> str:
+    """Returns the words with a capital first letter, as the beginning of a caption."""
+    return words[:1].upper() + words[1:]
+
+
 @dataclass(frozen=True)
 class Figure:
     """One figure: a grid of panels, one per case.
@@ -71,6 +76,7 @@ class Figure:
     draw: `draw(lab, **case)` returns an image as defined in `Panel`, or a `Panel`.
     row: the header of each row, which groups the panels; without it, all panels are in one row.
     finds: the names of the values that `draw` may return in `Panel.found`.
+    called: for a field, the words that stand for its values in all texts, as in {"image": {"fox": "red fox"}}.
     A figure of pictures with several readings has a field for each reading's prompt, and `show` names the one that a
     panel shows; see `reading`.
     Texts name a field as `{t}`, or with a format as `{psnr:.1f}`; indices, attributes and conversions are refused.
@@ -85,6 +91,7 @@ class Figure:
     draw: Callable[..., Any]
     row: str = ""
     finds: Sequence[str] = ()
+    called: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME, self.name) or len(self.name) > LONGEST_NAME:
@@ -151,7 +158,7 @@ class Figure:
         for case in self.cases:
             filled = {}
             for template, fill in (
-                ("caption", self.caption.format_map),
+                ("caption", lambda case: self.caption.format_map(self._words(case))),
                 ("row", self.row_of),
                 ("label", self.label_of),
                 ("alt", self.alt_of),
@@ -185,20 +192,24 @@ class Figure:
 
     def caption_text(self) -> str:
         """Returns the caption with its fields filled in."""
-        return self.caption.format_map(self.cases[0])
+        return self.caption.format_map(self._words(self.cases[0]))
 
     def row_of(self, case: Case) -> str:
         """Returns the row header of this case's panel; "" if the figure has no rows."""
-        return self.row.format_map(case)
+        return self.row.format_map(self._words(case))
 
     def label_of(self, case: Case, found: Mapping[str, Any] | None = None) -> str:
         """Returns the label of this case's panel. Raises KeyError if it names a value that `found` lacks."""
-        return self.label.format_map({**case, **(found or {})})
+        return self.label.format_map({**self._words(case), **(found or {})})
 
     def alt_of(self, case: Case, found: Mapping[str, Any] | None = None) -> str:
         """Returns the alt text of this case's panel. Raises KeyError if it names a value that `found` lacks."""
         text = self.alt if isinstance(self.alt, str) else self.alt.get(case.get("show", "*"), self.alt.get("*", ""))
-        return text.format_map({**case, **(found or {})})
+        return text.format_map({**self._words(case), **(found or {})})
+
+    def _words(self, case: Case) -> dict[str, Any]:
+        """Returns the fields of a case as texts name them."""
+        return {**case, **{name: words.get(case.get(name), case.get(name)) for name, words in self.called.items()}}
 
 
 def reading(case: Case) -> str | None:

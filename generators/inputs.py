@@ -1,7 +1,6 @@
 """The input images of the report: files in report/writeup/inputs, read as small square arrays.
 
-An image's name is the stem of its file. A raster file takes precedence over an SVG with the same stem: the report shows
-`campanile.jpg` if it lies beside `campanile.svg`. This module does not import torch.
+report/report.toml names them, and says which file is which. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -18,13 +17,9 @@ import resvg_py
 from PIL import Image, ImageCms, ImageOps
 
 from .records.errors import InputError
+from .settings import MINE
 
 INPUTS = Path(__file__).resolve().parents[1] / "report" / "writeup" / "inputs"
-RASTERS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"})
-UNREAD = frozenset(  # types of image files that are not read, and would otherwise be passed over in silence
-    ".ai .arw .cr2 .cr3 .dng .eps .heic .heif .hif .ico .j2k .jfif .jp2 .jpe .jxl .nef .orf .pbm .pdf .pgm .pnm .ppm "
-    ".psd .raf .raw .rw2 .svgz .tga .xcf".split()
-)
 
 # Only these decoders: by default Pillow would also pass an EPS file to Ghostscript.
 _DECODERS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
@@ -40,31 +35,13 @@ _OUTSIDE = re.compile(r"""\bhref\s*=\s*(["'])\s*(?!#|data:)(.*?)\1""", re.DOTALL
 _TEXT = re.compile(r"<(?:[\w.-]+:)?text\b")
 
 
-def find(name: str, folder: Path = INPUTS) -> Path:
-    """Returns the file of the image called `name`: a raster file with that stem, or else `name.svg`.
-
-    name: letters, digits, hyphens and underscores; no suffix, no folder. Raises InputError if the name has another
-    form, if no file has it (the message lists the existing names), or if two files share it (the message names both).
-    """
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise InputError(
-            f"{name!r} is not an image name: use letters, digits, hyphens and underscores, without a suffix"
-        )
-    files = _files(folder)
-    named = [path for path in files if path.stem == name]
-    found = [path for path in named if path.suffix.lower() in RASTERS] or named
-    if len(found) > 1:
-        claims = " and ".join(path.name for path in found)
-        raise InputError(f"{claims} in {folder} are both called {name!r}: keep one, and move or rename the other")
-    if not found:
-        names = ", ".join(sorted({path.stem for path in files})) or "no images at all"
-        raise InputError(
-            f"no image called {name!r} in {folder}, which has {names}: correct the name or add the file"
-            + "".join(
-                f"; {path.name} is of a type that is not read, save it as JPEG or PNG" for path in unread(folder, name)
-            )
-        )
-    return found[0]
+def find(name: str) -> Path:
+    """Returns the file of the image or the mask that report/report.toml calls `name`. Raises InputError if it names
+    none so."""
+    if name not in MINE.files:
+        known = ", ".join(MINE.files)
+        raise InputError(f"report/report.toml has no [images.{name}], only {known}: correct the name or add the image")
+    return INPUTS / MINE.files[name]
 
 
 def read(path: Path, size: int = 64) -> np.ndarray:
@@ -82,24 +59,6 @@ def read(path: Path, size: int = 64) -> np.ndarray:
 def digest_of(path: Path) -> str:
     """Returns the SHA-256 of a file's bytes, 64 hexadecimal digits. Raises InputError if it cannot be read."""
     return hashlib.sha256(_bytes(path)).hexdigest()
-
-
-def unread(folder: Path = INPUTS, *names: str) -> list[Path]:
-    """Returns the image files of unread types that are called as these images, by default as those in the folder."""
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError:
-        return []  # `find` reports it
-    known = {*names} or {path.stem for path in paths if path.suffix.lower() in RASTERS | {".svg"}}
-    known = {name.casefold() for name in known}
-    return [path for path in paths if path.suffix.lower() in UNREAD and path.stem.casefold() in known]
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.suffix.lower() in RASTERS | {".svg"})
-    except OSError as error:
-        raise InputError(f"cannot list {folder}: {error.strerror}; check the folder of the input images") from error
 
 
 def _bytes(path: Path) -> bytes:

@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 
 from . import inputs
+from .diffusion import masks
 from .diffusion.batching import SharedWork, trace
 from .diffusion.estimates import Estimate
 from .diffusion.sampling import gaussian, inpaint, last, sample, sdedit
 from .diffusion.schedule import strided
 from .models.base import Cascade
+from .settings import MINE
 
-SEED = 42  # of sample 0; sample k uses 42 + k
+SEED = MINE.seed  # of sample 0; sample k has the seed SEED + k
 STREAM = 1_000_000  # between the seeds of two stages: the noise of a later stage must not depend on that of an earlier
 
 Result = TypeVar("Result")
@@ -42,7 +44,7 @@ class Lab:
         self._image = lru_cache(self._load)
 
     def image(self, name: str | Path) -> Tensor:
-        """Returns the input image called `name` in report/writeup/inputs, or the file at a path: (3, 64, 64) in -1 … 1.
+        """Returns the input image called `name` in report/report.toml, or the file at a path: (3, 64, 64) in -1 … 1.
 
         Raises InputError.
         """
@@ -56,9 +58,20 @@ class Lab:
         pixels = torch.from_numpy(inputs.read(path, 64)).permute(2, 0, 1)
         return (pixels * 2 - 1).to(self.model.device), digest
 
+    def hole(self, name: str | Path) -> Tensor:
+        """Returns the mask of the input image called `name`, or the one in the file at a path, (1, 64, 64): 1 where new
+        content goes.
+
+        Raises InputError, also for a mask without black or without white.
+        """
+        if isinstance(name, str) and (hole := MINE.holes[name]):
+            return masks.rectangle(hole.rows, hole.columns).to(self.model.device)
+        shown = f"{name}.mask" if isinstance(name, str) else name
+        return masks.painted(self.image(shown), str(shown))
+
     def generator(self, k: int = 0, stage: int = 1) -> torch.Generator:
-        """Returns a new CPU generator for sample k: seeded with 42 + k, and in later stages with a stream of their own,
-        1,000,042 + k and 2,000,042 + k."""
+        """Returns a new CPU generator for sample k: seeded with SEED + k. Later stages have streams of their own,
+        one and two million further."""
         if stage == 1:
             trace().seeds[SEED + k] = None
         return torch.Generator().manual_seed(SEED + k + (stage - 1) * STREAM)
@@ -78,9 +91,10 @@ class Lab:
         scales = {Scale.OWN: own, Scale.READING: 7.0, Scale.BALANCED: (own + 7) / 2}
         return self.model.guided(prompt, scales[gamma] if isinstance(gamma, Scale) else gamma)
 
-    def sample(self, estimate: Estimate, k: int = 0, stride: int = 30) -> Tensor:
-        """Draws sample k, (3, 64, 64), from pure noise along the strided timesteps."""
-        return last(sample(self.schedule, estimate, strided(stride), self.generator(k), self.model.blank()))
+    def sample(self, estimate: Estimate, k: int = 0, timesteps: Sequence[int] | None = None) -> Tensor:
+        """Draws sample k, (3, 64, 64), from pure noise. timesteps: None for the course's, every 30th."""
+        timesteps = strided() if timesteps is None else timesteps
+        return last(sample(self.schedule, estimate, timesteps, self.generator(k), self.model.blank()))
 
     def sdedit(self, estimate: Estimate, x0: Tensor, i_start: int) -> Tensor:
         """Noises x0 to the timestep of index `i_start` with the noise of sample 0, then denoises it."""

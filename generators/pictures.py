@@ -1,4 +1,4 @@
-"""Figures outside the report, for the verbs that draw single pictures. Sample k has the seed 42 + k, as in sections."""
+"""Figures outside the report, for the verbs that draw single pictures. The seeds are those of sections."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from .diffusion.schedule import strided
 from .diffusion.views import named
-from .editing import edit, strips
+from .editing import INPAINTING, edit, inpaint, strips
 from .figures import Figure, Section, each
 from .lab import Lab
 from .readings import HYBRIDS, SIDE, Readings, anagram, hybrid
@@ -21,7 +22,7 @@ def samples(prompt: str, count: int, stride: int, pixels: int = SIDE) -> Section
     """Declares `count` samples of one prompt. pixels: per side, 64 or 256, here and below."""
 
     def draw(lab: Lab, prompt: str, stride: int, pixels: int, k: int) -> Tensor:
-        x = lab.sample(lab.guided(prompt), k, stride)
+        x = lab.sample(lab.guided(prompt), k, strided(stride))
         return x if pixels == SIDE else lab.enlarge(x, prompt, k)
 
     return alone(
@@ -67,6 +68,26 @@ def edits(path: Path, prompt: str) -> Section:
         alt={"original": "{image} before any noise", "*": "{image}, noised to {show} and denoised with “{prompt}”"},
         cases=strips(each(prompt=prompt, image=path.name)),
         draw=lambda lab, image, **case: edit(lab, image=path, **case),
+    )
+
+
+def inpaintings(path: Path, mask: Path, prompt: str) -> Section:
+    """Declares the inpainting of an image file where a mask file is white, once in a single pass and once with
+    resampling, and what it begins with."""
+    return alone(
+        "inpaint",
+        caption="{image} with new content inside {mask}, guided by “{prompt}”",
+        label="{show}",
+        alt={
+            "original": "{image} before it is changed",
+            "mask": "The mask {mask}: white where new content goes",
+            "to be filled": "The part of {image} under the mask, which will be replaced",
+            "inpainted": "{image} with the masked part replaced by “{prompt}” in a single pass",
+            "resampled": "{image} with the masked part replaced by “{prompt}”, with resampling",
+        },
+        cases=each(prompt=prompt, image=path.name, mask=mask.name, show=INPAINTING),
+        draw=lambda lab, prompt, show, **names: inpaint(lab, prompt, path, show, mask),
+        finds=("ratio",),
     )
 
 

@@ -65,7 +65,7 @@ class PocketPipeline(DiffusionPipeline):
         """Samples `num_images_per_prompt` images of each prompt, prompt by prompt.
 
         pixels: of a side; one of PIXELS. guidance_scale: gamma of stage 1; None for pocket's own. seed: of the first
-        image of each prompt; the n-th has seed + n, so the report's sample k is the image of seed 42 + k. stride: step
+        image of each prompt; the n-th has seed + n, as the report's sample k has SEED + k. stride: step
         from timestep to timestep of stage 1. output_type: "pil", "np" or "pt", as diffusers' image processors return
         them. Raises ValueError for another size, or without a prompt.
         """
@@ -74,17 +74,18 @@ class PocketPipeline(DiffusionPipeline):
             raise ValueError(f"pixels = {pixels}: pocket draws {', '.join(map(str, PIXELS[:-1]))} or {PIXELS[-1]}")
         if not prompts or num_images_per_prompt < 1:
             raise ValueError(f"{len(prompts)} prompts, {num_images_per_prompt} images of each: nothing to draw")
-        lab = Lab(self.model)
+        lab, timesteps = Lab(self.model), strided(stride)
 
         def draw(prompt: str, k: int) -> torch.Tensor:
-            x = lab.sample(lab.guided(prompt, Scale.OWN if guidance_scale is None else guidance_scale), k, stride)
+            guided = lab.guided(prompt, Scale.OWN if guidance_scale is None else guidance_scale)
+            x = lab.sample(guided, k, timesteps)
             for _ in range(PIXELS.index(pixels)):
                 x = lab.enlarge(x, prompt, k)
             return x
 
         first = seed - SEED  # the number of the sample with this seed
         works = [partial(draw, prompt, first + n) for prompt in prompts for n in range(num_images_per_prompt)]
-        with self.progress_bar(total=2 * len(strided(stride)) * len(works)) as progress:
+        with self.progress_bar(total=2 * len(timesteps) * len(works)) as progress:
             self.model.meter.on_evaluated = progress.update
             drawn = batching.run(works)
         images = torch.stack([task.result for task in drawn]).clamp(-1, 1)

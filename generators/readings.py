@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .diffusion import estimates, filters
 from .diffusion.estimates import Estimate, Part
+from .diffusion.schedule import strided
 from .diffusion.views import View, still
 from .figures import Figure, each
 from .lab import Lab, Scale
@@ -34,7 +35,7 @@ class Readings:
 
     def draw(self, lab: Lab, show: str, k: int, pixels: int = SIDE, stride: int = 30) -> Tensor:
         """Returns sample k as it is read, (3, pixels, pixels); pixels is 64 or 256. One drawing serves all looks."""
-        x = lab.shared((self.key, k, stride, SIDE), lambda: lab.sample(self.estimate(lab), k, stride))
+        x = lab.shared((self.key, k, stride, SIDE), lambda: lab.sample(self.estimate(lab), k, strided(stride)))
         if pixels > SIDE:
             small = x
             x = lab.shared((self.key, k, stride, pixels), lambda: lab.enlarge(small, self.estimate(lab), k))

@@ -23,6 +23,7 @@ def folder(root: Path) -> Path:
     (root / "report" / "writeup").mkdir(parents=True)
     (root / "generators" / "sections").mkdir(parents=True)
     shutil.copy(REPO / "CITATION.cff", root)
+    shutil.copy(REPO / "report" / "report.toml", root / "report")
     (root / "templates").symlink_to(REPO / "templates")
     (root / "generators" / "schedule.py").write_text(
         "STRIDE = 30\n\n\nclass Schedule:\n    def forward(self, x0, t):\n        return x0 < t  # noised\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import tomllib
@@ -17,6 +16,7 @@ from generators.figures import Figure, Panel, Section, each, strip
 from generators.records.errors import DeclarationError
 from generators.records.texts import section_key
 from generators.running import run, staleness
+from generators.settings import MINE
 
 ROOT = Path(__file__).parents[1]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
@@ -293,35 +293,14 @@ def test_the_images_that_a_section_names_exist(section_id):
         inputs.find(name)
 
 
-def test_the_campaniles_mask_is_the_courses():
-    from generators.sections import part_1_7_2
+def test_the_campaniles_hole_is_the_courses():
+    from generators.diffusion.masks import rectangle
 
-    mask = part_1_7_2.hole("campanile")
+    hole = MINE.images["campanile"].hole
+    mask = rectangle(hole.rows, hole.columns)
     assert mask.shape == (1, 64, 64)
     assert mask[0, 2:20, 24:42].min() == 1  # rows 2 to 19, columns 24 to 41 are new
     assert mask.sum() == 18 * 18
-
-
-@pytest.mark.parametrize(
-    ("corners", "said"),
-    [
-        ((20, 80, 60, 63), "rows 20 to 80"),
-        ((20, 39, 18, 64), "columns 18 to 64"),
-        ((39, 20, 18, 45), "rows 39 to 20"),
-        ((-3, 20, 18, 45), "rows -3 to 20"),
-    ],
-)
-def test_a_hole_that_would_be_clipped_or_empty_is_refused_with_its_line(corners, said, tmp_path, monkeypatch):
-    """When the section is imported, so before anything is drawn."""
-    text = staleness.sections()["1.7.2"].read_text(encoding="utf-8")
-    (path := tmp_path / "part_1_7_2.py").write_text(text.replace("Hole(20, 39, 18, 45)", f"Hole{corners}"), "utf-8")
-    monkeypatch.setattr(staleness, "sections", lambda: {"1.7.2": path})
-    spec = importlib.util.spec_from_file_location("generators.sections.altered", path)
-    monkeypatch.setattr(
-        run, "import_module", lambda name: spec.loader.exec_module(importlib.util.module_from_spec(spec))
-    )
-    with pytest.raises(DeclarationError, match=rf"^part_1_7_2\.py:\d+: Hole.*{said} do not lie in 0 to 63"):
-        run.load_section("1.7.2")
 
 
 def test_the_hybrids_filter_is_the_courses():
@@ -363,7 +342,7 @@ def imported(module: str) -> set[str]:
 # lie beside the rooms count as rooms of one file.
 ROOMS = {
     "generators": (
-        *("records", "diffusion", "figures", "prompts", "inputs"),
+        *("records", "settings", "diffusion", "figures", "prompts", "inputs"),
         *("models", "lab", "pipeline", "editing", "readings", "sections", "pictures", "running"),
         *("making", "bench"),  # they make the weights and measure; nothing that draws needs them
     ),
@@ -425,10 +404,10 @@ def test_diffusers_is_imported_under_models_and_to_measure_only():
     assert users - {"generators.pipeline"} <= {*modules("generators.models"), *modules("generators.bench")}
 
 
-def test_the_page_is_made_without_torch_and_meets_the_generators_in_records_only():
+def test_the_page_is_made_without_torch_and_meets_the_generators_in_records_and_settings_only():
     """What the builder reaches by import, at any depth; the command line and its progress bars stand above both."""
     reached = GRAPH.find_upstream_modules("report.page.builder")
-    drawing = set(modules("generators")) - {"generators", *modules("generators.records")}
+    drawing = set(modules("generators")) - {"generators", "generators.settings", *modules("generators.records")}
     assert not reached & {"torch", "diffusers", "transformers", *drawing}
     assert {"generators.records.record", "report.page.links"} <= reached
     assert not reached & {"report.command.cli", "report.command.progress"}

@@ -109,7 +109,7 @@ def test_a_prompt_that_draw_itself_makes_too_long(tmp_path):
     with pytest.raises(
         DrawingError, match=r"^figure 1\.77-a, case k=1: prompt: the text .* has 9,000 characters; at most"
     ):
-        drawn(lambda lab, k: lab.sample(lab.guided("🐂" * 9000), stride=990), tmp_path)
+        drawn(lambda lab, k: lab.sample(lab.guided("🐂" * 9000), timesteps=[0]), tmp_path)
 
 
 def test_a_long_case_is_shortened(tmp_path):

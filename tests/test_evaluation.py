@@ -11,6 +11,7 @@ import torch
 
 from generators import models
 from generators.diffusion import metrics
+from generators.diffusion.schedule import strided
 from generators.diffusion.views import FLIP
 from generators.figures import Figure, each, reading
 from generators.lab import Lab
@@ -194,7 +195,7 @@ def two(name: str, second: str) -> Figure:
     """A figure of two samples, each read upright and turned over, drawn through the lab."""
 
     def draw(lab, upright, flipped, k, show):
-        x = lab.shared((upright, k), lambda: lab.sample(lab.guided(upright), k, 333))
+        x = lab.shared((upright, k), lambda: lab.sample(lab.guided(upright), k, strided(333)))
         return x if show == "upright" else FLIP(x)
 
     cases = each(upright="a photo of a dog", flipped=second, show=("upright", "flipped"), k=(1, 0))

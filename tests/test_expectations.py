@@ -30,6 +30,7 @@ def root(tmp_path, monkeypatch):
         (root / name).symlink_to(fixture.REPO / name)
     shutil.copytree(fixture.REPO / "generators", root / "generators", ignore=shutil.ignore_patterns("weights", "__py*"))
     shutil.copytree(fixture.REPO / "report" / "writeup", root / "report" / "writeup")
+    shutil.copy(fixture.REPO / "report" / "report.toml", root / "report")
     monkeypatch.setattr(models, "load", lambda name: pytest.fail("a model was loaded"))
     return root
 
@@ -92,9 +93,9 @@ MISTAKES = {
     ),
     "a value's case": (
         "part_0",
-        "@val:0-stages[steps=100",
-        "@val:0-stages[steps=99",
-        "has steps=99,pixels=64; steps is",
+        "@val:0-stages[pixels=64].gamma",
+        "@val:0-stages[pixels=65].gamma",
+        "no panel of 0-stages has pixels=65; pixels is 64",
     ),
     "a value's field": ("part_1_2", "[t=250,show=best blur].sigma", "[u=250].sigma", "no field 'u'; the panel has: "),
     "a value's name": (
@@ -115,7 +116,7 @@ MISTAKES = {
         "@val:1.2.second",
         "a drawn section",
     ),
-    "a lead": ("intro", "/// lead\n0-stages[prompt=an android", "/// lead\n0-stages[prompt=a android", "; prompt is "),
+    "a lead": ("intro", "/// lead\n0-stages[prompt=an android", "/// lead\n0-stages[promt=an android", "no field 'promt'"),
     "a lead of several": (
         "intro",
         "9-large[show=near,pixels=256]",
@@ -125,8 +126,8 @@ MISTAKES = {
     "a thumbnail": (
         "intro",
         "1.1 | 1.1-noisy[t=500]",
-        "1.1 | 1.1-noisy[t=501]",
-        "no panel of 1.1-noisy has t=501; t is ",
+        "1.1 | 1.1-noisy[u=500]",
+        "no field 'u'; the panel has: ",
     ),
     "a thumbnail's section": (
         "intro",
@@ -225,16 +226,16 @@ def dogs(root, monkeypatch):
     return root
 
 
-PLACED = "/// fig | 1.8-found | slide\n///\n/// fig | 1.8-plain | slide: {}\n///\n"
+PLACED = "/// fig | 1.8-found | slide\n///\n/// fig | 1.8-plain | wipe: {}\n///\n"
 
 
 def test_prompts_with_commas_are_offered_in_quotes(dogs):
     text = '@val:1.8-plain[prompt="{}"].prompt\n'
-    fixture.prose(dogs, "part_1_8", PLACED.format('"a dog, asleep"') + text.format(DOGS[0]))
+    fixture.prose(dogs, "part_1_8", PLACED.format('"a dog, asleep", "a dog, running"') + text.format(DOGS[0]))
     check(dogs, "pocket", ["1.8"])
-    fixture.prose(dogs, "part_1_8", PLACED.format("a dog") + text.format("a cat, asleep") + "\n@val:1.8-plain.prompt\n")
+    fixture.prose(dogs, "part_1_8", PLACED.format("a dog, a cat") + text.format("a cat, asleep") + "\n@val:1.8-plain.prompt\n")
     assert sorted(told(dogs, to_draw=["1.8"])) == [
-        "report/writeup/part_1_8.md:3: `slide` names 'a dog'; the rows and columns of 1.8-plain are: "
+        "report/writeup/part_1_8.md:3: `wipe` takes two rows or two columns of 1.8-plain, which are: "
         "a dog, running, a dog, asleep",
         'report/writeup/part_1_8.md:5: @val:1.8-plain[prompt="a cat, asleep"].prompt: no panel of 1.8-plain has '
         'prompt="a cat, asleep"; prompt is "a dog, running" or "a dog, asleep"',

@@ -10,6 +10,7 @@ from diffusers.utils import dynamic_modules_utils
 
 from generators import models, pipeline
 from generators.diffusion import batching
+from generators.diffusion.schedule import strided
 from generators.lab import Lab
 
 PROMPT, SHORT = "an oil painting of a fox", {"stride": 300}
@@ -37,7 +38,7 @@ def test_its_samples_are_the_reports(pocket, pixels):
     lab = Lab(models.load("pocket"))
 
     def draw(k):
-        x = lab.sample(lab.guided(PROMPT), k, SHORT["stride"])
+        x = lab.sample(lab.guided(PROMPT), k, strided(SHORT["stride"]))
         while x.shape[-1] < pixels:
             x = lab.enlarge(x, PROMPT, k)
         return x

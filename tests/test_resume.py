@@ -10,6 +10,7 @@ import pytest
 import tiny_if
 import torch
 
+from generators.diffusion.schedule import strided
 from generators.figures import Figure, Section, each
 from generators.models.deepfloyd.cascade import HELD, DeepFloyd, SecondStage, Spot, ThirdStage
 from generators.models.deepfloyd.text import Embeddings, encode
@@ -22,7 +23,7 @@ KILLS = 4
 
 def stages(lab, pixels, k):
     """A guided sample, and from it the next stages'."""
-    small = lab.shared(("small", k), lambda: lab.sample(lab.guided("a dog"), k, stride=200))
+    small = lab.shared(("small", k), lambda: lab.sample(lab.guided("a dog"), k, strided(200)))
     if pixels == 64:
         return small
     middle = lab.shared(("middle", k), lambda: lab.enlarge(small, "a dog", k))

@@ -14,6 +14,7 @@ from PIL import Image
 from generators import editing, models, readings
 from generators.diffusion import batching
 from generators.diffusion.filters import gaussian_blur, grey, motion_blur
+from generators.diffusion.schedule import strided
 from generators.diffusion.views import named
 from generators.lab import Lab
 from generators.models.deepfloyd import weights
@@ -102,7 +103,7 @@ def test_a_picture_is_drawn_with_the_reports_seeds_and_says_how(here, tiny_pocke
 def test_the_samples_are_those_that_a_section_draws(here, tiny_pocket, unset):
     lab = Lab(models.load("pocket"))
     with torch.inference_mode():  # as a section draws its cases: all of them together
-        both = batching.run([partial(lab.sample, lab.guided(DOG), k, 333) for k in range(2)])
+        both = batching.run([partial(lab.sample, lab.guided(DOG), k, strided(333)) for k in range(2)])
     assert run("sample", DOG, *QUICK).exit_code == 0
     for task, panel in zip(both, told(here / "sample-a-photo-of-a-dog.png")[1], strict=True):
         rgb = ((task.result.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0)

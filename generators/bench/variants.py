@@ -5,7 +5,7 @@ Sections only see a `Lab`, so each implementation is a subclass of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 from diffusers import IFImg2ImgPipeline, IFPipeline
 from torch import Tensor
 
-from ..diffusion import last, sample, sdedit, strided
+from ..diffusion import last, sdedit, strided
 from ..diffusion.batching import run
 from ..diffusion.estimates import Estimate, Noise
 from ..lab import Lab, Result, Scale
@@ -25,7 +25,7 @@ from .configurations import RandomIF
 SECTIONS = ("1.5", "1.6", "1.7.3", "1.9")  # one of each kind: samples, guided samples, edits, two prompts in one image
 
 
-def thinned(timesteps: list[int], steps: int) -> list[int]:
+def thinned(timesteps: Sequence[int], steps: int) -> list[int]:
     """Returns at most `steps` (2 or more) of the timesteps, evenly spaced, always including the first and the last, t =
     0."""
     intervals = min(steps, len(timesteps)) - 1
@@ -44,9 +44,8 @@ class ThisReport(Lab):
         super().__init__(model)
         self.steps = steps
 
-    def sample(self, estimate: Estimate, k: int = 0, stride: int = 30) -> Tensor:
-        timesteps = thinned(strided(stride), self.steps)
-        return last(sample(self.schedule, estimate, timesteps, self.generator(k), self.model.blank()))
+    def sample(self, estimate: Estimate, k: int = 0, timesteps: Sequence[int] | None = None) -> Tensor:
+        return super().sample(estimate, k, thinned(timesteps or strided(), self.steps))
 
     def sdedit(self, estimate: Estimate, x0: Tensor, i_start: int) -> Tensor:
         timesteps = thinned(strided(i_start=i_start), self.steps)
@@ -104,10 +103,10 @@ class Pipelines(NotebookLoop):
         scale = 7.0 if isinstance(gamma, Scale) else gamma  # IF's own is 7, and so are the others
         return Prompted(super().guided(prompt, gamma), prompt, scale)
 
-    def sample(self, estimate: Estimate, k: int = 0, stride: int = 30) -> Tensor:
+    def sample(self, estimate: Estimate, k: int = 0, timesteps: Sequence[int] | None = None) -> Tensor:
         if not isinstance(estimate, Prompted):
-            return super().sample(estimate, k, stride)
-        arguments = self._arguments(estimate, thinned(strided(stride), self.steps))
+            return super().sample(estimate, k, timesteps)
+        arguments = self._arguments(estimate, thinned(timesteps or strided(), self.steps))
         return self.from_text(generator=self.generator(k), height=64, width=64, **arguments).images[0].float()
 
     def sdedit(self, estimate: Estimate, x0: Tensor, i_start: int) -> Tensor:

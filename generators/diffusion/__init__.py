@@ -9,7 +9,7 @@ t is a Python int from 0 (almost clean) to 999 (almost pure noise).
 from .estimates import Estimate, Noise, anagram, cfg, factorised, mean, viewed
 from .filters import colour, gaussian_blur, grey, high_pass, low_pass, motion_blur, motion_rest, three_bands
 from .sampling import inpaint, iterative_denoise, keep_known, keep_part, last, resampled, sample, sdedit
-from .schedule import Schedule, strided
+from .schedule import Schedule, spaced, strided
 
 __all__ = [
     "Estimate",
@@ -34,6 +34,7 @@ __all__ = [
     "resampled",
     "sample",
     "sdedit",
+    "spaced",
     "strided",
     "three_bands",
     "viewed",

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
-
 import torch
 from torch import Tensor
 
-from ..records.errors import DeclarationError
+from ..records.errors import InputError
 
 SIDE = 64  # pixels of stage 1's images
 
 
-@dataclass(frozen=True)
-class Hole:
-    """A rectangle for new content, by its first and last row and column, 0 to 63.
+def rectangle(rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
+    """Returns the mask of a rectangle, by its first and last row and column, 0 to 63."""
+    mask = torch.zeros(1, SIDE, SIDE)
+    mask[:, rows[0] : rows[1] + 1, columns[0] : columns[1] + 1] = 1
+    return mask
 
-    Raises DeclarationError if it is empty or leaves the image: a slice would clip it, or mask nothing.
+
+def painted(image: Tensor, name: str) -> Tensor:
+    """Returns the mask that an image (3, 64, 64) in -1 … 1 shows: 1 where it is white, or grey nearer to white than to
+    black.
+
+    Raises InputError, with the name, if that is nowhere or everywhere.
     """
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    def __post_init__(self) -> None:
-        for what, first, last in (("rows", self.top, self.bottom), ("columns", self.left, self.right)):
-            if not 0 <= first <= last < SIDE:
-                raise DeclarationError(
-                    f"Hole{astuple(self)}: {what} {first} to {last} do not lie in 0 to {SIDE - 1}, in this order; "
-                    "give the first row, the last row, the first column, the last column"
-                )
-
-    def mask(self) -> Tensor:
-        """Returns 1 in the hole and 0 elsewhere."""
-        mask = torch.zeros(1, SIDE, SIDE)
-        mask[:, self.top : self.bottom + 1, self.left : self.right + 1] = 1
-        return mask
+    mask = (image.mean(0, keepdim=True) > 0).to(image.dtype)
+    if not 0 < mask.sum() < mask.numel():
+        found = "white nowhere, so nothing" if not mask.any() else "white everywhere, so the whole image"
+        raise InputError(
+            f"{name}: within its central square, the mask is {found} would be replaced; paint white what is to be "
+            "replaced, and all else black"
+        )
+    return mask

@@ -272,6 +272,10 @@ class Cascade:
     def device(self) -> torch.device:
         return self.first.device
 
+    def hint(self, prompt: str) -> str:
+        """Returns what to expect of a prompt that the model cannot draw; "" if it can, or if that is not known."""
+        return ""
+
     def stage_of(self, x: Tensor) -> Stage:
         """Returns the stage that denoises x: the first for an image alone, a later one for one with conditioning."""
         return self.first if len(x) == 3 else self._enlarging[x.shape[-1]]

@@ -87,3 +87,7 @@ class JudgeError(ReportError):
 
 class CitationError(ReportError):
     """CITATION.cff is missing or incomplete."""
+
+
+class SettingsError(ReportError):
+    """report/report.toml is missing or invalid. One line per mistake."""

@@ -139,7 +139,8 @@ class Record:
     """One drawn section.
 
     digest: of the model's weights. seconds: the drawing time. network_calls: forward passes of the networks;
-    evaluations: images in them. folder: of the panels' files; None if only the published page has them.
+    evaluations: images in them. hints: what the model said of prompts that it cannot draw, by prompt. folder: of the
+    panels' files; None if only the published page has them.
     """
 
     id: str
@@ -155,6 +156,7 @@ class Record:
     seconds: float
     network_calls: int
     evaluations: int
+    hints: Mapping[str, str]
     figures: tuple[Figure, ...]
     path: Path
     folder: Path | None
@@ -232,7 +234,7 @@ def parsed(raw: Mapping[str, Any], path: Path, folder: Path | None = None) -> Re
     """Returns a record from its parsed JSON. Raises KeyError, ValueError or TypeError if it is invalid."""
     walks = [_made(Trajectory, walk, number=number) for number, walk in enumerate(raw.get("trajectories", ()))]
     figures = tuple(_figure(raw["id"], figure, walks) for figure in raw["figures"])
-    about = {"settings": {}, **raw["model"], **raw}
+    about = {"settings": {}, "hints": {}, **raw["model"], **raw}
     return _made(Record, about, model=raw["model"]["name"], figures=figures, path=path, folder=folder)
 
 

@@ -1,10 +1,10 @@
 """Digests of source code by what it uses: the constants, functions, classes and methods that it reaches.
 
 A definition reaches those whose names it uses. A name is looked up as Python does it, through imports and re-exports.
-The search ends at other packages, at errors, and at the declarations of `figures`, whose checks and texts alter no
-pixels. A method counts once its name is an attribute, `x.name`, anywhere in what is reached, because Python finds
-methods by name alone. A local variable counts as the definition whose name it has, and an import inside a function as
-one of its module.
+The search ends at other packages, at errors, at given values, such as the settings, which count themselves, and at the
+declarations of `figures`, whose checks and texts alter no pixels. A method counts once its name is an attribute,
+`x.name`, anywhere in what is reached, because Python finds methods by name alone. A local variable counts as the
+definition whose name it has, and an import inside a function as one of its module.
 
 Comments, docstrings, annotations, texts for readers and the wording of errors do not count. Source is parsed, never
 run; so what only running it would show is not seen: names that are computed, the classes of arguments, and modules that
@@ -16,7 +16,7 @@ from __future__ import annotations
 import ast
 import builtins
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -25,7 +25,8 @@ from ..records.errors import SectionError
 
 DECLARATIONS = {"figures.Figure", "figures.Panel", "figures.Section"}
 DECLARED = ("Figure", "Section", "of_samples")  # what declares figures
-READER_TEXTS = {"caption", "label", "alt", "row", "title"}  # arguments of a Figure or a Section that only readers see
+READER_TEXTS = {"caption", "label", "alt", "row", "title", "called"}  # arguments of figures and sections for readers
+PLACES = {"files"}  # attributes of given values that say where something is; its contents count elsewhere
 PLAIN_BASES = {  # classes of other packages that call no method of a derived class, except `__special__` ones
     *("builtins.object", "abc.ABC", "abc.ABCMeta", "enum.Enum", "enum.IntEnum", "enum.StrEnum"),
     *("typing.Generic", "typing.NamedTuple", "typing.Protocol"),
@@ -41,10 +42,14 @@ Origin = tuple[str, ...]  # a module, and the attributes that lead from it to wh
 
 
 class Definitions:
-    """The definitions of the package in a folder. Each module is read once, when it is first reached."""
+    """The definitions of the package in a folder. Each module is read once, when it is first reached.
 
-    def __init__(self, folder: Path) -> None:
+    given: objects by their full names, such as "generators.settings.MINE". Of these, the attribute counts that is used.
+    """
+
+    def __init__(self, folder: Path, given: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
+        self.given = given or {}
         self._modules: dict[str, Module | None] = {}
 
     def digest(self, roots: Iterable[str]) -> str:
@@ -109,12 +114,14 @@ class Definitions:
         return self._modules[name]
 
     def find(self, origin: Origin, seen: set[Origin] | None = None) -> Iterator[Unit | str]:
-        """Yields the units that an origin leads to: of a module without an attribute all, and of another package its
-        full name. Skips what has been seen, because modules may import each other."""
+        """Yields the units that an origin leads to: of a module without an attribute all, of another package its full
+        name, and of what is given its value. Skips what has been seen, because modules may import each other."""
         seen = set() if seen is None else seen
         name, *rest = origin
         module = self.module(name)
-        if module is None:
+        if (full := ".".join(origin[:2])) in self.given:
+            yield _value(self.given[full], rest[1:])
+        elif module is None:
             yield ".".join(origin)
         elif rest and rest[0] in module.bound and (name, rest[0]) not in seen:
             seen.add((name, rest[0]))
@@ -299,6 +306,15 @@ class Essence:
             declared = [part for part in node.body if isinstance(part, ast.AnnAssign)]
             texts += [ast.unparse(ast.AnnAssign(part.target, part.annotation, simple=1)) for part in declared]
         return f"{type(node).__name__}({', '.join(texts)})"
+
+
+def _value(value: Any, attributes: Iterable[str]) -> str:
+    """Returns the value of a given object's attribute, as text; "" for the place of something."""
+    for name in attributes:
+        if name in PLACES:
+            return ""
+        value = getattr(value, name)
+    return repr(value)
 
 
 def dotted(node: ast.AST) -> str:

@@ -12,10 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .. import inputs, models
+from .. import models
 from ..figures import Section
 from ..records import files
-from ..records.errors import DeclarationError, InputError, SectionError
+from ..records.errors import DeclarationError, SectionError
 from ..records.locks import held
 from ..records.record import FILE, read_drawn, read_json, write
 from . import staleness
@@ -71,8 +71,6 @@ def draw(
     chosen = _chosen(wanted)
     state = state_folder(root, model)
     state.mkdir(parents=True, exist_ok=True)
-    if passed := _passed_over():
-        raise InputError(passed)
     with held(state / "lock", "looks for stale sections", observer.waits) as lock:
         files.repair_all(state)  # after a killed run
         todo, words, known = {}, {}, _known_words(state)
@@ -102,17 +100,7 @@ def examine(model: str, wanted: Iterable[str] = ()) -> tuple[list[str], list[str
 
     Raises SectionError, ModelError or DrawingError.
     """
-    lines, obstacles = models.plan(model, partial(workload, list(map(load_section, _chosen(wanted)))))
-    passed = _passed_over()
-    return lines, [*obstacles, *([passed] if passed else [])]
-
-
-def _passed_over() -> str:
-    """Says which input images would be passed over in silence, because of their types; "" if there are none."""
-    found = inputs.unread(inputs.INPUTS)
-    names = " and ".join(path.name for path in found)
-    types = "are of types that are" if len(found) > 1 else "is of a type that is"
-    return f"{names} in {inputs.INPUTS} {types} not read: save as JPEG or PNG, or move away" if found else ""
+    return models.plan(model, partial(workload, list(map(load_section, _chosen(wanted)))))
 
 
 def _chosen(wanted: Iterable[str]) -> list[str]:

@@ -134,6 +134,8 @@ class Session:
             }
             with replacing(folder) as new:
                 record |= _written(section, drawn, new)
+                prompts = dict.fromkeys(prompt for walk in record["trajectories"] for prompt in walk["prompts"])
+                record["hints"] = {prompt: hint for prompt in prompts if (hint := model.hint(prompt))}
                 write(new / FILE, record)
             if meter.cache:
                 meter.cache.forget()

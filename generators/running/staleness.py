@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .. import inputs, models
+from .. import inputs, models, settings
 from ..records.errors import SectionError
 from ..records.record import read_drawn, wrong_seal
 from ..records.texts import section_key
@@ -53,13 +53,14 @@ def digest_of(definition: str, model: str) -> str:
 
 
 def words_digest(section_id: str) -> str:
-    """Returns the sha256 over all source from which the section's texts for readers can come."""
-    return _definitions().source_digest(f"{module_of(section_id)}:SECTION")
+    """Returns the sha256 over all source and settings from which the section's texts for readers can come."""
+    source = _definitions().source_digest(f"{module_of(section_id)}:SECTION")
+    return hashlib.sha256(f"{source} {settings.MINE!r}".encode()).hexdigest()
 
 
 @cache
 def _definitions() -> Definitions:
-    return Definitions(HOME)
+    return Definitions(HOME, {f"{PACKAGE}.settings.MINE": settings.MINE})
 
 
 def why_stale(folder: Path, section_id: str, model: str) -> str | None:

@@ -1,15 +1,14 @@
-"""Part 0: three prompts through all stages of the cascade, with two numbers of steps."""
+"""Part 0: prompts of one's own through all stages of the cascade, with several numbers of steps."""
 
-from ..diffusion.schedule import T
+from ..diffusion.schedule import spaced
 from ..figures import Figure, Section, each
-
-PROMPTS = ("an android dreaming of electric sheep", "Dr.Jones holding the holy grail", "a mobius strip")
+from ..settings import MINE
 
 
 def stage(lab, prompt, steps, pixels):
     """The sample of a prompt at 64, 256 or 1024 pixels."""
     if pixels == 64:
-        return lab.shared((prompt, steps, 64), lambda: lab.sample(lab.guided(prompt), stride=T // steps))
+        return lab.shared((prompt, steps, 64), lambda: lab.sample(lab.guided(prompt), timesteps=spaced(steps)))
     smaller = stage(lab, prompt, steps, pixels // 4)
     return lab.shared((prompt, steps, pixels), lambda: lab.enlarge(smaller, prompt))
 
@@ -20,11 +19,13 @@ SECTION = Section(
     [
         Figure(
             "stages",
-            caption="Each prompt, sampled in 50 and in 100 steps, as it leaves the three stages of the cascade.",
+            caption="Each prompt, sampled in "
+            + " and in ".join(map(str, MINE.stages.steps))
+            + " steps, as it leaves the three stages of the cascade.",
             row="“{prompt}”, {steps} steps",
             label="{pixels} × {pixels}",
             alt="A sample of the prompt “{prompt}” after {steps} steps, at {pixels} by {pixels} pixels",
-            cases=each(prompt=PROMPTS, steps=(50, 100), pixels=(64, 256, 1024)),
+            cases=each(prompt=MINE.stages.prompts, steps=MINE.stages.steps, pixels=(64, 256, 1024)),
             draw=stage,
         )
     ],

@@ -6,9 +6,11 @@ from ..diffusion.schedule import strided
 from ..diffusion.views import IDENTITY, JIGSAW, NEGATIVE, TURNED
 from ..figures import Figure, Section, each
 from ..lab import Scale
-from ..prompts import DOG, LION, SKULL, TIGER, WATERFALLS
 from ..readings import BANDS, COLOUR, MOTION, anagram, hybrid, of_samples
+from ..settings import MINE
 
+DOG, LION, TIGER = "a photo of a dog", "a photo of a lion", "a photo of a tiger"
+SKULL, WATERFALLS = "a lithograph of a skull", "a lithograph of waterfalls"
 PENGUIN, TULIP = "a penguin", "a tulip"
 COAST, ROSE = "a photo of the amalfi coast", "an oil painting of a rose"
 KOALA = "a photo of a koala"
@@ -107,8 +109,9 @@ SECTION = Section(
                 "far": "Sample {k} blurred, as from afar: the {image}",
                 "original": "The {image}, whose low frequencies remain",
             },
-            cases=each(image="fox", near=TIGER, k=(0, 1), show=("near", "far", "original")),
+            cases=each(image=MINE.inverse.image, near=MINE.inverse.near, k=(0, 1), show=("near", "far", "original")),
             draw=inverse,
+            called={"image": MINE.called},
         ),
     ],
 )

@@ -3,15 +3,16 @@
 from ..diffusion.filters import best_blur, kernel_for
 from ..diffusion.metrics import fidelity
 from ..figures import Figure, Panel, Section, each
+from ..settings import MINE
 
 
-def blur(lab, t, show):
-    x0 = lab.image("campanile")
+def blur(lab, image, t, show):
+    x0 = lab.image(image)
     x_t = lab.schedule.forward(x0, t, lab.noise())
     if show == "noisy":
         return Panel(x_t, fidelity(x_t, x0))
-    image, sigma = best_blur(x_t, x0)
-    return Panel(image, {**fidelity(image, x0), "sigma": sigma, "kernel": kernel_for(sigma)})
+    x, sigma = best_blur(x_t, x0)
+    return Panel(x, {**fidelity(x, x0), "sigma": sigma, "kernel": kernel_for(sigma)})
 
 
 SECTION = Section(
@@ -20,15 +21,16 @@ SECTION = Section(
     [
         Figure(
             "blur",
-            caption="Above, the noisy Campanile; below, its Gaussian blur closest to the original.",
+            caption="Above, the noisy {image}; below, its Gaussian blur closest to the original.",
             row="{show}",
             label="t = {t}",
             alt={
-                "noisy": "The Campanile noised to t = {t}",
-                "best blur": "The Campanile noised to t = {t} and then blurred, sigma = {sigma} pixels",
+                "noisy": "The {image} noised to t = {t}",
+                "best blur": "The {image} noised to t = {t} and then blurred, sigma = {sigma} pixels",
             },
-            cases=each(show=("noisy", "best blur"), t=(250, 500, 750)),
+            cases=each(image="campanile", show=("noisy", "best blur"), t=(250, 500, 750)),
             draw=blur,
+            called={"image": MINE.called},
             finds=("psnr", "ssim", "sigma", "kernel"),
         )
     ],

@@ -6,35 +6,37 @@ from ..diffusion.sampling import sdedit
 from ..diffusion.schedule import strided
 from ..figures import Figure, Panel, Section, each
 from ..prompts import PHOTO
+from ..settings import MINE
 
 I_START = 10
 T_START = strided()[I_START]
+IMAGE = "campanile"
 
 
 def trajectory(lab):
     """x_t for every t of the trajectory, by t; None is the clean end."""
-    x0 = lab.image("campanile")
+    x0 = lab.image(IMAGE)
     timesteps = strided(i_start=I_START)
     return lab.shared(
         "trajectory", lambda: dict(sdedit(lab.schedule, lab.estimate(PHOTO), timesteps, lab.generator(), x0))
     )
 
 
-def intermediate(lab, t, show):
+def intermediate(lab, image, t, show):
     return trajectory(lab)[t]
 
 
-def result(lab, t, show):
-    x0 = lab.image("campanile")
+def result(lab, image, t, show):
+    x0 = lab.image(image)
     x_t = lab.schedule.forward(x0, t, lab.noise())
-    image = {
+    x = {
         "original": lambda: x0,
         "noisy": lambda: x_t,
         "iteratively denoised": lambda: trajectory(lab)[None],
         "one step": lambda: lab.schedule.one_step(x_t, t, lab.estimate(PHOTO)(x_t, t)),
         "best blur": lambda: best_blur(x_t, x0)[0],
     }[show]()
-    return image if show == "original" else Panel(image, fidelity(image, x0))
+    return x if show == "original" else Panel(x, fidelity(x, x0))
 
 
 SECTION = Section(
@@ -46,23 +48,32 @@ SECTION = Section(
             caption="The walk from t = 690 down to the clean image, step by step.",
             label="{show}",
             alt={
-                "clean": "The end of the walk: what the model made of the noised Campanile",
-                "*": "The noised Campanile on its way to a clean image, {show}",
+                "clean": "The end of the walk: what the model made of the noised {image}",
+                "*": "The noised {image} on its way to a clean image, {show}",
             },
-            cases=[{"t": t, "show": "clean" if t is None else f"t = {t}"} for t in (*strided(i_start=I_START), None)],
+            cases=[
+                {"image": IMAGE, "t": t, "show": "clean" if t is None else f"t = {t}"}
+                for t in (*strided(i_start=I_START), None)
+            ],
             draw=intermediate,
+            called={"image": MINE.called},
         ),
         Figure(
             "results",
             caption="The original, the image at t = {t} from which all three methods start, and their results.",
             label="{show}",
             alt={
-                "original": "The Campanile without noise",
-                "noisy": "The Campanile noised to t = {t}",
-                "*": "The Campanile noised to t = {t}, then {show}",
+                "original": "The {image} without noise",
+                "noisy": "The {image} noised to t = {t}",
+                "*": "The {image} noised to t = {t}, then {show}",
             },
-            cases=each(t=T_START, show=("original", "noisy", "iteratively denoised", "one step", "best blur")),
+            cases=each(
+                image=IMAGE,
+                t=T_START,
+                show=("original", "noisy", "iteratively denoised", "one step", "best blur"),
+            ),
             draw=result,
+            called={"image": MINE.called},
             finds=("psnr", "ssim"),
         ),
     ],

@@ -3,6 +3,7 @@
 from ..editing import edit, strips
 from ..figures import Figure, Section, each
 from ..prompts import PHOTO
+from ..settings import MINE
 
 SECTION = Section(
     "1.7",
@@ -10,15 +11,16 @@ SECTION = Section(
     [
         Figure(
             "sdedit",
-            caption="SDEdit of three images, guided by “{prompt}”.",
+            caption=f"SDEdit of {MINE.edits.described}, guided by “{{prompt}}”.",
             row="{image}",
             label="{show}",
             alt={
                 "original": "The {image} before any noise",
                 "*": "The {image}, noised to {show} and denoised with the prompt “{prompt}”",
             },
-            cases=strips(each(prompt=PHOTO, image=("campanile", "fox", "building"))),
+            cases=strips(each(prompt=PHOTO, image=MINE.edits.images)),
             draw=edit,
+            called={"image": MINE.called},
         )
     ],
 )

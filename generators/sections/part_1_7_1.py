@@ -1,8 +1,9 @@
-"""1.7.1: SDEdit of a photograph from the web and of two felt-pen drawings."""
+"""1.7.1: SDEdit of images from the web and of drawings by hand."""
 
 from ..editing import edit, strips
-from ..figures import Figure, Section, each
+from ..figures import Figure, Section, each, sentence
 from ..prompts import PHOTO
+from ..settings import MINE
 
 SECTION = Section(
     "1.7.1",
@@ -10,15 +11,16 @@ SECTION = Section(
     [
         Figure(
             "sdedit",
-            caption="A photograph from the web and two felt-pen drawings, guided by “{prompt}”.",
+            caption=f"{sentence(MINE.hand_drawn.described)}, guided by “{{prompt}}”.",
             row="{image}",
             label="{show}",
             alt={
                 "original": "The {image} before any noise",
                 "*": "The {image}, noised to {show} and denoised with the prompt “{prompt}”",
             },
-            cases=strips(each(prompt=PHOTO, image=("pagoda", "sketch-house", "sketch-boat"))),
+            cases=strips(each(prompt=PHOTO, image=MINE.hand_drawn.images)),
             draw=edit,
+            called={"image": MINE.called},
         )
     ],
 )

@@ -2,10 +2,7 @@
 
 from ..editing import edit, strips
 from ..figures import Figure, Section
-from ..prompts import PENCIL, ROCKET
-
-PAIRS = ((ROCKET, "campanile"), (PENCIL, "campanile"), (ROCKET, "fox"), (PENCIL, "building"))
-
+from ..settings import MINE
 
 SECTION = Section(
     "1.7.3",
@@ -20,8 +17,9 @@ SECTION = Section(
                 "original": "The {image} before any noise",
                 "*": "The {image}, noised to {show} and denoised with the prompt “{prompt}”",
             },
-            cases=strips([{"prompt": prompt, "image": image} for prompt, image in PAIRS]),
+            cases=strips([{"prompt": pair.prompt, "image": pair.image} for pair in MINE.prompted.pairs]),
             draw=edit,
+            called={"image": MINE.called},
         )
     ],
 )

@@ -2,8 +2,8 @@
 
 from ..diffusion.views import FLIP, IDENTITY
 from ..figures import Figure, Section, each
-from ..prompts import BARISTA, CAMPFIRE, DOG, LION, OLD_MAN
 from ..readings import anagram, of_samples
+from ..settings import MINE
 
 
 def turning(lab, upright, flipped, **case):
@@ -27,9 +27,7 @@ SECTION = Section(
     "1.8",
     "Visual anagrams",
     [
-        pair("campfire", OLD_MAN, CAMPFIRE),
-        pair("barista", BARISTA, DOG),
-        pair("lion", DOG, LION),
+        *(pair(mine.name, mine.upright, mine.flipped) for mine in MINE.anagrams.pairs),
         Figure(
             "large",
             caption="“{upright}”; turned over, “{flipped}”: sample {k} again, and enlarged by the second stage.",
@@ -39,7 +37,13 @@ SECTION = Section(
                 "upright": "At {pixels} by {pixels} pixels, upright: the prompt is “{upright}”",
                 "flipped": "At {pixels} by {pixels} pixels, turned over: the prompt is “{flipped}”",
             },
-            cases=each(upright=DOG, flipped=LION, k=0, show=("upright", "flipped"), pixels=(64, 256)),
+            cases=each(
+                upright=MINE.anagrams.enlarged.upright,
+                flipped=MINE.anagrams.enlarged.flipped,
+                k=MINE.anagrams.large.sample,
+                show=("upright", "flipped"),
+                pixels=(64, 256),
+            ),
             draw=turning,
         ),
     ],

@@ -1,8 +1,8 @@
 """1.9: hybrid images. One image, two readings: from far away and from close up."""
 
 from ..figures import Figure, Section, each
-from ..prompts import CAMPFIRE, LION, SKULL, TIGER, WATERFALLS
 from ..readings import DISTANCE, hybrid, of_samples
+from ..settings import MINE
 
 
 def distant(lab, far, near, **case):
@@ -26,9 +26,7 @@ SECTION = Section(
     "1.9",
     "Hybrid images",
     [
-        pair("waterfalls", SKULL, WATERFALLS),
-        pair("campfire", SKULL, CAMPFIRE),
-        pair("tiger", LION, TIGER),
+        *(pair(mine.name, mine.far, mine.near) for mine in MINE.hybrids.pairs),
         Figure(
             "large",
             caption="From afar “{far}”, from near “{near}”: sample {k} again, and enlarged by the second stage.",
@@ -38,7 +36,13 @@ SECTION = Section(
                 "near": "At {pixels} by {pixels} pixels, from near: the prompt is “{near}”",
                 "far": "At {pixels} by {pixels} pixels, blurred, as from afar: the prompt is “{far}”",
             },
-            cases=each(far=SKULL, near=WATERFALLS, k=1, show=("near", "far"), pixels=(64, 256)),
+            cases=each(
+                far=MINE.hybrids.enlarged.far,
+                near=MINE.hybrids.enlarged.near,
+                k=MINE.hybrids.large.sample,
+                show=("near", "far"),
+                pixels=(64, 256),
+            ),
             draw=distant,
         ),
     ],

@@ -161,6 +161,15 @@ def status(model: str) -> None:
 
 
 @main.command()
+def words() -> None:
+    """List the words that pocket has learned: things, styles and places. Of other things it draws something else."""
+    from generators.models.pocket.words import listing
+
+    for line in listing():
+        click.echo(line)
+
+
+@main.command()
 def clean() -> None:
     """Remove the drawn sections of all models (.report/); the published page in site/ stays."""
     import shutil
@@ -195,10 +204,14 @@ def _refuse(problems: list[str]) -> None:
 
 
 def _build(model: str) -> None:
+    from generators.settings import read
+
+    from ..page import citation
     from ..page.builder import build
 
     began = time.perf_counter()
     index = build(ROOT, model, tell=partial(click.echo, err=True))
+    citation.update(ROOT, read(ROOT / "report" / "report.toml"))
     click.echo(f"{index}  (built in {time.perf_counter() - began:.2f} s)")
 
 

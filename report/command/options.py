@@ -42,6 +42,16 @@ without_option = click.option(
 )
 
 
+class Filled(click.Option):
+    """An option whose help names the seed of report/report.toml, which is read when the help is shown."""
+
+    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
+        from generators.settings import MINE
+
+        self.help = (self.help or "").format(seed=MINE.seed)
+        return super().get_help_record(context)
+
+
 def drawing_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Adds the options for the model, the workers and the executor."""
     workers = click.option(

@@ -11,7 +11,7 @@ import click
 
 from generators.records.errors import RequestError
 
-from .options import ROOT, model_option
+from .options import ROOT, Filled, model_option
 
 if TYPE_CHECKING:
     from generators.figures import Section
@@ -49,7 +49,13 @@ pixels_option = click.option(
 def sampling_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options for the number of samples, the stride, the model and the output file."""
     count = click.option(
-        "-k", "count", default=4, type=SEVERAL, show_default=True, help="Number of samples, with seeds from 42."
+        "-k",
+        "count",
+        default=4,
+        type=SEVERAL,
+        show_default=True,
+        cls=Filled,
+        help="Number of samples, with seeds from {seed}.",
     )
     stride = click.option(
         "--stride",
@@ -145,6 +151,32 @@ def edit(image: Path, prompt: str) -> tuple[Section, list[str]]:
     return pictures.edits(image, prompt), [image.stem, prompt]
 
 
+@draws
+@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("prompt")
+@click.option(
+    "--mask",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="An image, of any shape in black and white: new content goes where it is white. Grey counts as the nearer of "
+    "the two, transparent as white.",
+)
+@model_option
+@out_option
+def inpaint(image: Path, prompt: str, mask: Path) -> tuple[Section, list[str]]:
+    """Replace a part of the file IMAGE by what PROMPT describes, as section 1.7.2 does.
+
+    Of the image and the mask, the central squares are used.
+    """
+    from generators import inputs, pictures
+
+    _check(prompt)
+    for path in (image, mask):
+        inputs.read(path)  # rejects an unreadable image before a model is loaded
+    return pictures.inpaintings(image, mask, prompt), [image.stem, prompt]
+
+
 @click.command()
 @click.option(
     "--prompt",
@@ -197,4 +229,4 @@ def _check(*prompts: str) -> None:
             raise RequestError("a prompt is empty; describe the picture, as in “a photo of a dog”")
 
 
-VERBS = (sample, anagram, hybrid, edit, search)
+VERBS = (sample, anagram, hybrid, edit, inpaint, search)

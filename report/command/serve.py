@@ -11,16 +11,17 @@ from pathlib import Path
 import click
 from watchfiles import Change, DefaultFilter, watch
 
-from generators.records.errors import BuildError
+from generators.records.errors import ReportError
 from generators.records.texts import SECTION
 
 TREES = (".report", "generators", "report", "templates")
-KINDS = (
+KINDS = (  # of files in code: those that are quoted, report.toml, and the model's card with its pictures
     ".py",
+    ".toml",
     ".md",
     ".svg",
     ".webp",
-)  # of files in code: those that are quoted, and the model's card with its pictures
+)
 RELOAD = b'new EventSource("/reload").onmessage = () => location.reload();'
 
 
@@ -143,7 +144,7 @@ def serve(root: Path, port: int, model: str, rebuild: Callable[[], None]) -> Non
         for _ in changes(root, model):
             try:
                 rebuild()
-            except BuildError as error:
+            except ReportError as error:
                 click.echo(f"report: {error}", err=True)
             else:
                 server.rebuilt()

@@ -61,6 +61,7 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
         return ", ".join(f"“{prompt}”" if prompt else "“” (the empty prompt)" for prompt in panel.prompts)
 
     add("Prompt", prompts)
+    add("Not learned", lambda panel: "; ".join(filter(None, map(record.hints.get, panel.prompts))))
     add("Seed", lambda panel: ranges(panel.seeds))
     add("Guidance γ", lambda panel: shown("gamma", panel.gamma))
     add("Timesteps", lambda panel: compact(panel.timesteps))

@@ -21,7 +21,7 @@ from generators.records.record import Figure, Record
 from report.figures import figure_png
 from report.page import budget, links, structured_data
 from report.page.companions import card_images
-from report.page.report_page import TITLE, ReportPage
+from report.page.report_page import ReportPage
 from report.problems import Problems
 from report.records import verification
 from report.web import metadata
@@ -36,7 +36,7 @@ def build(
     """Builds the page of `model` and returns the path of its index.html; `site` defaults to root/site.
 
     tell: is told what the author should know, line by line, such as observations that were left out.
-    Raises BuildError, one line per problem, and then leaves the old site unchanged.
+    Raises BuildError, one line per problem, or SettingsError, and then leaves the old site unchanged.
     """
     root = root.resolve()
     site = (site or root / "site").resolve()
@@ -108,7 +108,7 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     for name, html in pages.items():
         (new / name).write_text(html, encoding="utf-8")
     if page.citation:
-        crate = structured_data.crate(new, TITLE, page.citation, page.records)
+        crate = structured_data.crate(new, page.settings.title, page.citation, page.records)
         (new / structured_data.CRATE).write_text(crate, encoding="utf-8")
 
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from generators.records.errors import JudgeError, PanelError, TexError
 from generators.records.record import Figure, Panel, Record
 from generators.records.texts import SECTION
+from generators.settings import Settings
 from report.figures import controls, figure_view
 from report.figures.judgement import ILLUSIONS, judgement
 from report.page import links
@@ -28,6 +29,7 @@ from report.records import verification
 from report.web.images import Picture
 
 _PANELS = re.compile(rf"({FIGURE})(?:\[(.*)\])?")
+MINE = "report."  # what names a value of report/report.toml
 SECTION_VALUES = ("seconds", "evaluations", "network_calls")
 
 
@@ -39,6 +41,7 @@ class Directives:
     """
 
     root: Path
+    settings: Settings
     model: str
     site: Path
     problems: Problems
@@ -138,8 +141,13 @@ class Directives:
         return Markup('<span class="value">{}</span>').format(self._value(target))
 
     def _value(self, target: str) -> str:
-        """Returns the text of `1.2-blur[t=250].psnr` or `1.4.seconds`. Raises LookupError."""
+        """Returns the text of `1.2-blur[t=250].psnr`, `1.4.seconds` or `report.seed`. Raises LookupError."""
         where, _, name = target.rpartition(".")
+        if target.startswith(MINE):
+            try:
+                return values.shown(name, self.settings.value(target.removeprefix(MINE)))
+            except LookupError as error:
+                raise LookupError(f"@val:{target}: {error.args[0]}") from None
         if re.fullmatch(SECTION, where):
             if where not in self.by_id or name not in SECTION_VALUES:
                 raise LookupError(f"@val:{target}: a drawn section has {', '.join(SECTION_VALUES)}")

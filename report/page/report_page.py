@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from generators import settings
 from generators.records.errors import CitationError, TexError
 from generators.records.record import Figure, Panel, Record
 from generators.records.texts import SECTION, section_key
@@ -32,8 +33,6 @@ from report.records import verification
 from report.records.drawn import load
 from report.records.undrawn import Undrawn
 
-TITLE = "The Power of Diffusion Models"
-
 
 def prose_files(root: Path) -> dict[str, Path]:
     """Returns name -> prose file in page order: intro, the sections by id, credits."""
@@ -47,7 +46,7 @@ def prose_files(root: Path) -> dict[str, Path]:
 class ReportPage:
     """The state of one build: records, prose and figure numbers. `directives` answers the prose.
 
-    records: None for all that the model has drawn, here or on the published page.
+    records: None for all that the model has drawn, here or on the published page. Raises SettingsError.
     """
 
     answers: type[Directives] = Directives
@@ -56,6 +55,7 @@ class ReportPage:
         self, root: Path, model: str, site: Path, problems: Problems, records: Sequence[Record] | None = None
     ) -> None:
         self.root, self.model, self.site, self.problems = root, model, site, problems
+        self.settings = settings.read(root / "report" / "report.toml")
         self.records = load(root, model, site, problems) if records is None else records
         problems.check()  # without a record, every mention of its figures would be a problem as well
         self.by_id = {record.id: record for record in self.records}
@@ -63,7 +63,7 @@ class ReportPage:
         self.verified = {record.id: verification.read(site, record.path) for record in self.records}
         self.numbers: dict[str, int] = {}
         self.directives = self.answers(
-            root, model, site, problems, self.by_id, self.figures, self.numbers, self.verified
+            root, self.settings, model, site, problems, self.by_id, self.figures, self.numbers, self.verified
         )
         self.prose: dict[str, Prose] = {}
         for name, path in prose_files(root).items():
@@ -79,11 +79,11 @@ class ReportPage:
         self.opening = opening(self.prose.get("intro"), self.directives)
         logo, exhibits = self.opening.logo, self.opening.exhibits
         self.logo = Logo(logo) if logo else None
-        self.card = Card(TITLE, exhibits[:3], logo) if exhibits else None
+        self.card = Card(self.settings.title, self.settings.course, exhibits[:3], logo) if exhibits else None
         self.model_card = model_card(root, model)
         self.citation = None
         with problems.collected(root / "CITATION.cff", CitationError):
-            self.citation = read_citation(root / "CITATION.cff")
+            self.citation = read_citation(root / "CITATION.cff", self.settings)
         self._scan_records()
         for name, prose in self.prose.items():
             for found in prose.directives:
@@ -197,7 +197,8 @@ class ReportPage:
         return render(
             self.root,
             "page.html.j2",
-            title=TITLE,
+            title=self.settings.title,
+            course=self.settings.course,
             model=self.records[0].model,
             description=_named(self.records[0]),
             records=self.records,
@@ -211,12 +212,13 @@ class ReportPage:
             citation=self.citation,
             code=CODE,
             model_card=CARD if self.model_card else "",
-            linked=structured_data.page(TITLE, self.citation, self.records) if self.citation else "",
+            linked=structured_data.page(self.settings.title, self.citation, self.records) if self.citation else "",
             card=self.card,
             weights=self._distinct(lambda record: record.digest),
             runs=self._distinct(lambda record: f"{record.device}, {record.dtype}"),
             versions=self._distinct(figure_view.versions),
             verified=self._verified(),
+            credits=self._credits(),
         )
 
     def read(self) -> tuple[list[dict[str, Any]], dict[str, Markup]]:
@@ -241,7 +243,7 @@ class ReportPage:
         directives = (each for prose in self.prose.values() for each in prose.directives)
         quoted = [each.arguments[0].partition("::")[0].strip() for each in directives if each.kind == "code"]
         files = listing(self.root, [*quoted, *(record.source for record in self.records)])
-        shared = {"title": TITLE, "logo": self.logo, "static": self._static()}
+        shared = {"title": self.settings.title, "logo": self.logo, "static": self._static()}
         pages: dict[str, str] = {CODE: render(self.root, "code_page.html.j2", files=files, **shared)}
         if self.model_card:
             html = card_html(self.model_card)
@@ -263,6 +265,15 @@ class ReportPage:
         for record in self.records:
             groups.setdefault(text(record), []).append(record.id)
         return [(found, ", ".join(ids) if len(groups) > 1 else "") for found, ids in groups.items()]
+
+    def _credits(self) -> list[tuple[str, str, str]]:
+        """Returns (credit, address of the original or "", images) for the input images that figures show."""
+        shown = {name for figure in self.figures.values() for panel in figure.panels for name in panel.inputs}
+        groups: dict[tuple[str, str], list[str]] = {}
+        for name, image in self.settings.images.items():
+            if name in shown:
+                groups.setdefault((image.credit, image.source), []).append(image.called)
+        return [(credit, source, ", ".join(names)) for (credit, source), names in groups.items()]
 
     def _verified(self) -> list[tuple[str, str]]:
         """Returns (result, figures) of the verification of the whole page; empty if no figure was verified."""

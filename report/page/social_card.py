@@ -29,13 +29,14 @@ class Card:
     """
 
     title: str
+    course: str
     exhibits: Sequence[Exhibit]
     logo: Exhibit | None
 
     @property
     def path(self) -> str:
         pixels = [each.picture.panel.pixels for each in (*self.exhibits, self.logo) if each]
-        shows = [LAYOUT, self.title, self._model, pixels]
+        shows = [LAYOUT, self.title, self.course, self._model, pixels]
         return f"figures/card-{digest(shows)}.png"
 
     @property
@@ -51,7 +52,7 @@ class Card:
         """Returns the card as PNG, with samples at integer multiples of their pixels. Raises PanelError."""
         card = Image.new("RGB", SIZE, PAPER)
         draw = ImageDraw.Draw(card)
-        draw.text((MARGIN, 44), "Berkeley CS180 · Project 5A", MUTED, _font(28))
+        draw.text((MARGIN, 44), self.course, MUTED, _font(28))
         draw.text((MARGIN - 4, 84), self.title, INK, _font(72))
         if self.logo:
             logo = disc(self.logo.picture.open(), LOGO)

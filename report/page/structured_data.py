@@ -89,7 +89,7 @@ def _part(name: str, data: bytes) -> dict[str, Any]:
 def _common(citation: Citation) -> dict[str, Any]:
     found = {
         "author": [{"@type": kind, "name": name} for kind, name in citation.authors],
-        "datePublished": citation.released,
+        "datePublished": citation.published.isoformat(),
         "license": f"https://spdx.org/licenses/{citation.license}",
         "version": citation.version,
     }

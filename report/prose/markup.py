@@ -40,7 +40,7 @@ from report.prose.observations import Observation
 from report.prose.values import CONDITIONS, split
 
 FIGURE = rf"{SECTION}-{NAME}"
-VALUE = rf"(?:{FIGURE}(?:{CONDITIONS})?|{SECTION})\.[A-Za-z_]\w*"
+VALUE = rf"(?:{FIGURE}(?:{CONDITIONS})?|{SECTION}|report(?:\.[A-Za-z][\w-]*)*)\.[A-Za-z_]\w*"
 FOLDED = ["folded"]
 OPENING = ("lead", "contents", "logo")
 PLACEHOLDER = re.compile(

@@ -8,10 +8,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from generators import settings
 from generators.records.errors import BuildError, PanelError
 from generators.records.record import Record, read_json
 from generators.running import staleness
 
+from ..page import citation
 from ..page.builder import build
 from ..page.report_page import ReportPage
 from ..problems import Problems, run
@@ -35,6 +37,8 @@ def publishing_problems(root: Path, model: str, without: bool = False) -> list[s
     records = load(root, model, site, problems, drawn_here=False)
     if not records and not problems.lines:
         problems.add(site / "records", None, f"no section was drawn by {model}; {run('all', model)}")
+    if citation.outdated(root, settings.read(root / "report" / "report.toml")):
+        problems.add(root / citation.FILE, None, f"not as report/report.toml says; {run('site', model)}")
     for record in records:
         raw = read_json(record.path)
         assert raw, record.path

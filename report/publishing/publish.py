@@ -19,7 +19,8 @@ from generators.records.errors import PublishError
 from ..problems import USUAL, run
 from . import check
 
-SOURCES = ("site", "generators", "report", "templates", "requirements.lock", "pyproject.toml")  # the sources of a page
+# The sources of a page.
+SOURCES = ("site", "generators", "report", "templates", "CITATION.cff", "requirements.lock", "pyproject.toml")
 # What a host keeps on the branch that it serves: the site's domain, proofs of who owns it, headers and redirections.
 OF_THE_HOST = ("CNAME", ".domains", ".well-known", "_headers", "_redirects")
 

@@ -29,7 +29,6 @@ from ...diffusion.metrics import border_step
 from ...lab import Lab
 from ...models.pocket.patches import PATCH
 from ...models.pocket.super_resolution import SCALE
-from ...sections import part_1_7_2
 from ..drawings import icons
 from ..judging import accuracy, shipped
 from ..judging.judge import Judge, Judges
@@ -167,7 +166,7 @@ def inpainting(lab: Lab, jobs: Sequence[Job], images: Tensor) -> list[dict[str, 
     """Returns the mean step across the border of each hole, filled and in the original, and their ratio."""
     found = []
     for job, image in zip(jobs, images, strict=True):
-        mask = part_1_7_2.hole(job.case["image"])
+        mask = lab.hole(job.case["image"]).float().cpu()
         ours, own = (border_step(x, mask) for x in (image, lab.image(job.case["image"]).float().cpu()))
         found.append({**job.case, "filled": ours, "original": own, "ratio": ours / own})
     return found

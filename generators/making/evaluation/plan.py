@@ -13,11 +13,13 @@ from tqdm import tqdm
 
 from ...diffusion import batching
 from ...diffusion.schedule import strided
-from ...editing import edit
+from ...editing import edit, inpaint
 from ...lab import Lab
 from ...models.base import Cascade
+from ...prompts import PHOTO
 from ...running.session import workload
 from ...sections import part_1_6, part_1_7, part_1_7_1, part_1_7_2
+from ...settings import MINE
 from ..drawings.data import GROUNDS
 from ..drawings.names import NOUNS
 from ..drawings.styles import LITHOGRAPH, SKETCH
@@ -49,14 +51,16 @@ def sample_job(lab: Lab, prompt: str, gamma: float | None = None, k: int = 0, st
     gamma = lab.model.first.gamma if gamma is None else gamma
     estimate = lab.estimate(prompt) if gamma == 1 else lab.guided(prompt, gamma)
     case = {"prompt": prompt, "gamma": gamma, "stride": stride, "threshold": lab.schedule.threshold, "k": k}
-    return Job(partial(lab.sample, estimate, k, stride), len(strided(stride)) * (1 if gamma == 1 else 2), case)
+    timesteps = strided(stride)
+    return Job(partial(lab.sample, estimate, k, timesteps), len(timesteps) * (1 if gamma == 1 else 2), case)
 
 
 def inpainting_job(lab: Lab, image: str, show: str) -> Job:
     """Returns the job of the panel `show` of 1.7.2's image, with its hole filled."""
-    (figure,), case = part_1_7_2.SECTION.figures, {"image": image, "show": show}
+    (figure,) = part_1_7_2.SECTION.figures
+    case = {"prompt": PHOTO, "image": image, "show": show}
     evaluations = workload([replace(part_1_7_2.SECTION, figures=[replace(figure, cases=[case])])]).first
-    return Job(lambda: part_1_7_2.inpaint(lab, **case).image, evaluations, case)
+    return Job(lambda: inpaint(lab, **case).image, evaluations, case)
 
 
 def evenly_spaced(items: Sequence[str], count: int) -> list[str]:
@@ -123,7 +127,7 @@ def plan(lab: Lab, vocabulary: Vocabulary) -> dict[str, list[Job]]:
             for case in figure.cases
             if case["i_start"] is not None
         ],
-        "inpainting": [inpainting_job(lab, image, show) for show in WAYS for image in part_1_7_2.HOLES],
+        "inpainting": [inpainting_job(lab, image, show) for show in WAYS for image in MINE.holes],
     }
 
 

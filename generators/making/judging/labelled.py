@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...models.pocket import words
 from ..drawings import data, icons, scenes, sights
 from ..drawings.names import NOUNS, synonym
 from ..drawings.styles import FILTERS, PHOTO
@@ -152,3 +154,13 @@ def test_sets() -> dict[str, LabelledPictures]:
         name: labelled([draw(np.random.default_rng([TESTING, k, which])) for which, draw in enumerate(draws)])
         for k, (name, draws) in enumerate(sets.items())
     }
+
+
+def write_words() -> None:
+    """Writes the vocabulary beside pocket, which tells by it what it has learned."""
+    text = json.dumps(asdict(vocabulary()), indent=1, ensure_ascii=False)
+    words.FILE.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_words()

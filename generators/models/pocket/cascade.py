@@ -18,7 +18,7 @@ from torch import Tensor
 from ...diffusion.estimates import Noise
 from ...diffusion.schedule import Schedule
 from ..base import Cascade, Meter, Stage, schedule_of
-from . import minilm, patches
+from . import minilm, patches, words
 from .super_resolution import STEPS_2, STEPS_3, Encode, Enlarger
 
 
@@ -65,6 +65,9 @@ class Pocket(Cascade):
         self.first = FirstStage(transformer, schedule, encode, self.meter)
         self.second = Enlarger(2, stage_2, schedule, encode, STEPS_2, self.meter)
         self.third = Enlarger(3, stage_3, schedule, None, STEPS_3, self.meter)
+
+    def hint(self, prompt: str) -> str:
+        return words.hint(prompt)
 
 
 def load(folder: Path, digest: str) -> Pocket:

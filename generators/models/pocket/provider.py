@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...records.errors import ModelError
 from .. import saved
 from ..provider import DryRun, Provider
+from . import words
 
 if TYPE_CHECKING:
     from .cascade import Pocket
@@ -50,7 +51,12 @@ class PocketProvider(Provider):
         return [present, f"{name}: {dry_run(STEPS_2, False)}, on the CPU"], refusals
 
     def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
-        """Does nothing."""
+        """Tells which prompts have none of the words that pocket has learned."""
+        from .super_resolution import STEPS_2
+
+        for prompt in dry_run(STEPS_2, False).prompts:
+            if hint := words.hint(prompt):
+                tell(f"“{prompt}”: {hint}; see `report words`")
 
     def load(self, name: str, folder: Path | None) -> Pocket:
         from .cascade import load
