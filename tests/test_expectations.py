@@ -116,7 +116,12 @@ MISTAKES = {
         "@val:1.2.second",
         "a drawn section",
     ),
-    "a lead": ("intro", "/// lead\n0-stages[prompt=an android", "/// lead\n0-stages[promt=an android", "no field 'promt'"),
+    "a lead": (
+        "intro",
+        "/// lead\n0-stages[prompt=an android",
+        "/// lead\n0-stages[promt=an android",
+        "no field 'promt'",
+    ),
     "a lead of several": (
         "intro",
         "9-large[show=near,pixels=256]",
@@ -233,7 +238,9 @@ def test_prompts_with_commas_are_offered_in_quotes(dogs):
     text = '@val:1.8-plain[prompt="{}"].prompt\n'
     fixture.prose(dogs, "part_1_8", PLACED.format('"a dog, asleep", "a dog, running"') + text.format(DOGS[0]))
     check(dogs, "pocket", ["1.8"])
-    fixture.prose(dogs, "part_1_8", PLACED.format("a dog, a cat") + text.format("a cat, asleep") + "\n@val:1.8-plain.prompt\n")
+    fixture.prose(
+        dogs, "part_1_8", PLACED.format("a dog, a cat") + text.format("a cat, asleep") + "\n@val:1.8-plain.prompt\n"
+    )
     assert sorted(told(dogs, to_draw=["1.8"])) == [
         "report/writeup/part_1_8.md:3: `wipe` takes two rows or two columns of 1.8-plain, which are: "
         "a dog, running, a dog, asleep",

@@ -215,7 +215,7 @@ class Prose:
         """Completes the observation between these lines, if it is one."""
         for found in self.observations:
             if found.first == first:
-                found.last, found.text = last, self.text.splitlines()[first : last - 1]
+                found.last, found.block = last, self.text.splitlines()[first - 1 : last]
 
     def _open(self, number: int, words: list[str], model: str, shown: bool) -> tuple[Directive | None, bool]:
         """Returns a directive, None for one around prose, and whether its content is shown; shown: its surroundings."""

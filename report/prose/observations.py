@@ -21,7 +21,6 @@ from pathlib import Path
 from generators.records import files
 from generators.records.errors import ObservationError
 from generators.records.record import Panel
-from report.prose.values import split
 from report.records.undrawn import Undrawn
 
 DIRECTIVE = "seen"
@@ -41,7 +40,7 @@ class Observation:
 
     first, last: its lines, counted from 1. targets: what it names, such as 0-stages[steps=50]. then: the digests of
     what its author saw, "" where none is given; now: of what the page shows, "" where it shows no such panel, None if
-    it is not drawn yet. text: the lines between.
+    it is not drawn yet. block: these lines; text: those between.
     """
 
     path: Path
@@ -50,7 +49,11 @@ class Observation:
     then: list[str]
     now: list[str | None]
     last: int = 0
-    text: Sequence[str] = ()
+    block: Sequence[str] = ()
+
+    @property
+    def text(self) -> Sequence[str]:
+        return self.block[1:-1]
 
     @property
     def figures(self) -> list[str]:
@@ -127,15 +130,13 @@ def accept(found: Observation, text: str | None = None) -> int:
     if missing:
         raise ObservationError(f"{place}: the page shows no {missing[0]}; change what the block names")
     lines = found.path.read_text(encoding="utf-8").splitlines(keepends=True)
-    block = [line.rstrip("\r\n") for line in lines[found.first : found.last - 1]]
-    opening = lines[found.first - 1] if len(lines) >= found.last else ""
-    if block != list(found.text) or split(opening.strip("/ \t\r\n"), "|")[1:] != _arguments(found.targets, found.then):
+    if [line.rstrip("\r\n") for line in lines[found.first - 1 : found.last]] != found.block:
         raise ObservationError(f"{place}: the file changed meanwhile; run the same command again")
-    written = [header(found.targets, found.now), *(block if text is None else text.strip("\n").splitlines())]
+    written = [header(found.targets, found.now), *(found.text if text is None else text.strip("\n").splitlines())]
     lines[found.first - 1 : found.last - 1] = [f"{line}\n" for line in written]
     files.write(found.path, "".join(lines))
     found.then = [now or "" for now in found.now]
-    return len(written) - 1 - len(block)
+    return len(written) + 1 - len(found.block)
 
 
 def header(targets: Sequence[str], digests: Sequence[str | None]) -> str:
