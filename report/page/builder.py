@@ -78,6 +78,8 @@ def _write(page: ReportPage, pages: Mapping[str, str], new: Path) -> None:
     for record, future in placed:
         with page.problems.collected(record.path, PanelError):
             future.result()
+    for illustration in page.directives.illustrations:
+        illustration.place(store)
     for figure in page.figures.values():
         record = page.by_id[figure.section]
         if not page.problems.lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from report.prose import observations, values
 from report.prose.excerpt import declared, excerpt, highlighted
 from report.prose.markup import FIGURE
 from report.records import verification
+from report.web.illustrations import Illustration
 from report.web.images import Picture
 
 _PANELS = re.compile(rf"({FIGURE})(?:\[(.*)\])?")
@@ -38,6 +39,7 @@ class Directives:
     """The directives over the records of one build (`markup.Page`).
 
     by_id: the drawn sections. figures: by id. numbers: of the figures on the page. verified: verifications by section.
+    illustrations: the pictures of the author's own that were asked for.
     """
 
     root: Path
@@ -49,6 +51,7 @@ class Directives:
     figures: Mapping[str, Figure]
     numbers: Mapping[str, int]
     verified: Mapping[str, Mapping[str, Any] | None]
+    illustrations: list[Illustration] = field(default_factory=list)
 
     def figure(self, name: str, note: Markup, options: Sequence[str] = ()) -> Markup:
         if name not in self.figures:
@@ -126,6 +129,21 @@ class Directives:
             note=note,
             folded=folded,
         )
+
+    def illustration(self, path: str, alt: str) -> Markup:
+        writeup = self.root / "report" / "writeup"
+        file = (writeup / path).resolve()
+        if "://" in path or not file.is_relative_to(writeup.resolve()):
+            raise LookupError(f"the picture {path} is not in report/writeup; copy it there")
+        if values.says_nothing(alt):
+            raise LookupError(
+                f"the picture {path} needs a text for readers who cannot see it: ![what it shows]({path})"
+            )
+        picture = Illustration(file, alt)
+        width, height = picture.image.size
+        html = render(self.root, "illustration.html.j2", picture=picture, width=width, height=height)
+        self.illustrations.append(picture)
+        return Markup(html.strip())
 
     def reference(self, kind: str, target: str) -> Markup:
         if kind == "sec":

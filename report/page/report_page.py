@@ -154,7 +154,7 @@ class ReportPage:
                     self.problems.add(record.path, None, f"{error}; change it in {record.source}")
 
     def _check_alt(self, record: Record, figure: Figure, panel: Panel) -> None:
-        if not panel.alt.strip() or panel.alt.strip().lower() in ("image", "figure", "picture", "photo"):
+        if values.says_nothing(panel.alt):
             wrong = f"figure {figure.id}, panel {panel.number}: alt {panel.alt!r} says nothing; describe it"
             self.problems.add(record.path, None, wrong)
 

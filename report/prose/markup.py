@@ -10,6 +10,7 @@
                                   (report/prose/observations.py)
     /// lead, contents, logo      in intro.md: the opening of the page (report/page/opening.py)
     @fig:1.2-blur  @sec:1.7.2  @val:1.2-blur[t=250].psnr  $x_0$  $$x_t$$
+    ![what it shows](inputs/scan.jpg)  a picture of the author's own, from a file in report/writeup
     @val:1.8-lion[prompt="a dog, running",k=0].gamma    a text with a comma or a bracket, quoted; "" is a quote in it
 
 Directives, formulas and references are replaced by marks before Markdown is rendered, and the marks by finished HTML
@@ -62,6 +63,7 @@ _LIFT = re.compile(
     r"(?P<code>(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=ticks)(?!`))"
     r"|(?P<dollar>\\\$)"
     r"|\$\$(?P<display>.+?)\$\$"
+    r"|(?<!\\)!\[(?P<alt>[^\]]*)\]\((?P<picture>[^()\s]+)\)"
     rf"|(?P<inline>{INLINE.pattern})"
     rf"|(?<![\w.])@(?:fig:(?P<fig>{FIGURE})?|sec:(?P<sec>{SECTION})?|val:(?P<val>{VALUE})?)",
     re.DOTALL,
@@ -77,6 +79,8 @@ class Page(Protocol):
     def code(self, target: str, note: Markup, folded: bool) -> Markup: ...
 
     def reference(self, kind: str, target: str) -> Markup: ...
+
+    def illustration(self, path: str, alt: str) -> Markup: ...
 
 
 @dataclass
@@ -249,6 +253,9 @@ class Prose:
                 return _apart(self._mark(Markup(box).format(formula)), text, match.start())
             if match["inline"]:
                 return self._mark(self._made(line, lambda: mathml(match["inline"][1:-1].strip())))
+            if match["picture"]:
+                alt = " ".join(match["alt"].split())
+                return self._mark(self._made(line, lambda: page.illustration(match["picture"], alt)))
             kind = match.lastgroup or ""
             if kind in ("fig", "sec", "val"):
                 return self._mark(self._made(line, lambda: page.reference(kind, match[kind])))
@@ -345,7 +352,7 @@ class _Tidy(Treeprocessor):
             if element.tag == "a" and re.match(r"(?!https?:|mailto:)[\w+.-]+:", element.get("href", "").strip()):
                 self.found.append((element.get("href", ""), f"a link to {element.get('href')!r}; use https"))
             elif element.tag == "img":
-                advice = "an image in the prose; declare a figure and place it with `/// fig | …`"
+                advice = "an image in the prose; write ![what it shows](inputs/scan.jpg), without a title"
                 self.found.append((element.get("src", ""), advice))
             elif element.tag in ("th", "td") and element.get("align"):
                 element.set("class", element.attrib.pop("align"))

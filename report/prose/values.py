@@ -22,6 +22,11 @@ CONDITIONS = rf"\[(?:=[ ]*{_QUOTED}|[^\]\n])*+\]"  # what chooses panels, as in 
 _BEGIN = r"(?:^|[=,:|])\s*"  # what may precede a quoted text
 
 
+def says_nothing(alt: str) -> bool:
+    """Whether an alt text tells nothing about its picture."""
+    return alt.strip().lower() in ("", "image", "figure", "picture", "photo")
+
+
 def title(name: str) -> str:
     """Returns a value's name for readers: psnr becomes PSNR."""
     return TITLES.get(name, name.replace("_", " "))
