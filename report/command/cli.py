@@ -170,6 +170,15 @@ def words() -> None:
 
 
 @main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def new(folder: Path) -> None:
+    """Start a report of your own in FOLDER: the code, questions instead of observations, and one commit."""
+    from ..publishing.new import new as run
+
+    click.echo(f"{run(ROOT, folder)}: write what is yours into report/report.toml there, then run `make report`")
+
+
+@main.command()
 def clean() -> None:
     """Remove the drawn sections of all models (.report/); the published page in site/ stays."""
     import shutil

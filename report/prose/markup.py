@@ -119,9 +119,8 @@ class Prose:
         self._marked: list[Directive | Markup] = []  # what the marks stand for, by their numbers
         self._lines = self._scan(model)
         for found in observations.outdated(self.observations):
-            if not found.is_empty:
-                with problems.at(path, found.first):
-                    problems.notice(f"{found.why}; left out")
+            with problems.at(path, found.first):
+                problems.notice(f"{found.why}; left out")
 
     @property
     def figures(self) -> list[tuple[int, str]]:

@@ -109,14 +109,25 @@ def alternatives(observations: Sequence[Observation]) -> list[list[Observation]]
 
 
 def outdated(observations: Sequence[Observation]) -> list[Observation]:
-    """Returns those observations of one file that do not fit, and to which no alternative that is written fits."""
+    """Returns those written observations of one file that do not fit, and to which no alternative fits."""
     return [
         found
         for group in alternatives(observations)
         if not any(each.holds and not each.is_empty for each in group)
         for found in group
-        if not found.holds
+        if not found.holds and not found.is_empty
     ]
+
+
+def remove(path: Path, found: Sequence[Observation]) -> None:
+    """Takes observations out of their file, each with the blank lines below it."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    for each in sorted(found, key=lambda each: -each.first):
+        last = each.last
+        while last < len(lines) and not lines[last].strip():
+            last += 1
+        del lines[each.first - 1 : last]
+    files.write(path, "".join(lines).rstrip() + "\n")
 
 
 def accept(found: Observation, text: str | None = None) -> int:
@@ -148,13 +159,13 @@ def _arguments(targets: Sequence[str], digests: Sequence[str | None]) -> list[st
     return [f"{target} {now}" if now else target for target, now in zip(targets, digests, strict=True)]
 
 
-def start(path: Path, figure: str, shown: str) -> None:
+def start(path: Path, figure: str, shown: str, question: str = "") -> None:
     """Puts an empty observation below a figure, or at the end of prose that does not place it; a new file has both.
 
-    shown: the digest of the figure's panels.
+    shown: the digest of the figure's panels, "" if they are not drawn. question: a comment in it.
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    empty = f"{header([figure], [shown])}\n\n///\n"
+    empty = f"{header([figure], [shown])}\n{f'[//]: # ({question})' if question else ''}\n///\n"
     placed = re.search(rf"(?ms)^/// fig \| {re.escape(figure)}(?: .*?)?$.*?^///[/ \t]*$\n?", text)
     if placed:
         files.write(path, f"{text[: placed.end()]}\n{empty}{text[placed.end() :]}")
