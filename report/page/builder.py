@@ -56,6 +56,9 @@ def build(
         for wrong in budget.broken(pages["index.html"], new):
             problems.add(site / "index.html", None, wrong)
         problems.check()
+        with problems.at(site / "index.html", None):
+            for notice in budget.heavy(pages["index.html"], new):
+                problems.notice(notice)
     for notice in problems.notices:
         tell(notice)
     return site / "index.html"
