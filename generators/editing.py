@@ -35,5 +35,5 @@ def inpaint(lab, prompt, image, show, mask=None):
     if fill := {"inpainted": inpainted, "resampled": repainted}.get(show):
         x = fill(lab, prompt, x0, m)
         step, own = (border_step(picture.clamp(-1, 1), m) for picture in (x, x0))
-        return Panel(x, {"ratio": step / own})
+        return Panel(x, {"ratio": step / own} if own else {})  # a flat original, such as white paper, has no step
     return {"original": x0, "mask": (2 * m - 1).expand_as(x0), "to be filled": m * x0 + (1 - m)}[show]

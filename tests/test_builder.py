@@ -379,9 +379,9 @@ def test_what_the_policy_forbids_is_refused(tmp_path):
     ]  # fmt: skip
 
 
-def test_the_citation_is_that_of_the_citation_file(root):
-    path = root / "CITATION.cff"
-    path.write_text(path.read_text() + "url: https://example.org/report\n")
+def test_the_software_is_cited_after_the_citation_file_and_a_card_needs_an_address(root):
+    path, mine = root / "CITATION.cff", root / "report" / "report.toml"
+    mine.write_text(mine.read_text().replace('# url = "https://…"', 'url = "https://example.org/report" #'))
     prose(root, "intro", "/// lead\n1.2-blur[t=250,show=blurred]\n1.2-blur[t=500,show=blurred]\n///\n")
     page = html(root)
     assert "@software{diffusion-report," in page
@@ -391,7 +391,7 @@ def test_the_citation_is_that_of_the_citation_file(root):
 
     with Image.open(next((root / "site/figures").glob("card-*.png"))) as card:
         assert card.size == (1200, 630)
-    for text, told in (("title: x\n", "'authors' is missing"), ("{", "not a citation file")):
+    for text, told in (("title: x\n", "'version' is missing"), ("{", "not a citation file")):
         path.write_text(text)
         with pytest.raises(BuildError, match=rf"^CITATION\.cff: {told}"):
             build(root)

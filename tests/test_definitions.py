@@ -630,10 +630,6 @@ def drawn_by(model: str) -> set[tuple[str, str]]:
     return {(section, model) for section in SECTIONS}
 
 
-def test_a_changed_rocket_makes_stale_what_draws_a_rocket(stale):
-    assert stale("prompts.py", put('"a rocket ship"', '"a rocket"')) == sections("1.7.3")
-
-
 @pytest.mark.parametrize(
     "names", re.findall(r"(?m)^([A-Z_, ]+) =", (ROOT / "generators" / "prompts.py").read_text(encoding="utf-8"))
 )
@@ -776,7 +772,7 @@ def test_what_runs_while_a_section_is_drawn_is_among_its_definitions(section_id,
         greenlet.settrace(before)
     files = {code: Path(code.co_filename) for code in ran if code.co_filename.startswith(f"{ROOT}/generators/")}
     modules = {code: ".".join(file.relative_to(ROOT).with_suffix("").parts) for code, file in files.items()}
-    machinery = re.compile(r"generators\.(running|records|figures|models\.__init__)\b")
+    machinery = re.compile(r"generators\.(running|records|figures|models\.__init__|models\.pocket\.words)\b")
     called = {
         (module, code.co_qualname.partition(".<")[0])
         for code, module in modules.items()
@@ -786,4 +782,5 @@ def test_what_runs_while_a_section_is_drawn_is_among_its_definitions(section_id,
     roots = [f"{staleness.module_of(section_id)}:SECTION", "generators.lab:Lab", *models.provider("pocket").definitions]
     reached = found.reached([unit for root in roots for unit in found.find(tuple(root.split(":")))])
     assert ("generators.lab", Lab.__init__.__qualname__) in called
-    assert called - functions(reached) == {("generators.models.base", "Cascade.wait")}
+    beside = {("generators.models.base", "Cascade.wait"), ("generators.models.pocket.cascade", "Pocket.hint")}
+    assert called - functions(reached) <= beside

@@ -93,9 +93,9 @@ MISTAKES = {
     ),
     "a value's case": (
         "part_0",
-        "@val:0-stages[pixels=64].gamma",
-        "@val:0-stages[pixels=65].gamma",
-        "no panel of 0-stages has pixels=65; pixels is 64",
+        "@val:0-stages[pixels=64",
+        "@val:0-stages[pixels=65",
+        "has pixels=65; pixels is 64, 256",
     ),
     "a value's field": ("part_1_2", "[t=250,show=best blur].sigma", "[u=250].sigma", "no field 'u'; the panel has: "),
     "a value's name": (

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from PIL import Image
 from tools import diagram
 
-from generators import models
+from generators import models, settings
 from generators.figures import Section
 from generators.making.judging import scores
 from generators.records.record import read
@@ -64,10 +64,23 @@ def test_a_command_of_the_readme_runs_as_it_stands_there(line, tiny_pocket, tmp_
     monkeypatch.setattr(picture_verbs, "ROOT", tmp_path)
     monkeypatch.setattr(scores, "PROMPTS", scores.PROMPTS[:3])
     Image.new("RGB", (90, 70), "teal").save("holiday.jpg")
+    (mask := Image.new("L", (90, 70))).paste(255, (30, 20, 60, 50))
+    mask.save("mask.png")
     done = CliRunner().invoke(cli.main, shlex.split(line, comments=True)[1:])
     assert done.exit_code == 0, done.output
-    (picture,) = tmp_path.glob("*.png")
+    (picture,) = set(tmp_path.glob("*.png")) - {tmp_path / "mask.png"}
     assert done.stdout.splitlines()[-1].startswith(picture.name)
+
+
+def test_the_photograph_of_the_readme_is_read_from_the_settings(tmp_path):
+    [table] = re.findall(r"```toml\n(\[images\.campanile\].*?)```", README, re.S)
+    text = settings.FILE.read_text(encoding="utf-8")
+    before = re.search(r"(?ms)^\[images\.campanile\].*?(?=^\[)", text)[0]
+    for mine in (table, table.replace("mask =", "# mask =").replace("# hole =", "hole =")):
+        (path := tmp_path / "report.toml").write_text(text.replace(before, f"{mine}\n"), encoding="utf-8")
+        found = settings.read(path)
+        assert found.files["campanile"] == "tower.jpg"
+        assert bool(found.holes["campanile"]) == ("campanile.mask" not in found.files)
 
 
 def variables(path: Path) -> set[str]:

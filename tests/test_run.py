@@ -123,7 +123,7 @@ def test_the_panel_of_the_original_is_the_input_to_the_last_bit(drawn):
 
 def test_a_record_says_how_each_panel_was_made(drawn):
     noisy = panels(drawn, "1.1")[0]
-    assert (noisy["label"], noisy["case"]) == ("t = 250", {"t": 250, "show": "t = 250"})
+    assert (noisy["label"], noisy["case"]) == ("t = 250", {"image": "campanile", "t": 250, "show": "t = 250"})
     assert (noisy["origin"], noisy["inputs"], noisy["seeds"]) == ("noised", ["campanile"], [42])
     assert noisy["trajectories"] == []
     whole = record(drawn, "1.1")
@@ -332,9 +332,9 @@ def test_changed_words_are_put_into_the_record_without_drawing(root):
     source = path.read_text(encoding="utf-8")
     for old, new in (
         ("Implementing the forward process", "Adding noise"),
-        ("The Campanile at increasing noise levels, and without noise.", "New caption."),
+        ("The {image} at increasing noise levels, and without noise.", "New caption."),
         ('label="{show}"', 'label="level: {show}"'),
-        ("The Campanile under noise, {show}", "New alt text, {show}"),
+        ("The {image} under noise, {show}", "New alt text, {show}"),
     ):
         assert old in source
         source = source.replace(old, new)
@@ -482,7 +482,8 @@ def test_an_error_while_drawing_leaves_what_was_there(root, monkeypatch):
     with pytest.raises(DrawingError) as caught:
         run.draw(root, "pocket", ["1.1"], again=True)
     first, statement = str(caught.value).splitlines()
-    assert first == "figure 1.1-noisy, case t=250, show='t = 250': ZeroDivisionError: division by zero"
+    case = "case image='campanile', t=250, show='t = 250'"
+    assert first == f"figure 1.1-noisy, {case}: ZeroDivisionError: division by zero"
     assert re.fullmatch(r"  generators/sections/part_1_1\.py:\d+: return .*lab\.schedule\.forward\(.*", statement)
     assert everything(root, "1.1") == before
     assert {path.name for path in state(root).iterdir()} == {"1.1", "1.2", "lock", run.WORDS}

@@ -5,7 +5,7 @@ import torch
 from diffusers import DDPMScheduler
 from oracles import cosine
 
-from generators.diffusion import Noise, Schedule, strided
+from generators.diffusion import Noise, Schedule, spaced, strided
 
 ABAR = DDPMScheduler(beta_schedule="squaredcos_cap_v2").alphas_cumprod
 EXACT = Schedule(cosine())  # float64
@@ -187,3 +187,16 @@ def test_thresholding_scales_by_the_quantile_between_1_and_its_limit(quantile):
         s = min(1.5, max(1.0, torch.quantile(x0.abs().flatten(), quantile).item()))
         torch.testing.assert_close(schedule.clip(x0), x0.clamp(-s, s) / s, rtol=0, atol=1e-6)
         assert schedule.clip(x0).abs().max() <= 1
+
+
+def test_any_number_of_steps_takes_the_timesteps_of_diffusers():
+    scheduler = DDPMScheduler()
+    for steps in range(1, 1001):
+        scheduler.set_timesteps(steps)
+        assert spaced(steps) == scheduler.timesteps.tolist(), steps
+        assert len(spaced(steps)) == steps
+    assert (spaced(75)[0], spaced(20)[0], spaced(1000)[0]) == (962, 950, 999)
+    assert (spaced(50), spaced(100)) == (strided(20), strided(10))
+    for steps in (0, 1001):
+        with pytest.raises(ValueError, match=f"^{steps} steps: choose 1 to 1000$"):
+            spaced(steps)

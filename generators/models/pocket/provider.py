@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...records.errors import ModelError
+from ...records.errors import DrawingError, ModelError
 from .. import saved
 from ..provider import DryRun, Provider
 from . import words
@@ -54,7 +54,11 @@ class PocketProvider(Provider):
         """Tells which prompts have none of the words that pocket has learned."""
         from .super_resolution import STEPS_2
 
-        for prompt in dry_run(STEPS_2, False).prompts:
+        try:
+            prompts = dry_run(STEPS_2, False).prompts
+        except DrawingError:
+            return  # drawing will tell; sections before the faulty one are drawn
+        for prompt in prompts:
             if hint := words.hint(prompt):
                 tell(f"“{prompt}”: {hint}; see `report words`")
 
