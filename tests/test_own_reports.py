@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -77,40 +78,70 @@ def test_the_default_page_has_all_that_we_saw(tmp_path):
     assert [piece for piece in pieces if piece not in page] == []
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory):
-    """A report of one's own, as `report new` gives it."""
-    folder = tmp_path_factory.mktemp("own") / "report"
-    done = CliRunner().invoke(cli.main, ["new", str(folder)])
-    assert done.exit_code == 0, done.output
-    return folder
+[CHAPTER] = re.findall(
+    r"## Make it yours\n\n```\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+)
+NEW, *LINES = CHAPTER.splitlines()
+DRAWN = 1 + next(number for number, line in enumerate(LINES) if line.startswith("make report"))
+SEEN = "I see noise, and no prompt in it."
+
+
+def follow(lines: list[str], folder: Path, tiny_pocket: Path, **environment: str) -> None:
+    """Does as the README says, with an editor that runs the program EDIT on the file."""
+    bin_folder = folder.parent / "bin"
+    bin_folder.mkdir(exist_ok=True)
+    (bin_folder / "nano").write_text(f'#!/bin/sh\nexec {sys.executable} -c "$EDIT" "$1"\n')
+    (bin_folder / "nano").chmod(0o755)
+    environment |= dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "Jo")
+    environment |= dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "jo@localhost")
+    paths = {"POCKET_WEIGHTS": str(tiny_pocket), "PATH": f"{bin_folder}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", "\n".join(lines)], cwd=folder, env={**os.environ, **paths, **environment},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=True).stdout
 
 
-def test_a_new_report_is_one_commit_without_our_page_and_our_words(started):
-    assert git(started, "log", "--format=%s").splitlines() == ["A report of my own"]
-    assert git(started, "status", "--short") == ""
-    assert not (started / "site").exists()
-    written = "\n".join(path.read_text() for path in prose_files(started).values())
+def started(folder: Path) -> None:
+    """What the first line of the README's chapter gives, and an environment as `make setup` would make it."""
+    assert NEW.startswith(".venv/bin/report new ../my-report ")
+    done = CliRunner().invoke(cli.main, ["new", str(folder)])
+    assert done.exit_code == 0, done.output
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    program = folder / ".venv" / "bin" / "report"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m report "$@"\n')
+    program.chmod(0o755)
+    (folder / ".venv" / "ready").touch()
+
+
+def test_a_new_report_is_one_commit_without_our_page_and_our_words(tmp_path):
+    folder = tmp_path / "my-report"
+    started(folder)
+    assert git(folder, "log", "--format=%s").splitlines() == ["A report of my own"]
+    assert git(folder, "status", "--short") == ""
+    assert not (folder / "site").exists()
+    written = "\n".join(path.read_text() for path in prose_files(folder).values())
     assert re.findall(r"(?m)^/// seen.*\n(.*)$", written) == [
         "[//]: # (How good are these pictures, and how well do they fit their prompts? "
         "What does the number of steps change?)"
     ]
     joined = " ".join(written.split())
     assert [piece for piece in observed() if piece in joined] == []
-    assert (
-        CliRunner().invoke(cli.main, ["new", str(started)]).output.endswith("is there already; name another folder\n")
-    )
+    done = CliRunner().invoke(cli.main, ["new", str(folder)])
+    assert done.output.endswith("is there already; name another folder\n")
 
 
-@pytest.mark.parametrize("seed", WRITE_UPS)
-def test_a_page_of_ones_own_shows_ones_own_and_no_word_of_ours(started, seed, tiny_pocket, tmp_path):
+@pytest.fixture(scope="module")
+def own(request, tmp_path_factory, tiny_pocket):
+    """(seed, folder): a report of one's own, drawn with the settings of a write-up, as the README says."""
+    seed = request.param
     steps, prompts, called = WRITE_UPS[seed]
-    folder = tmp_path / "report"
-    shutil.copytree(started, folder)
+    folder = tmp_path_factory.mktemp(f"own-{seed}") / "my-report"
+    started(folder)
     photograph = fixture.picture(seed, 256).resize((640, 480)).filter(ImageFilter.GaussianBlur(3))
     photograph.save(folder / "report/writeup/inputs/photograph.jpg")
     toml = folder / "report/report.toml"
@@ -118,17 +149,23 @@ def test_a_page_of_ones_own_shows_ones_own_and_no_word_of_ours(started, seed, ti
     for old, new in (
         (r"(?m)^seed = \d+", f"seed = {seed}"),
         (r"(?m)^steps = .*", f"steps = {list(steps)}"),
-        (r"(?m)^prompts = .*", f"prompts = {list(prompts)}".replace("'", '"')),
+        (r"(?m)^prompts = .*", f"prompts = {json.dumps(prompts)}"),
         ('file = "campanile.svg"\ncalled = "the Campanile"', f'file = "photograph.jpg"\ncalled = "{called}"'),
     ):
         text, count = re.subn(old, new, text)
         assert count == 1, old
-    toml.write_text(text, encoding="utf-8")
-    environment = {**os.environ, "POCKET_WEIGHTS": str(tiny_pocket)}
-    done = subprocess.run(
-        [sys.executable, "-m", "report", "all"], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    (folder.parent / "mine.toml").write_text(text, encoding="utf-8")
+    first, *lines = LINES[:DRAWN]
+    assert first == "cd ../my-report && make setup"
+    edit = "import sys, shutil; shutil.copy('../mine.toml', sys.argv[1])"
+    follow([first.replace("../my-report", "."), *lines], folder, tiny_pocket, EDIT=edit)
+    return seed, folder
+
+
+@pytest.mark.parametrize("own", WRITE_UPS, indirect=True)
+def test_a_page_of_ones_own_shows_ones_own_and_no_word_of_ours(own):
+    seed, folder = own
+    steps, prompts, called = WRITE_UPS[seed]
     page = words(folder / "site" / "index.html")
     for prompt in prompts:
         for number in steps:
@@ -137,3 +174,18 @@ def test_a_page_of_ones_own_shows_ones_own_and_no_word_of_ours(started, seed, ti
     assert called.removeprefix("the ") in page
     assert "“an android dreaming" not in page
     assert [piece for piece in observed() if piece in page] == []
+
+
+@pytest.mark.parametrize("own", [180], indirect=True)
+def test_the_chapter_of_the_readme_leads_to_a_published_page(own, tiny_pocket):
+    _, folder = own
+    assert len(CHAPTER.splitlines()) <= 10
+    git(folder.parent, "init", "--quiet", "--bare", "host")
+    git(folder, "remote", "add", "origin", str(folder.parent / "host"))
+    edit = (
+        "import re, sys; path = sys.argv[1]; text = open(path).read(); new = re.sub(r'\\[//\\]: # .*', "
+        f"'{SEEN}', text); assert new != text; open(path, 'w').write(new)"
+    )
+    follow(LINES[DRAWN:], folder, tiny_pocket, EDIT=edit)
+    assert git(folder, "status", "--short") == ""
+    assert SEEN in git(folder.parent / "host", "show", "gh-pages:index.html")
