@@ -62,14 +62,8 @@ def root(tmp_path, monkeypatch):
     (root / ".gitignore").write_text(".report/\n*.webp\n")  # what git ignores is published all the same
     (root / ".gitattributes").write_text("*.html text eol=crlf\n")
     git(root, "init", "--quiet", "--initial-branch=main")
-    git(
-        root,
-        "add",
-        "--force",
-        ".gitignore",
-        ".gitattributes",
-        *(name for name in publish.SOURCES if (root / name).exists()),
-    )
+    sources = [name for name in publish.SOURCES if (root / name).exists()]
+    git(root, "add", "--force", ".gitignore", ".gitattributes", *sources)
     git(root, "commit", "--quiet", "--message=A report")
     return root
 
