@@ -20,9 +20,9 @@ section: .venv/ready
 verify: .venv/ready
 	$(REPORT) verify --model $(MODEL) $(if $(S),--section $(S)) $(if $(N),--sample $(N))
 
-# Shows what would go to branch gh-pages of REMOTE (origin); PUSH=1 sends it.
+# Shows what would go to branch gh-pages of REMOTE (origin); PUSH=1 sends it, WITHOUT=1 also without observations.
 publish: .venv/ready
-	$(REPORT) publish --model $(MODEL) $(if $(REMOTE),--remote $(REMOTE)) $(if $(PUSH),--push)
+	$(REPORT) publish --model $(MODEL) $(if $(REMOTE),--remote $(REMOTE)) $(if $(PUSH),--push) $(if $(WITHOUT),--without)
 
 site serve status doctor: .venv/ready
 	$(REPORT) $@ --model $(MODEL)

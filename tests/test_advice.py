@@ -115,7 +115,7 @@ def test_no_site(root, model):
 
 def test_publishing(root, model, monkeypatch):
     (root / "site" / "link").symlink_to("index.html")
-    monkeypatch.setattr(publish, "_git", lambda *_, **__: "")
+    monkeypatch.setattr(publish, "git", lambda *_, **__: "")
     advised(failing(publish.plan, root, "origin", "gh-pages", model), of(model, "site"))
     changes = publish.Plan("origin", "gh-pages", "", "tree", [("A", "index.html")])
     monkeypatch.setattr(publish, "refusals", lambda *_: [])

@@ -95,8 +95,11 @@ PROSE = {
     "a file for a link": (PLACED.encode() + b"\n[x](file:///etc/passwd)\n", "4: a link to 'file:"),
     "a link out of the site": (PLACED.encode() + b"\n[x](../.report/pocket/1.2/record.json)\n", "4: "),
     "a link from the root": (PLACED.encode() + b"\n[x](/etc/passwd)\n", "4: /etc/passwd: use a relative address"),
-    "an image from elsewhere": (PLACED.encode() + b"\n![x](https://example.org/x.png)\n", "4: an image in the prose"),
-    "an image from the disk": (PLACED.encode() + b"\n![x](../../x.png)\n", "4: an image in the prose"),
+    "an image from elsewhere": (PLACED.encode() + b"\n![x](https://example.org/x.png)\n", "4: the picture https://ex"),
+    "an image from the disk": (
+        PLACED.encode() + b"\n![x](../../x.png)\n",
+        "4: the picture ../../x.png is not in report",
+    ),
     "an unknown value": (PLACED.encode() + b"\n@val:1.2-blur[t=1].psnr\n", "4: @val:1.2-blur[t=1].psnr"),
     "an unknown section": (PLACED.encode() + b"\n@sec:9.9\n", "4: @sec:9.9: there is no section"),
     "a placeholder": (PLACED.encode() + b"\nSEED_HERE\n", "4: placeholder 'SEED_HERE'"),

@@ -323,7 +323,6 @@ def test_a_served_page_loads_again_when_it_was_rebuilt(visit, built):
         ("wipe", "`wipe` takes 1 to 3 names, not 0"),
         ("wipe: noisy, sharp", "two columns of 1.2-blur, which are: noisy, blurred; $t = 250$, $t = 500$"),
         ("wipe: 1.3-one", "there is no figure 1.3-one"),
-        ("slide: $t = 251$", "`slide` names '$t = 251$'; the rows and columns of 1.2-blur are: noisy, blurred; $t ="),
         ("flip: show, row", "`flip`: no field 'row'; the cases of 1.2-blur have: show, t"),
         ("distance: t, show", "`distance` needs the same readings in all panels; 't' differs in 1.2-blur"),
         ("distance: far, t", "`distance`: no field 'far'; the cases of 1.2-blur have: show, t"),

@@ -116,7 +116,12 @@ MISTAKES = {
         "@val:1.2.second",
         "a drawn section",
     ),
-    "a lead": ("intro", "/// lead\n0-stages[prompt=an android", "/// lead\n0-stages[prompt=a android", "; prompt is "),
+    "a lead": (
+        "intro",
+        "/// lead\n0-stages[prompt=an android",
+        "/// lead\n0-stages[promt=an android",
+        "no field 'promt'",
+    ),
     "a lead of several": (
         "intro",
         "9-large[show=near,pixels=256]",
@@ -126,8 +131,8 @@ MISTAKES = {
     "a thumbnail": (
         "intro",
         "1.1 | 1.1-noisy[t=500]",
-        "1.1 | 1.1-noisy[t=501]",
-        "no panel of 1.1-noisy has t=501; t is ",
+        "1.1 | 1.1-noisy[u=500]",
+        "no field 'u'; the panel has: ",
     ),
     "a thumbnail's section": (
         "intro",
@@ -238,16 +243,18 @@ def dogs(root, monkeypatch):
     return root
 
 
-PLACED = "/// fig | 1.8-found | slide\n///\n/// fig | 1.8-plain | slide: {}\n///\n"
+PLACED = "/// fig | 1.8-found | slide\n///\n/// fig | 1.8-plain | wipe: {}\n///\n"
 
 
 def test_prompts_with_commas_are_offered_in_quotes(dogs):
     text = '@val:1.8-plain[prompt="{}"].prompt\n'
-    fixture.prose(dogs, "part_1_8", PLACED.format('"a dog, asleep"') + text.format(DOGS[0]))
+    fixture.prose(dogs, "part_1_8", PLACED.format('"a dog, asleep", "a dog, running"') + text.format(DOGS[0]))
     check(dogs, "pocket", ["1.8"])
-    fixture.prose(dogs, "part_1_8", PLACED.format("a dog") + text.format("a cat, asleep") + "\n@val:1.8-plain.prompt\n")
+    fixture.prose(
+        dogs, "part_1_8", PLACED.format("a dog, a cat") + text.format("a cat, asleep") + "\n@val:1.8-plain.prompt\n"
+    )
     assert sorted(told(dogs, to_draw=["1.8"])) == [
-        "report/writeup/part_1_8.md:3: `slide` names 'a dog'; the rows and columns of 1.8-plain are: "
+        "report/writeup/part_1_8.md:3: `wipe` takes two rows or two columns of 1.8-plain, which are: "
         "a dog, running, a dog, asleep",
         'report/writeup/part_1_8.md:5: @val:1.8-plain[prompt="a cat, asleep"].prompt: no panel of 1.8-plain has '
         'prompt="a cat, asleep"; prompt is "a dog, running" or "a dog, asleep"',

@@ -109,10 +109,6 @@ def test_a_damaged_evaluation_is_one_line(root, text):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (
-            "1.8-turning[row=upright,label=sample 7]",
-            "no panel of 1.8-turning has row=upright,label=sample 7; label is sample 0 or sample 1",
-        ),
         ("1.8-turning", "selects 4 panels; choose one in [ ]: k = 0, 1; show = one, other"),
         ("1.8-nothing", "there is no figure 1.8-nothing"),
         ("the best one", "'the best one' selects no panel"),
@@ -130,6 +126,18 @@ def test_what_is_wrong_with_the_opening_has_its_line(root, kind, line, told):
         build(root)
     assert str(caught.value).startswith("report/writeup/intro.md:5: ")
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["lead", "logo"])
+def test_a_picture_whose_prompt_is_gone_gives_way_to_the_nearest(root, kind):
+    told = []
+    prose(root, "intro", f"Words.\n\n/// {kind}\n1.8-turning[row=upright,label=sample 7] | flip: one, other\n///\n")
+    page = build(root, tell=told.append).read_text()
+    assert ('class="exhibits"' in page, 'class="emblem"' in page) == (kind == "lead", kind == "logo")
+    assert told == [
+        "report/writeup/intro.md:4: no panel of 1.8-turning has label=sample 7; label is sample 0 or sample 1; "
+        "“upright · sample 0” is shown instead"
+    ]
 
 
 def test_a_thumbnail_is_of_a_section_that_is_there(root):

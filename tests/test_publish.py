@@ -214,7 +214,8 @@ def add_a_section(root: Path) -> None:
 def test_the_readmes_recipe_commits_a_new_section_whole(root):
     add_a_section(root)
     assert publish.refusals(root, "pocket")[0].startswith("dirty: ")
-    recipe = re.findall(r"(?m)^git (.+)$", (fixture.REPO / "README.md").read_text())
+    page = (fixture.REPO / "README.md").read_text().partition("**A page on the web.**")[2]
+    recipe = re.findall(r"(?m)^git (.+)$", page.split("```")[1])
     assert [line.split()[0] for line in recipe] == ["add", "commit"]
     (root / ".gitignore").write_text(".report/\n")
     for line in recipe:

@@ -57,6 +57,10 @@ class BuildError(ReportError):
         self.problems = problems
 
 
+class ObservationError(ReportError):
+    """An observation cannot be bound to pictures, or does not stand in the prose as it was read."""
+
+
 class VerifyError(ReportError):
     """A request cannot be verified."""
 

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from ..problems import USUAL, some
 from . import picture_verbs
-from .options import ROOT, Verbs, drawing_options, model_option
-
-if TYPE_CHECKING:
-    from ..page.reconcile import Shown
+from .options import ROOT, Verbs, drawing_options, model_option, without_option
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -84,12 +79,33 @@ def verify(ids: tuple[str, ...], sample: int, model: str) -> None:
 
 
 @main.command()
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="FIGURE",
+    help="The outdated observations of this figure, or the one at a place such as part_0.md:6, hold for the pictures "
+    "of now; may be repeated.",
+)
+@click.option("--start", is_flag=True, help="Start an empty observation for each figure that has none.")
 @model_option
-def check(model: str) -> None:
+def observe(accept: tuple[str, ...], start: bool, model: str) -> None:
+    """Go through the observations whose pictures changed, with the files of the pictures; ask in a terminal.
+
+    Exit status 0: all observations hold; 1: some are outdated or empty.
+    """
+    from .observe import observe as run
+
+    sys.exit(run(ROOT, model, accept, start))
+
+
+@main.command()
+@without_option
+@model_option
+def check(without: bool, model: str) -> None:
     """Check that the site is complete, matches its records and prose, and is verified. Never samples."""
     from ..publishing.check import publishing_problems
 
-    _refuse(publishing_problems(ROOT, model))
+    _refuse(publishing_problems(ROOT, model, without))
     click.echo("The site matches its records and prose, and every section is verified.")
 
 
@@ -97,12 +113,13 @@ def check(model: str) -> None:
 @click.option("--remote", default="origin", show_default=True, help="A remote of this repository, or a URL.")
 @click.option("--branch", default="gh-pages", show_default=True, help="The branch that the host serves.")
 @click.option("--push", is_flag=True, help="Push; without it, only list the changes.")
+@without_option
 @model_option
-def publish(remote: str, branch: str, push: bool, model: str) -> None:
+def publish(remote: str, branch: str, push: bool, without: bool, model: str) -> None:
     """Publish site/ to a branch of a remote, if it is committed, up to date and verified."""
     from ..publishing import publish as publishing
 
-    _refuse(publishing.refusals(ROOT, model))
+    _refuse(publishing.refusals(ROOT, model, without))
     planned = publishing.plan(ROOT, remote, branch, model)
     click.echo(planned.summary())
     if planned.changes and push:
@@ -151,6 +168,15 @@ def words() -> None:
 
 
 @main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def new(folder: Path) -> None:
+    """Start a report of your own in FOLDER: the code, questions instead of observations, and one commit."""
+    from ..publishing.new import new as run
+
+    click.echo(f"{run(ROOT, folder)}: write what is yours into report/report.toml there, then run `make report`")
+
+
+@main.command()
 def clean() -> None:
     """Remove the drawn sections of all models (.report/); the published page in site/ stays."""
     import shutil
@@ -177,7 +203,7 @@ def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] 
         from ..page.builder import build_drawn
 
         click.echo(f"{model} has no page of the report, for it has not drawn {some(missing)}; what it has drawn is on:")
-        click.echo(build_drawn(ROOT, model))
+        click.echo(build_drawn(ROOT, model, partial(click.echo, err=True)))
     else:
         _build(model)
 
@@ -208,15 +234,12 @@ def _build(model: str) -> None:
 
     from ..page import citation
     from ..page.builder import build
-    from ..page.reconcile import summary
     from ..publishing.status import stale
 
-    def tell(shown: Sequence[Shown]) -> None:
-        for line in [*summary(shown), *stale(shown, model)]:
-            click.echo(line)
-
     began = time.perf_counter()
-    index = build(ROOT, model, tell=tell)
+    index = build(ROOT, model, tell=partial(click.echo, err=True))
+    for line in stale(ROOT, model):
+        click.echo(line, err=True)
     citation.update(ROOT, read(ROOT / "report" / "report.toml"))
     click.echo(f"{index}  (built in {time.perf_counter() - began:.2f} s)")
 

@@ -37,6 +37,11 @@ model_option = click.option(
 )
 
 
+without_option = click.option(
+    "--without", is_flag=True, help="Also without the observations that are missing, empty or outdated."
+)
+
+
 class Filled(click.Option):
     """An option whose help names the seed of report/report.toml, which is read when the help is shown."""
 

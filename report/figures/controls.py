@@ -1,7 +1,7 @@
 """Interactive controls of a figure: the third part of `/// fig | 1.8-campfire | flip: upright, flipped`.
 
-    slide: fox, i_start = 10  a slider through the columns; starts in the named row and column, by default in the first
-                              row and the last column, and shows the selected panel large
+    slide: fox, i_start = 10  a slider through the columns; starts in the named row and column, by default (also where
+                              the name is gone) in the first row and the last column, and shows the selected panel large
     wipe: noisy, best blur    overlays the first of two rows, or of two columns, on the second; a third name is a mask,
                               whose edge is drawn
     wipe: 1.5-samples         overlays the panels of another figure with the same seeds
@@ -35,7 +35,7 @@ from report.web.images import Picture
 class Request:
     """A control that a directive asks for: its kind, the figure, and the names behind the colon.
 
-    picture: returns a panel's picture. other: returns a figure of the page by id.
+    picture: returns a panel's picture. other: returns a figure of the page by id. notice: tells the author something.
     """
 
     kind: str
@@ -43,6 +43,7 @@ class Request:
     names: Sequence[str]
     picture: Callable[[Figure, Panel], Picture]
     other: Callable[[str], Figure]
+    notice: Callable[[str], object]
 
     def pixels(self, panel: Panel) -> Image.Image:
         return self.picture(self.figure, panel).open()
@@ -80,9 +81,13 @@ class Control:
 
 
 def control(
-    figure: Figure, text: str, picture: Callable[[Figure, Panel], Picture], other: Callable[[str], Figure]
+    figure: Figure,
+    text: str,
+    picture: Callable[[Figure, Panel], Picture],
+    other: Callable[[str], Figure],
+    notice: Callable[[str], object],
 ) -> Control:
-    """Returns the control that the text of a directive asks for; `picture` and `other` are those of `Request`.
+    """Returns the control that the text of a directive asks for; the functions are those of `Request`.
 
     Raises LookupError if the control is unknown, malformed, or does not fit the figure, and TexError on bad TeX in the
     name of a row or column.
@@ -94,7 +99,7 @@ def control(
     make, least, most = _KINDS[kind]
     if not least <= len(names) <= most:
         raise LookupError(f"`{kind}` takes {_amount(least, most)}, not {len(names)}; see report/figures/controls.py")
-    made = make(Request(kind, figure, names, picture, other))
+    made = make(Request(kind, figure, names, picture, other, notice))
     return replace(made, names=tuple(map(plain, made.names)))
 
 
@@ -109,7 +114,9 @@ def _slide(request: Request) -> Control:
             row = rows.index(name)
         else:
             known = _listed(rows, labels)
-            raise LookupError(f"`slide` names {name!r}; the rows and columns of {figure.id} are: {known}")
+            request.notice(
+                f"`slide` names {name!r}; the rows and columns of {figure.id} are: {known}; it is passed over"
+            )
     return Control("slide", tuple(labels), start=(row, column))
 
 

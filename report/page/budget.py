@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 from report.page.links import elements, offers
@@ -44,16 +45,24 @@ def weigh(html: str, site: Path) -> dict[str, int]:
 
 
 def broken(html: str, site: Path) -> list[str]:
-    """Returns one line for each budget that a page exceeds."""
-    found = weigh(html, site)
+    """Returns one line for each budget of the templates that a page exceeds."""
     lines = (
         ("first", FIRST, "to show its first screen", "load the first images lazily, or reduce the fonts"),
-        ("whole", WHOLE, "in all", "draw fewer or smaller panels"),
         ("script", SCRIPT, "of script", "shorten templates/static/page.js"),
     )
+    return _exceeded(weigh(html, site), lines)
+
+
+def heavy(html: str, site: Path) -> list[str]:
+    """Returns a line if the pictures of a page, which only its author can choose, exceed theirs."""
+    lines = (("whole", WHOLE, "in all", "fewer or smaller panels would load faster"),)
+    return _exceeded(weigh(html, site), lines)
+
+
+def _exceeded(found: dict[str, int], budgets: Iterable[tuple[str, int, str, str]]) -> list[str]:
     return [
         f"the page has {math.ceil(found[name] / 100) / 10} KB {what}, more than {limit // 1000} KB; {advice}"
-        for name, limit, what, advice in lines
+        for name, limit, what, advice in budgets
         if found[name] > limit
     ]
 

@@ -22,21 +22,21 @@ from report.figures import figure_png
 from report.page import budget, links, structured_data
 from report.page.companions import card_images
 from report.page.partial import PartialPage
-from report.page.reconcile import Shown, reconcile
+from report.page.reconcile import Shown, reconcile, summary
 from report.page.report_page import ReportPage
 from report.problems import Problems
 from report.records import confirmations
 from report.web import metadata
 from report.web.images import Picture, Store, pictures
 
-Told = Callable[[Sequence[Shown]], None]
+Told = Callable[[str], object]
 STATIC = {".css", ".js", ".woff2", ".png", ".txt"}  # the files of templates/static that belong to the site
 
 
-def build_drawn(root: Path, model: str) -> Path:
+def build_drawn(root: Path, model: str, tell: Told = lambda line: None) -> Path:
     """Builds a page of the sections that `model` has drawn here, apart from the site, and returns the path of its
     index.html. Raises BuildError as `build` does."""
-    return build(root, model, root / ".report" / "pages" / model, PartialPage)
+    return build(root, model, root / ".report" / "pages" / model, PartialPage, tell)
 
 
 def build(
@@ -44,11 +44,12 @@ def build(
     model: str = "pocket",
     site: Path | None = None,
     kind: type[ReportPage] = ReportPage,
-    tell: Told = lambda _: None,
+    tell: Told = lambda line: None,
 ) -> Path:
     """Builds the page of `model` and returns the path of its index.html; `site` defaults to root/site.
 
-    kind: of the page; a `PartialPage` may lack sections. tell: is called with what the page shows, once it is built.
+    kind: of the page; a `PartialPage` may lack sections. tell: is told what the author should know, line by line: what
+    was left out, and how the drawings made here compare with the page as it was.
     Raises BuildError, one line per problem, or SettingsError, and then leaves the old site unchanged.
     """
     root = root.resolve()
@@ -73,7 +74,11 @@ def build(
         for wrong in budget.broken(pages["index.html"], new):
             problems.add(site / "index.html", None, wrong)
         problems.check()
-    tell(shown)
+        with problems.at(site / "index.html", None):
+            for notice in budget.heavy(pages["index.html"], new):
+                problems.notice(notice)
+    for notice in (*problems.notices, *summary(shown)):
+        tell(notice)
     return site / "index.html"
 
 
@@ -96,6 +101,8 @@ def _write(page: ReportPage, shown: Sequence[Shown], pages: Mapping[str, str], n
     for record, future in placed:
         with page.problems.collected(record.path, PanelError):
             future.result()
+    for illustration in page.directives.illustrations:
+        illustration.place(store)
     for figure in page.figures.values():
         record = page.by_id[figure.section]
         if not page.problems.lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from report.page import links
 from report.page.companions import code_address
 from report.page.templates import render
 from report.problems import Problems, run
-from report.prose import values
+from report.prose import observations, values
 from report.prose.excerpt import declared, excerpt, highlighted
 from report.prose.markup import FIGURE
 from report.records import confirmations
 from report.records.confirmations import Confirmation
+from report.web.illustrations import Illustration
 from report.web.images import Picture
 
 _PANELS = re.compile(rf"({FIGURE})(?:\[(.*)\])?")
@@ -38,6 +39,7 @@ class Directives:
     """The directives over the records of one build (`markup.Page`).
 
     by_id: the drawn sections. figures: by id. numbers: of the figures on the page. confirmed: confirmations by section.
+    illustrations: the pictures of the author's own that were asked for.
     """
 
     root: Path
@@ -49,6 +51,7 @@ class Directives:
     figures: Mapping[str, Figure]
     numbers: Mapping[str, int]
     confirmed: Mapping[str, Sequence[Confirmation]]
+    illustrations: list[Illustration] = field(default_factory=list)
 
     def awaits(self, target: str) -> bool:
         """Returns whether the target is of a section that this page leaves out."""
@@ -102,12 +105,20 @@ class Directives:
 
     def control(self, figure: Figure, option: str) -> controls.Control:
         """Returns a figure's control. Raises LookupError if it would mislead, PanelError if a picture is missing."""
-        return controls.control(figure, option, self.picture, self._figure)
+        return controls.control(figure, option, self.picture, self._figure, self.problems.notice)
 
     def panel(self, target: str) -> Picture:
-        """Returns the one panel that `1.8-large[show=upright,pixels=256]` selects. Raises LookupError."""
-        figure, panels = self._panels(target)
-        if len(panels) != 1:
+        """Returns the one panel that `1.8-large[show=upright,pixels=256]` selects. Raises LookupError.
+
+        A condition that no panel meets, as when its prompt is gone, is passed over with a notice; of what is left the
+        first is taken.
+        """
+        figure, conditions = self.named(target)
+        panels, unmet = values.closest(figure.panels, conditions)
+        if unmet:
+            wrong = f"no panel of {figure.id} has {', '.join(unmet)}; {values.nearest(figure.panels, conditions)}"
+            self.problems.notice(f"{wrong}; “{panels[0].name}” is shown instead")
+        elif len(panels) != 1:
             raise LookupError(f"{target} selects {len(panels)} panels; choose one in [ ]: {values.choices(panels)}")
         return self.picture(figure, panels[0])
 
@@ -122,6 +133,21 @@ class Directives:
             note=note,
             folded=folded,
         )
+
+    def illustration(self, path: str, alt: str) -> Markup:
+        writeup = self.root / "report" / "writeup"
+        file = (writeup / path).resolve()
+        if "://" in path or not file.is_relative_to(writeup.resolve()):
+            raise LookupError(f"the picture {path} is not in report/writeup; copy it there")
+        if values.says_nothing(alt):
+            raise LookupError(
+                f"the picture {path} needs a text for readers who cannot see it: ![what it shows]({path})"
+            )
+        picture = Illustration(file, alt)
+        width, height = picture.image.size
+        html = render(self.root, "illustration.html.j2", picture=picture, width=width, height=height)
+        self.illustrations.append(picture)
+        return Markup(html.strip())
 
     def reference(self, kind: str, target: str) -> Markup:
         if kind == "sec":
@@ -161,14 +187,29 @@ class Directives:
 
     def _panels(self, target: str) -> tuple[Figure, list[Panel]]:
         """Returns the panels that a figure's id selects, with conditions in [ ] if any. Raises LookupError."""
+        figure, conditions = self.named(target)
+        panels = values.select(figure.panels, conditions)
+        if not panels:
+            raise LookupError(f"no panel of {figure.id} has {conditions}; {values.nearest(figure.panels, conditions)}")
+        return figure, panels
+
+    def named(self, target: str) -> tuple[Figure, str]:
+        """Returns the figure and the conditions of `1.8-large[show=upright,pixels=256]`. Raises LookupError."""
         match = _PANELS.fullmatch(target)
         if not match:
             raise LookupError(f"{target!r} selects no panel; write 1.8-large[show=upright,pixels=256]")
-        figure = self._figure(match[1])
-        panels = values.select(figure.panels, match[2] or "")
-        if not panels:
-            raise LookupError(f"no panel of {figure.id} has {match[2]}; {values.nearest(figure.panels, match[2])}")
-        return figure, panels
+        return self._figure(match[1]), match[2] or ""
+
+    def pictures(self, target: str) -> list[Picture]:
+        """Returns the panels that a target selects. Raises LookupError."""
+        figure, panels = self._panels(target)
+        return [self.picture(figure, panel) for panel in panels]
+
+    def digest(self, target: str) -> str:
+        """Returns the digest of the panels that a target selects; "" if none. Raises LookupError or Undrawn."""
+        figure, conditions = self.named(target)
+        panels = values.select(figure.panels, conditions)
+        return observations.digest(panels) if panels else ""
 
     def _figure(self, name: str) -> Figure:
         if name not in self.figures:

@@ -63,7 +63,8 @@ def opening(prose: Prose | None, directives: Directives) -> Opening:
             if logos > 1:
                 prose.problem(line, "a second logo; the page has one, so remove this line or the first")
         try:
-            found[kind].append(read[kind](text, directives))
+            with prose.problems.at(prose.path, line):
+                found[kind].append(read[kind](text, directives))
         except (LookupError, PanelError) as error:
             prose.problem(line, str(error.args[0]))
         except (TexError, Undrawn):

@@ -25,8 +25,10 @@ from report.page.opening import opening
 from report.page.social_card import Card
 from report.page.templates import render
 from report.problems import Problems, run
+from report.prose import observations, values
 from report.prose.markup import OPENING, PLACEHOLDER, Prose
 from report.prose.mathml import rich
+from report.prose.observations import Observation
 from report.records import confirmations
 from report.records.confirmations import Confirmation
 from report.records.undrawn import Undrawn
@@ -71,7 +73,7 @@ class ReportPage:
         )
         for name, path in prose_files(root).items():
             if name in self.by_id or name in ("intro", "credits"):
-                self.prose[name] = Prose(path, model, problems)
+                self.prose[name] = Prose(path, model, problems, self.directives.digest)
             elif self.directives.awaits(name):
                 continue
             elif re.fullmatch(SECTION, name):
@@ -161,7 +163,7 @@ class ReportPage:
                     self.problems.add(record.path, None, f"{error}; change it in {record.source}")
 
     def _check_alt(self, record: Record, figure: Figure, panel: Panel) -> None:
-        if not panel.alt.strip() or panel.alt.strip().lower() in ("image", "figure", "picture", "photo"):
+        if values.says_nothing(panel.alt):
             wrong = f"figure {figure.id}, panel {panel.number}: alt {panel.alt!r} says nothing; describe it"
             self.problems.add(record.path, None, wrong)
 
@@ -172,6 +174,26 @@ class ReportPage:
                 if text in written:
                     return prose.path, line
         return self.site / "index.html", None
+
+    @property
+    def alternatives(self) -> list[list[Observation]]:
+        """The observations of the page, with those together of which one is shown."""
+        return [group for prose in self.prose.values() for group in observations.alternatives(prose.observations)]
+
+    @property
+    def outdated(self) -> list[Observation]:
+        """The observations that were written about other pictures than the page shows."""
+        return [found for prose in self.prose.values() for found in observations.outdated(prose.observations)]
+
+    @property
+    def empty(self) -> list[Observation]:
+        """The observations that are yet to be written."""
+        return [found for group in self.alternatives for found in group if found.is_empty]
+
+    def observed(self, figure: str) -> bool:
+        """Whether an observation about a figure is on the page."""
+        every = [found for group in self.alternatives for found in group]
+        return any(figure in found.figures and found.holds and not found.is_empty for found in every)
 
     # -- rendering ----------------------------------------------------------------------------------------------------
 

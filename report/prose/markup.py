@@ -6,8 +6,11 @@
     /// code | path.py::Name      a definition, quoted from the source
     /// code | path.py::Name | folded   … collapsed until the reader opens it
     /// only | pocket             prose that only the page of that model shows, or of several: deepfloyd deepfloyd-l
+    /// seen | 0-stages 8f3a1c2d  what the author saw in these pictures; left out where the page shows others
+                                  (report/prose/observations.py)
     /// lead, contents, logo      in intro.md: the opening of the page (report/page/opening.py)
     @fig:1.2-blur  @sec:1.7.2  @val:1.2-blur[t=250].psnr  $x_0$  $$x_t$$
+    ![what it shows](inputs/scan.jpg)  a picture of the author's own, from a file in report/writeup
     @val:1.8-lion[prompt="a dog, running",k=0].gamma    a text with a comma or a bracket, quoted; "" is a quote in it
 
 Directives, formulas and references are replaced by marks before Markdown is rendered, and the marks by finished HTML
@@ -31,8 +34,10 @@ from markupsafe import Markup
 from generators.records.errors import TexError
 from generators.records.texts import CONTROL, MODELS, NAME, SECTION
 from report.problems import Problems
+from report.prose import observations
 from report.prose.excerpt import highlighted
 from report.prose.mathml import INLINE, mathml
+from report.prose.observations import Observation
 from report.prose.values import CONDITIONS, split
 
 FIGURE = rf"{SECTION}-{NAME}"
@@ -48,6 +53,7 @@ DIRECTIVES = {
     "fig": ((1, 2, 3), "/// fig | 1.2-blur` or `/// fig | 1.2-blur | control"),
     "code": ((1, 2), "/// code | path/to/file.py::name` or `/// code | path/to/file.py::name | folded"),
     "only": ((1,), "/// only | name"),
+    observations.DIRECTIVE: (range(1, 100), "/// seen | 1.8-lion"),
     **{name: ((0,), f"/// {name}") for name in OPENING},
 }
 
@@ -57,6 +63,7 @@ _LIFT = re.compile(
     r"(?P<code>(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=ticks)(?!`))"
     r"|(?P<dollar>\\\$)"
     r"|\$\$(?P<display>.+?)\$\$"
+    r"|(?<!\\)!\[(?P<alt>[^\]]*)\]\((?P<picture>[^()\s]+)\)"
     rf"|(?P<inline>{INLINE.pattern})"
     rf"|(?<![\w.])@(?:fig:(?P<fig>{FIGURE})?|sec:(?P<sec>{SECTION})?|val:(?P<val>{VALUE})?)",
     re.DOTALL,
@@ -73,6 +80,8 @@ class Page(Protocol):
 
     def reference(self, kind: str, target: str) -> Markup: ...
 
+    def illustration(self, path: str, alt: str) -> Markup: ...
+
 
 @dataclass
 class Directive:
@@ -85,11 +94,15 @@ class Directive:
 
 
 class Prose:
-    """One prose file, scanned for `model`. Problems are added to `problems` with their lines."""
+    """One prose file, scanned for `model`. Problems and notices are added to `problems` with their lines.
 
-    def __init__(self, path: Path, model: str, problems: Problems) -> None:
+    shown: returns the digest of the pictures that an observation names; see `observations.read`.
+    """
+
+    def __init__(self, path: Path, model: str, problems: Problems, shown: Callable[[str], str]) -> None:
         self.path = path
         self.problems = problems
+        self._shown = shown
         data = path.read_bytes()
         try:
             text = data.decode("utf-8")
@@ -101,9 +114,13 @@ class Prose:
             problems.add(path, text.count("\n", 0, match.start()) + 1, wrong)
         self.text = _CONTROL.sub("", text).replace("\ue000", "").replace("\ue001", "")
         self.directives: list[Directive] = []
+        self.observations: list[Observation] = []
         self.is_read = True  # whether all directives were understood
         self._marked: list[Directive | Markup] = []  # what the marks stand for, by their numbers
         self._lines = self._scan(model)
+        for found in observations.outdated(self.observations):
+            with problems.at(path, found.first):
+                problems.notice(f"{found.why}; left out")
 
     @property
     def figures(self) -> list[tuple[int, str]]:
@@ -141,14 +158,23 @@ class Prose:
                     if not opened:
                         self._misread(number, "`///` closes no directive; remove it, or open a directive above")
                     else:
-                        opened.pop()
+                        self._close(opened.pop()[1], number)
                     current = None
                 elif current:
                     self._misread(
                         number, f"`/// {words[0]}` inside `/// {current.kind}`; close that one first with `///`"
                     )
                 else:
-                    current, visible = self._open(number, words, model)
+                    current, visible = self._open(number, words, model, shown)
+                    if (
+                        current
+                        and current.kind == "fig"
+                        and any(name == observations.DIRECTIVE for name, _, _ in opened)
+                    ):
+                        wrong = (
+                            f"`/// fig` inside `/// {observations.DIRECTIVE}`; a figure stays when its pictures change"
+                        )
+                        self._misread(number, f"{wrong}: place it outside")
                     opened.append((words[0], number, visible))
                     if current and shown:
                         self.directives.append(current)
@@ -178,7 +204,24 @@ class Prose:
         self._marked.append(content)
         return f"\ue000{len(self._marked) - 1}\ue001"
 
-    def _open(self, number: int, words: list[str], model: str) -> tuple[Directive | None, bool]:
+    def _observed(self, number: int, arguments: list[str]) -> bool:
+        """Reads the opening line of an observation; returns whether it is shown."""
+        try:
+            found = observations.read(self.path, number, arguments, self._shown)
+        except LookupError as error:
+            self._misread(number, str(error.args[0]))
+            return False
+        self.observations.append(found)
+        return found.holds
+
+    def _close(self, first: int, last: int) -> None:
+        """Completes the observation between these lines, if it is one."""
+        for found in self.observations:
+            if found.first == first:
+                found.last, found.block = last, self.text.splitlines()[first - 1 : last]
+
+    def _open(self, number: int, words: list[str], model: str, shown: bool) -> tuple[Directive | None, bool]:
+        """Returns a directive, None for one around prose, and whether its content is shown; shown: its surroundings."""
         name, *arguments = words
         if name not in DIRECTIVES:
             self._misread(number, f"unknown directive {name!r}; the directives are: {', '.join(DIRECTIVES)}")
@@ -192,6 +235,8 @@ class Prose:
             for unknown in (each for each in named if each not in MODELS):
                 self._misread(number, f"`/// only` names the unknown model {unknown!r}; known: {', '.join(MODELS)}")
             return None, model in named
+        if name == observations.DIRECTIVE:
+            return None, shown and self._observed(number, arguments)
         return Directive(name, number, arguments), True
 
     def _convert(self, text: str, first: int, page: Page, level: int) -> Markup:
@@ -207,6 +252,9 @@ class Prose:
                 return _apart(self._mark(Markup(box).format(formula)), text, match.start())
             if match["inline"]:
                 return self._mark(self._made(line, lambda: mathml(match["inline"][1:-1].strip())))
+            if match["picture"]:
+                alt = " ".join(match["alt"].split())
+                return self._mark(self._made(line, lambda: page.illustration(match["picture"], alt)))
             kind = match.lastgroup or ""
             if kind in ("fig", "sec", "val"):
                 return self._mark(self._made(line, lambda: page.reference(kind, match[kind])))
@@ -245,7 +293,8 @@ class Prose:
     def _made(self, line: int, make: Callable[[], Markup]) -> Markup:
         """Returns what is made for a line; an error becomes its problem."""
         try:
-            return make()
+            with self.problems.at(self.path, line):
+                return make()
         except (LookupError, TexError) as error:
             self.problem(line, str(error.args[0]))
             return Markup("")
@@ -302,7 +351,7 @@ class _Tidy(Treeprocessor):
             if element.tag == "a" and re.match(r"(?!https?:|mailto:)[\w+.-]+:", element.get("href", "").strip()):
                 self.found.append((element.get("href", ""), f"a link to {element.get('href')!r}; use https"))
             elif element.tag == "img":
-                advice = "an image in the prose; declare a figure and place it with `/// fig | …`"
+                advice = "an image in the prose; write ![what it shows](inputs/scan.jpg), without a title"
                 self.found.append((element.get("src", ""), advice))
             elif element.tag in ("th", "td") and element.get("align"):
                 element.set("class", element.attrib.pop("align"))

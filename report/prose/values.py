@@ -22,6 +22,11 @@ CONDITIONS = rf"\[(?:=[ ]*{_QUOTED}|[^\]\n])*+\]"  # what chooses panels, as in 
 _BEGIN = r"(?:^|[=,:|])\s*"  # what may precede a quoted text
 
 
+def says_nothing(alt: str) -> bool:
+    """Whether an alt text tells nothing about its picture."""
+    return alt.strip().lower() in ("", "image", "figure", "picture", "photo")
+
+
 def title(name: str) -> str:
     """Returns a value's name for readers: psnr becomes PSNR."""
     return TITLES.get(name, name.replace("_", " "))
@@ -155,6 +160,18 @@ def select(panels: Sequence[Panel], selector: str) -> list[Panel]:
     if chosen and unknown:
         raise unknown
     return chosen
+
+
+def closest(panels: Sequence[Panel], selector: str) -> tuple[list[Panel], list[str]]:
+    """Returns the panels that meet the conditions of a selector, one after the other, and those that are passed over
+    because they would leave none. Raises what `select` raises."""
+    chosen, unmet = list(panels), []
+    for condition in filter(None, split(selector, ",")):
+        if met := select(chosen, condition):
+            chosen = met
+        else:
+            unmet.append(condition)
+    return chosen, unmet
 
 
 def choices(panels: Sequence[Panel]) -> str:

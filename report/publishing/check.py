@@ -16,15 +16,21 @@ from generators.running import staleness
 
 from ..page import citation
 from ..page.builder import build
+from ..page.report_page import ReportPage
 from ..problems import Problems, run, some
 from ..records import confirmations
 from ..records.drawn import load
 from ..web.images import pictures
 
+REFLECTED = ("0",)  # the sections on whose pictures the assignment wants a reflection
 
-def publishing_problems(root: Path, model: str) -> list[str]:
+
+def publishing_problems(root: Path, model: str, without: bool = False) -> list[str]:
     """Returns the problems that prevent publishing root/site, one line each; empty if it is complete, fresh and
-    verified."""
+    verified.
+
+    without: whether it may lack observations.
+    """
     site = root / "site"
     if not (site / "index.html").is_file():
         return [f"site/index.html: there is no page yet; {run('all', model)}"]
@@ -41,6 +47,8 @@ def publishing_problems(root: Path, model: str) -> list[str]:
             problems.add(record.path, None, f"stale: {why}; {run(f'section {record.id}', model)}")
         _panels(record, site, problems)
         _confirmed(record, raw, site, problems)
+    if not without and not problems.lines:
+        _observations(ReportPage(root, model, site, problems, records, {}))
     return problems.lines + ([] if problems.lines else _rebuilt(root, model, site))
 
 
@@ -62,6 +70,21 @@ def _confirmed(record: Record, raw: Mapping[str, Any], site: Path, problems: Pro
             if outcome.differ:
                 wrong = f"unverified: {outcome.differ} panels of {record.id}-{name} differ on {confirmation.machine}"
                 problems.add(record.path, None, f"{wrong}; {again}")
+
+
+def _observations(page: ReportPage) -> None:
+    """Checks that what the prose says about pictures is about those of the page."""
+    advice = f"{run('observe', page.model)}, or check --without them"
+    for found in page.outdated:
+        page.problems.add(found.path, found.first, f"outdated: {found.why}; {advice}")
+    for found in page.empty:
+        page.problems.add(found.path, found.first, f"an empty observation of {', '.join(found.targets)}; {advice}")
+    for section_id in REFLECTED:
+        figures = [figure.id for figure in page.by_id[section_id].figures] if section_id in page.by_id else []
+        if figures and not page.problems.lines and not any(map(page.observed, figures)):
+            path = page.root / "report" / "writeup" / f"part_{section_id.replace('.', '_')}.md"
+            wrong = f"nothing is said about {', '.join(figures)}; start with {run('observe --start', page.model)[4:]}"
+            page.problems.add(path, None, f"{wrong}, or check --without it")
 
 
 def _rebuilt(root: Path, model: str, site: Path) -> list[str]:

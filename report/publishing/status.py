@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,6 @@ from generators.records.errors import ModelError
 from generators.records.record import read_json
 from generators.running import staleness
 from generators.running.run import state_folder
-
-from ..page.reconcile import Shown
 
 
 def statuses(root: Path, model: str) -> dict[str, str]:
@@ -27,9 +25,10 @@ def statuses(root: Path, model: str) -> dict[str, str]:
     return found
 
 
-def stale(shown: Sequence[Shown], model: str) -> list[str]:
+def stale(root: Path, model: str) -> list[str]:
     """Names the sections on the page whose code, weights or inputs have changed since they were drawn, in a line."""
-    changed = {each.record.id: _changed(each.raw, each.record.id, model) for each in shown}
+    raws = map(read_json, (root / "site" / "records").glob("*.json"))
+    changed = {raw["id"]: _changed(raw, raw["id"], model) for raw in raws if raw}
     told = ", ".join(f"{section_id}, {why}" for section_id, why in changed.items() if why)
     return [f"on the page but stale: {told}"] if told else []
 

@@ -54,14 +54,7 @@ class Picture:
     @property
     def formats(self) -> list[list[Form]]:
         """Its files in each format, the best format and small widths first; the last format is the fallback."""
-        stem, full = self._stem, self.panel.width
-        if pixelated(self.panel):
-            return [[Form(f"{stem}.webp", full, "webp")]]
-        reduced = [full // 4, full // 2] if full > 512 else []
-        return [
-            [*(Form(f"{stem}-{width}w.{kind}", width, kind) for width in reduced), Form(f"{stem}.{kind}", full, kind)]
-            for kind in ("avif", "jpg")
-        ]
+        return forms_of(self._stem, self.panel.width, self.panel.height)
 
     @property
     def forms(self) -> list[Form]:
@@ -171,7 +164,23 @@ def digest(content: Any) -> str:
 
 def pixelated(panel: Panel) -> bool:
     """Whether the page shows this panel pixel by pixel."""
-    return max(panel.width, panel.height) <= 64
+    return _is_small(panel.width, panel.height)
+
+
+def _is_small(width: int, height: int) -> bool:
+    return max(width, height) <= 64
+
+
+def forms_of(stem: str, full: int, height: int) -> list[list[Form]]:
+    """Returns the files of an image, `full` pixels wide, in each format, the best format and small widths first; the
+    last format is the fallback. stem: of their paths."""
+    if _is_small(full, height):
+        return [[Form(f"{stem}.webp", full, "webp")]]
+    reduced = [full // 4, full // 2] if full > 512 else []
+    return [
+        [*(Form(f"{stem}-{width}w.{kind}", width, kind) for width in reduced), Form(f"{stem}.{kind}", full, kind)]
+        for kind in ("avif", "jpg")
+    ]
 
 
 def lattice(image: Image.Image) -> Image.Image:
