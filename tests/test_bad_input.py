@@ -168,7 +168,6 @@ RECORDS = {
     "a figure that is a path": lambda record: record["figures"][0].update(name="../../../x"),
     "a figure with markup": lambda record: record["figures"][0].update(name="<b>"),
     "a panel that is a path": lambda record: record["figures"][0]["panels"][0].update(file="../../x.webp"),
-    "a panel that is not there": lambda record: record["figures"][0]["panels"][0].update(file="x.webp"),
     "a digest that is a path": lambda record: record["figures"][0]["panels"][0].update(pixels="../" * 8),
     "a width of letters": lambda record: record["figures"][0]["panels"][0].update(width="wide"),
     "another width": lambda record: record["figures"][0]["panels"][0].update(width=65),

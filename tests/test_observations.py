@@ -243,7 +243,7 @@ def test_an_observation_is_started_for_each_figure_that_has_none(root):
 def checked(root, monkeypatch):
     """checked(): the problems of the page as it is built now, but for those of staleness and verification."""
     monkeypatch.setattr(staleness, "changed_dependency", lambda *_: None)
-    monkeypatch.setattr(check, "_verified", lambda *_: None)
+    monkeypatch.setattr(check, "_confirmed", lambda *_: None)
     monkeypatch.setattr(check.citation, "outdated", lambda *_: False)
 
     def problems(without: bool = False) -> list[str]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from generators import models, pipeline
 from generators.diffusion import batching
-from generators.diffusion.schedule import strided
+from generators.diffusion.schedule import spaced, strided
 from generators.lab import Lab
 from generators.running.run import load_section
 from generators.running.session import Observer, Session
@@ -98,19 +98,10 @@ def test_a_generator_draws_for_the_later_stages_too(pocket):
     assert not np.allclose(one, two, atol=1e-2)
 
 
-@pytest.mark.parametrize("stride", [10, 20, 30, 40])
-def test_a_number_of_steps_is_that_strides_if_one_has_it(stride):
-    assert pipeline._spaced(len(strided(stride))) == strided(stride)
-
-
-def test_every_number_of_steps_is_taken_exactly(pocket):
-    for count in range(2, 1001):
-        found = pipeline._spaced(count)
-        assert len(found) == len(set(found)) == count
-        assert (found[-1], found) == (0, sorted(found, reverse=True))
+def test_the_steps_are_those_of_diffusers(pocket):
     steps = []
     pocket(PROMPT, num_inference_steps=7, callback_on_step_end=lambda pipe, step, t, kept: steps.append((step, int(t))))
-    assert steps == list(enumerate(pipeline._spaced(7)))
+    assert steps == list(enumerate(spaced(7)))
 
 
 @pytest.mark.parametrize("size", [{"height": 256}, {"width": 256}, {"height": 256, "width": 256}, {"pixels": 256}])
@@ -167,8 +158,8 @@ def test_the_progress_bar_ends_full_and_can_be_turned_off(pocket, capsys):
     ({"prompt": []}, "nothing to draw"),
     ({"generator": [torch.Generator()] * 2}, "generator: 2 for 1 images"),
     ({"negative_prompt": ["a", "b"]}, "negative_prompt: 2 for 1 prompts"),
-    ({"num_inference_steps": 1}, "2 to 1000"),
-    ({"num_inference_steps": 1001}, "2 to 1000"),
+    ({"num_inference_steps": 0}, "choose 1 to 1000"),
+    ({"num_inference_steps": 1001}, "choose 1 to 1000"),
     ({"callback_on_step_end_tensor_inputs": ["prompt_embeds"]}, "only latents"),
     ({"num_images_per_prompt": 0}, "nothing to draw"),
 ])  # fmt: skip
@@ -214,16 +205,14 @@ def test_it_draws_on_another_device_what_it_draws_on_the_cpu(pocket, request):
 
 
 @pytest.mark.parametrize("section_id", ["1.2", "1.3", "1.7.2", "1.8", "1.10"])
-def test_a_section_drawn_on_another_device_is_that_of_the_cpu(tiny_pocket, tmp_path, section_id):
+def test_a_section_drawn_on_another_device_is_that_of_the_cpu(pocket, request, tmp_path, section_id):
     """Blurs, masks, projections, views, filters and enlargements move along, and so do the values that are measured."""
     section, about, records = load_section(section_id), {"source": "a test"}, {}
-    model = models.load("pocket")
+    model = pocket.model
+    model.device = pocket.device
     records["cpu"] = Session(model, Observer()).draw(section, tmp_path / "cpu", about)
-    with another_device() as device:
-        for network in (model.first.transformer, model.second.net, model.third.net):
-            network.to(device)
-        model.device = device
-        records["meta"] = Session(model, Observer()).draw(section, tmp_path / "meta", about)
+    model.device = request.getfixturevalue("moved").device
+    records["meta"] = Session(model, Observer()).draw(section, tmp_path / "meta", about)
     here, there = ([panel for figure in records[name]["figures"] for panel in figure["panels"]] for name in records)
     assert [records[name]["device"] for name in records] == list(records)
     for one, two in zip(here, there, strict=True):

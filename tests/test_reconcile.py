@@ -104,6 +104,7 @@ def test_new_words_reach_the_page_and_the_published_pixels_and_values_stay(root)
     change(root, reword)
     page = build(root).read_text()
     assert "A new caption." in page
+    assert "Other words" in page
     assert "PSNR 21.12" in page
     assert "21.13" not in page
     after = json.loads((root / "site/records/1.3.json").read_text())

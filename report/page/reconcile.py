@@ -24,6 +24,7 @@ from ..records.agreement import DIFFERS, IDENTICAL, Outcome, PanelResult
 from ..records.drawn import load
 
 KEPT = "reconciled.json"  # in a section's folder: the last comparison with the published record
+_MEASURED = ("label", "alt")  # texts that may contain what was found
 NONE = Outcome()  # no panel was compared
 Results = Mapping[str, list[PanelResult]]  # of each figure's panels
 
@@ -100,11 +101,13 @@ def _panel(old: Mapping[str, Any], new: Mapping[str, Any], same: bool) -> dict[s
 
     A text with numbers that rounding has changed stays as it was.
     """
-    reworded = any(_without_numbers(old[name]) != _without_numbers(new[name]) for name in ("label", "alt"))
-    measured = () if reworded and old["found"] != new["found"] else ("found", "label", "alt")
-    kept = {name: old[name] for name in ("pixels", *measured)}
+    kept = {"pixels": old["pixels"]}
+    if old["found"] != new["found"] and all(
+        _without_numbers(old[name]) == _without_numbers(new[name]) for name in _MEASURED
+    ):
+        kept |= {name: old[name] for name in ("found", *_MEASURED)}
     if same:
-        return {**old, **{name: new[name] for name in agreement.TEXTS & new.keys()}, **kept}
+        return {**old, **{name: new[name] for name in ("found", *(agreement.TEXTS & new.keys()))}, **kept}
     return {**new, **kept}
 
 

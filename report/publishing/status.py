@@ -26,11 +26,13 @@ def statuses(root: Path, model: str) -> dict[str, str]:
 
 
 def stale(root: Path, model: str) -> list[str]:
-    """Names the sections on the page whose code, weights or inputs have changed since they were drawn, in a line."""
-    raws = map(read_json, (root / "site" / "records").glob("*.json"))
-    changed = {raw["id"]: _changed(raw, raw["id"], model) for raw in raws if raw}
-    told = ", ".join(f"{section_id}, {why}" for section_id, why in changed.items() if why)
-    return [f"on the page but stale: {told}"] if told else []
+    """Names the sections on the page whose code, weights or inputs have changed since, a line for each change."""
+    sections: dict[str, list[str]] = {}
+    for section_id in staleness.sections():
+        raw = read_json(root / "site" / "records" / f"{section_id}.json")
+        if raw and raw["model"]["name"] == model and (why := _changed(raw, section_id, model)):
+            sections.setdefault(why, []).append(section_id)
+    return [f"on the page but stale: {', '.join(ids)} ({why})" for why, ids in sections.items()]
 
 
 def _changed(raw: Mapping[str, Any], section_id: str, model: str) -> str | None:
