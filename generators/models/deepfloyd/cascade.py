@@ -268,7 +268,7 @@ class DeepFloyd(Cascade):
         if stage == self._entered:
             return
         if self._entered in self._waiting:
-            self._waiting[self._entered][0].to("meta")
+            disk.free_weights(self._waiting[self._entered][0])
             torch.cuda.empty_cache()
         self._entered = ""
         if stage in self._waiting:
