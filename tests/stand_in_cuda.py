@@ -7,6 +7,7 @@ says nothing about speed, memory, or the rounding of a GPU's kernels.
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,7 @@ from unittest import mock
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -170,3 +172,51 @@ def gpu(**replaced: Callable[..., Any]) -> Iterator[Counter[str]]:
         _Dispatch.current = stack.enter_context(_Dispatch(counts))
         stack.enter_context(_Function())
         yield counts
+
+
+class _Allocated(TorchDispatchMode):
+    """Follows the bytes of all storages that are alive. peak: their largest sum, without those made before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self.known: weakref.WeakSet = weakref.WeakSet()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        for each in tree_leaves((args, kwargs)):
+            if isinstance(each, Tensor):
+                self.known.add(each.untyped_storage())
+        out = func(*args, **(kwargs or {}))
+        for each in tree_leaves(out):
+            if isinstance(each, Tensor) and (storage := each.untyped_storage()) not in self.known:
+                self.known.add(storage)
+                self.now += storage.nbytes()
+                self.peak = max(self.peak, self.now)
+                weakref.finalize(storage, self._freed, storage.nbytes())
+        return out
+
+    def _freed(self, size: int) -> None:
+        self.now -= size
+
+
+class _Fused(TorchFunctionMode):
+    """Attention as a GPU's fused kernels compute it, without a matrix of all pairs."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.nn.functional.scaled_dot_product_attention:
+            query, _, value = args[:3]
+            return query.new_empty(*query.shape[:-1], value.shape[-1])
+        return func(*args, **(kwargs or {}))
+
+
+def peak(build: Callable[[], Any], call: Callable[..., Any]) -> int:
+    """Returns the bytes that a call takes on a GPU at most, without allocating them: call(build()) on fake tensors.
+
+    What is built, and its inputs, do not count.
+    """
+    install_guard()
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), _Fused():
+        built = build()
+        with _Allocated() as allocated:
+            call(built)
+    return allocated.peak

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from ..records.errors import ModelError, ReportError
 from .deepfloyd.provider import DeepFloydProvider
 from .pocket.provider import SHIPPED, PocketProvider
-from .provider import DryRun, Provider, Workload, path_of, variable
+from .provider import DryRun, Provider, Share, Workload, path_of, variable
 from .saved import PICKLES, walk
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Errors = tuple[type[Exception], ...]
 
+WHOLE = Share()
 UNREADABLE: Errors = (OSError, SafetensorError)
 IN_LIBRARIES: Errors = (ValueError, LookupError, TypeError, AttributeError)  # what loaders raise on wrong contents
 FAMILIES: tuple[Provider, ...] = (PocketProvider(), DeepFloydProvider())
@@ -83,10 +84,11 @@ def prepare(name: str, dry_run: DryRun, tell: Callable[[str], None]) -> None:
         provider(name).prepare(name, place, dry_run, tell)
 
 
-def load(name: str) -> Cascade:
-    """Loads a model. Raises ModelError, with advice, if that is not possible here."""
+def load(name: str, share: Share = WHOLE) -> Cascade:
+    """Loads a model, into this share of the machine's memory. Raises ModelError, with advice, if that is not possible
+    here."""
     with _guarded(name, (*UNREADABLE, RuntimeError), IN_LIBRARIES) as place:
-        return provider(name).load(name, place)
+        return provider(name).load(name, place, share)
 
 
 @contextmanager

@@ -28,6 +28,13 @@ class Workload(NamedTuple):
         return f"{self.first:,} evaluations of stage 1, {self.second:,} of stage 2, {self.third} images of stage 3"
 
 
+class Share(NamedTuple):
+    """What a process may take of a machine's RAM, and of its GPU's memory, as fractions of the whole."""
+
+    ram: float = 1.0
+    gpu: float = 1.0
+
+
 DryRun = Callable[[int, bool], Workload]  # takes the second stage's number of steps and whether it is guided
 
 
@@ -79,5 +86,6 @@ class Provider(ABC):
         """Does what must be done before `load`, such as fetching weights, and tells so. Raises ModelError."""
 
     @abstractmethod
-    def load(self, name: str, folder: Path | None) -> Cascade:
-        """Loads the model. Raises ModelError, or any error of a loader on damaged files."""
+    def load(self, name: str, folder: Path | None, share: Share) -> Cascade:
+        """Loads the model, into this share of the machine's memory. Raises ModelError, or any error of a loader on
+        damaged files."""

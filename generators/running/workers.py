@@ -10,6 +10,7 @@ import os
 import re
 import runpy
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -24,12 +25,15 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .. import models
+from ..models.provider import Share
 from ..records.errors import WorkerError
 from . import run
 from .session import Observer, Session
 
 AGAIN = "finished sections are kept, run the same command to continue"
+NO_LEAK = "1e18"  # bytes: loky replaces a worker that grew by 300 MB, and the next one would load the model again
 _slots: list[FileLock] = []  # the slot of this worker, held until it ends
+_shares: list[Share] = []  # what this worker may take of the machine
 
 
 def in_workers(count: int) -> run.Backend:
@@ -49,7 +53,7 @@ def in_workers(count: int) -> run.Backend:
                 count,
                 initializer=_claim_slot,
                 initargs=(places, count, _gpus()),
-                env={"OMP_NUM_THREADS": str(max(1, cores // count))},
+                env={"OMP_NUM_THREADS": str(max(1, cores // count)), "LOKY_MAX_MEMORY_LEAK_SIZE": NO_LEAK},
             )
             with _shut_down(executor, kill_workers=True):
                 yield executor
@@ -169,7 +173,7 @@ def _ctrl_c_deferred() -> Iterator[None]:
 
 
 def _claim_slot(places: str, count: int, gpus: list[str]) -> None:
-    """Initialises a worker: claims a free slot, with its GPU.
+    """Initialises a worker: claims a free slot, with its GPU and its share of the memory.
 
     A slot is a locked file. The system releases the lock when its worker ends, so a later worker can claim it.
     """
@@ -182,20 +186,36 @@ def _claim_slot(places: str, count: int, gpus: list[str]) -> None:
         _slots.append(lock)
         if gpus:  # before torch is imported
             os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
+        beside = len(range(place % len(gpus), count, len(gpus))) if gpus else 1  # workers on the same GPU
+        _shares.append(Share(ram=1 / count, gpu=1 / beside))
         return
 
 
 def _gpus() -> list[str]:
-    """Returns the names of this machine's GPUs for CUDA_VISIBLE_DEVICES, such as "0"; empty if there are none."""
-    import torch
+    """Returns the names of this machine's GPUs for CUDA_VISIBLE_DEVICES, such as "0"; empty if there are none.
 
+    A GPU that is divided (NVIDIA's MIG) counts as its slices, of which a process sees one.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return visible.split(",") if visible else [str(k) for k in range(torch.cuda.device_count())]
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError):  # none, or a container without the tool
+        import torch
+
+        return [str(k) for k in range(torch.cuda.device_count())]
+    found: list[str] = []
+    for name in re.findall(r"UUID: ([^)\s]+)", listed):  # a GPU's slices follow it
+        if name.startswith("MIG-") and found and found[-1].startswith("GPU-"):
+            found.pop()
+        found.append(name)
+    return found
 
 
 @cache
 def _session(model: str) -> Session:
-    return Session(models.load(model), Observer())
+    return Session(models.load(model, *_shares), Observer())
 
 
 def _draw(section_id: str, model: str, state: str) -> dict[str, Any]:

@@ -127,8 +127,8 @@ def free_weights(net: nn.Module) -> None:
 @contextmanager
 def loaded(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, prefix: str = "") -> Iterator[None]:
     """Holds the weights of a network, or of one layer, for the duration of the block."""
-    load_weights(net, tensors, device, prefix)
     try:
+        load_weights(net, tensors, device, prefix)
         yield
     finally:
         free_weights(net)

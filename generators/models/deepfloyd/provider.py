@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..provider import DryRun, Provider, variable
+from ..provider import DryRun, Provider, Share, variable
 from . import weights
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class DeepFloydProvider(Provider):
 
         prepare(name, folder, dry_run, tell)
 
-    def load(self, name: str, folder: Path | None) -> DeepFloyd:
+    def load(self, name: str, folder: Path | None, share: Share) -> DeepFloyd:
         from .plan import load
 
-        return load(name, folder)
+        return load(name, folder, share)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...records.errors import ModelError
 from .. import saved
-from ..provider import DryRun, Provider
+from ..provider import DryRun, Provider, Share
 
 if TYPE_CHECKING:
     from .cascade import Pocket
@@ -52,7 +52,7 @@ class PocketProvider(Provider):
     def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
         """Does nothing."""
 
-    def load(self, name: str, folder: Path | None) -> Pocket:
+    def load(self, name: str, folder: Path | None, share: Share) -> Pocket:
         from .cascade import load
 
         assert folder
