@@ -38,7 +38,8 @@ class OnGpu(Tensor):
 
     def __new__(cls, held: Tensor, requires_grad: bool = False) -> OnGpu:
         held = getattr(held, "held", held)
-        new = Tensor._make_wrapper_subclass(cls, held.shape, strides=held.stride(), dtype=held.dtype, device=CUDA)
+        with torch.inference_mode(False):  # which a view of a tensor that was made outside the mode needs
+            new = Tensor._make_wrapper_subclass(cls, held.shape, strides=held.stride(), dtype=held.dtype, device=CUDA)
         new.held = held
         return new
 

@@ -20,6 +20,7 @@ from generators.models import Workload
 from generators.models.deepfloyd import disk, machine, plan, weights
 from generators.models.deepfloyd.cascade import BY_LAYER, HELD, IN_TURN
 from generators.models.deepfloyd.machine import GB, Machine, placement, text_device, to_read
+from generators.models.provider import Share
 from generators.records.errors import ModelError
 from report.command import cli
 
@@ -918,7 +919,7 @@ def test_bad_files_of_embeddings_are_refused_in_one_line(handed, capsys, name):
 
 
 def set_machine(monkeypatch, found):
-    monkeypatch.setattr(plan, "present", lambda *_: found)
+    monkeypatch.setattr(plan, "present", lambda *_, **share: found)
 
 
 def test_a_processor_that_would_take_days_is_refused(own, monkeypatch):
@@ -936,7 +937,7 @@ def test_too_little_memory_is_refused(own, monkeypatch):
     set_machine(monkeypatch, PROCESSOR._replace(ram=0.3 * GB))
     assert "not enough RAM: stage_1 needs 0.5 GB even layer by layer, 0.3 are free; close other" in refusal()
     with pytest.raises(ModelError, match="are free; `report doctor --model deepfloyd` shows what is needed"):
-        plan.load("deepfloyd", own)
+        plan.load("deepfloyd", own, Share())
 
 
 LATER = {"stage_2": 2.4 * GB, "stage_3": 1.7 * GB}

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import signal
+from collections import deque
 from contextlib import contextmanager
 
 import pytest
@@ -172,9 +173,9 @@ def test_a_batch_is_found_as_a_whole_or_not_at_all(tmp_path):
 def test_a_disk_that_is_full_ends_the_run(tmp_path):
     (tmp_path / "answers").write_text("a file, where the folder should be")
     cache = ForwardCache(tmp_path / "answers", "about")
+    answer = [("a question",)], [torch.zeros(1, 2)], {"eps": torch.ones(1, 3)}, 1.0
     with pytest.raises(OSError, match="answers"):
-        for _ in range(AHEAD + 1):
-            cache.keep([("a question",)], [torch.zeros(1, 2)], {"eps": torch.ones(1, 3)}, 1.0)
+        deque(cache.keep(*answer) for _ in range(AHEAD + 1))
     cache.close()
 
 

@@ -99,8 +99,9 @@ class ForwardCache:
     ) -> None:
         if copied:
             copied.synchronize()
+        duration = float(seconds)
         for k, name in enumerate(self._names(questions, inputs)):
-            self._write_one(name, {field: tensor[k] for field, tensor in outputs.items()}, float(seconds))
+            self._write_one(name, {field: tensor[k] for field, tensor in outputs.items()}, duration)
 
     def _write_one(self, name: str, output: Mapping[str, Tensor], seconds: float) -> None:
         files.write(self.folder / name, save(dict(output), {"seconds": str(seconds)}), synced=False)

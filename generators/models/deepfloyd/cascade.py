@@ -240,6 +240,7 @@ class DeepFloyd(Cascade):
         super().__init__()
         for library in (logging, transformers_logging):
             library.disable_progress_bar()
+            library.set_verbosity_error()  # diffusers warns whenever it casts the autoencoder
         self.name, self.stages, self.spots, self.digest = name, stages, spots, digest
         self._waiting: dict[str, tuple[UNet2DConditionModel, disk.Tensors]] = {}
         self._entered = ""
