@@ -5,6 +5,7 @@ import gc
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import hub_fixture
 import pytest
@@ -20,7 +21,6 @@ from generators.models import Workload
 from generators.models.deepfloyd import disk, machine, plan, weights
 from generators.models.deepfloyd.cascade import BY_LAYER, HELD, IN_TURN
 from generators.models.deepfloyd.machine import GB, Machine, placement, text_device, to_read
-from generators.models.provider import Share
 from generators.records.errors import ModelError
 from report.command import cli
 
@@ -919,7 +919,35 @@ def test_bad_files_of_embeddings_are_refused_in_one_line(handed, capsys, name):
 
 
 def set_machine(monkeypatch, found):
-    monkeypatch.setattr(plan, "present", lambda *_, **share: found)
+    monkeypatch.setattr(plan, "present", lambda *_: found)
+
+
+def test_where_others_draw_only_files_and_embeddings_are_planned_without_the_gpu(own, monkeypatch):
+    def fail(*_):
+        raise AssertionError("the GPU was touched, or this machine was measured")
+
+    monkeypatch.setattr(plan, "present", fail)
+    for name in ("_lazy_init", "mem_get_info"):
+        monkeypatch.setattr(torch.cuda, name, fail)
+    told = []
+    models.prepare("deepfloyd", lambda *_: SMALL._replace(first=10**9), told.append, here=False)
+    assert [line.split()[1] for line in told] == ["prompts", "stage_1", "disk", "encoding", "encoding"]
+    assert "on the processor" in told[0]
+    (own / "stage_1" / "unet" / "config.json").unlink()
+    with pytest.raises(ModelError, match="stage_1"):
+        models.prepare("deepfloyd", lambda *_: SMALL, told.append, here=False)
+
+
+def test_processes_that_share_memory_plan_with_an_equal_part(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (70 * GB, 80 * GB))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "H100")
+    monkeypatch.setattr(machine, "matmul_rate", lambda *_: 3e14)
+    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: SimpleNamespace(available=90 * GB, total=100 * GB))
+    assert machine.present()[1:3] == (70 * GB, 90 * GB)
+    monkeypatch.setattr(machine.SHARING, "gpu", 2)
+    monkeypatch.setattr(machine.SHARING, "ram", 4)
+    assert machine.present()[1:3] == (40 * GB, 25 * GB)
 
 
 def test_a_processor_that_would_take_days_is_refused(own, monkeypatch):
@@ -937,7 +965,7 @@ def test_too_little_memory_is_refused(own, monkeypatch):
     set_machine(monkeypatch, PROCESSOR._replace(ram=0.3 * GB))
     assert "not enough RAM: stage_1 needs 0.5 GB even layer by layer, 0.3 are free; close other" in refusal()
     with pytest.raises(ModelError, match="are free; `report doctor --model deepfloyd` shows what is needed"):
-        plan.load("deepfloyd", own, Share())
+        plan.load("deepfloyd", own)
 
 
 LATER = {"stage_2": 2.4 * GB, "stage_3": 1.7 * GB}

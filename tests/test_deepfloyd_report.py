@@ -1,19 +1,14 @@
 """A report by DeepFloyd from end to end, in a copy of the project: a tiny cascade of random weights, all its stages."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
+import project_fixture
 import pytest
 import tiny_if
 
 from generators.records.record import read
 
-ROOT = Path(__file__).parents[1]
 KEPT = ("0", "1.1", "1.3", "1.7.2", "1.8")
 CHANGES = {  # fewer prompts, pictures and steps, so that it takes seconds
     "generators/sections/part_0.py": {"prompt=PROMPTS, steps=(50, 100)": "prompt=PROMPTS[:1], steps=50"},
@@ -32,18 +27,8 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, weights):
-    """A copy of the sources with a few sections, drawn once. Of the prose, what needs no other section."""
-    copy = tmp_path_factory.mktemp("project")
-    for name in ("generators", "report", "templates"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "weights"))
-    shutil.copytree(ROOT / "generators/models", copy / "generators/models", dirs_exist_ok=True)
-    shutil.copy(ROOT / "CITATION.cff", copy)
-    files = {f"part_{section.replace('.', '_')}" for section in KEPT}
-    for path in (*copy.glob("generators/sections/part_*.py"), *copy.glob("report/writeup/part_*.md")):
-        if path.stem not in files or (path.suffix == ".md" and path.stem != "part_1_1"):
-            path.unlink()
-    intro = copy / "report" / "writeup" / "intro.md"  # without what the page opens with: other sections' figures
-    intro.write_text(re.sub(r"^/// (lead|contents|logo)\n.*?^///\n", "", intro.read_text(), flags=re.M | re.S))
+    """A copy of the sources with a few sections, drawn once."""
+    copy = project_fixture.copy(tmp_path_factory.mktemp("project"), KEPT, prose=("1.1",))
     for file, changes in CHANGES.items():
         text = (copy / file).read_text()
         for old, new in changes.items():
@@ -57,11 +42,7 @@ def project(tmp_path_factory, weights):
 
 
 def run(project, weights, verb, *arguments):
-    environment = {**os.environ, "DEEPFLOYD_WEIGHTS": str(weights), "PYTHONPATH": str(project), "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, "-m", "report", verb, "--model", "deepfloyd", *arguments],
-        cwd=project, env=environment, capture_output=True, text=True, timeout=900,
-    )  # fmt: skip
+    return project_fixture.report(project, verb, "--model", "deepfloyd", *arguments, DEEPFLOYD_WEIGHTS=str(weights))
 
 
 def records(project):

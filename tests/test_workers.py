@@ -269,30 +269,165 @@ def test_workers_of_this_machine_and_of_another_are_not_asked_for_together(tmp_p
 TAKE = """
 import os, sys
 from generators.running import workers
-workers._claim_slot(sys.argv[1], 2, ["GPU-a", "GPU-b"])
-print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
+workers._claim_slot(sys.argv[1], int(sys.argv[2]), ["GPU-a", "GPU-b"])
+print(os.environ["CUDA_VISIBLE_DEVICES"], workers.SHARING.gpu, workers.SHARING.ram, flush=True)
 input()
 """
 
 
-def test_each_worker_has_its_own_gpu_and_the_next_takes_that_of_one_who_died(tmp_path):
-    def begin() -> tuple[subprocess.Popen, str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", TAKE, str(tmp_path)],
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        return process, process.stdout.readline().strip()
+def taking(places: Path, count: int) -> tuple[subprocess.Popen, str]:
+    """A worker of so many, and the GPU that it took, with how many share that and the RAM."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", TAKE, str(places), str(count)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    return process, process.stdout.readline().strip()
 
-    (one, gpu_of_one), (two, gpu_of_two) = begin(), begin()
-    assert (gpu_of_one, gpu_of_two) == ("GPU-a", "GPU-b")
+
+def test_each_worker_has_its_own_gpu_and_the_next_takes_that_of_one_who_died(tmp_path):
+    (one, took_one), (two, took_two) = taking(tmp_path, 2), taking(tmp_path, 2)
+    assert (took_one, took_two) == ("GPU-a 1 2", "GPU-b 1 2")
     one.kill()
     one.communicate()
-    three, gpu_of_three = begin()
-    assert gpu_of_three == "GPU-a"
+    three, took_three = taking(tmp_path, 2)
+    assert took_three == "GPU-a 1 2"
     for process in (two, three):
         process.communicate("\n")
 
 
+def test_more_workers_than_gpus_know_how_many_share_theirs(tmp_path):
+    begun = [taking(tmp_path, 3) for _ in range(3)]
+    assert [took for _, took in begun] == ["GPU-a 2 3", "GPU-b 1 3", "GPU-a 2 3"]
+    for process, _ in begun:
+        process.communicate("\n")
+
+
 def test_the_gpus_are_those_that_the_user_lets_be_seen(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-8932f937")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-8932f937")
     assert workers._gpus() == ["2", "GPU-8932f937"]
+
+
+MIG = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-aa11)
+  MIG 3g.20gb     Device  0: (UUID: MIG-one)
+  MIG 3g.20gb     Device  1: (UUID: MIG-two)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-bb22)
+GPU 2: NVIDIA A100-SXM4-40GB (UUID: GPU-cc33)
+  MIG 7g.40gb     Device  0: (UUID: MIG-GPU-cc33/7/0)
+"""
+WHOLE = "\n".join(line for line in MIG.splitlines() if line.startswith("GPU"))
+
+
+@pytest.mark.parametrize(
+    ("listed", "visible", "names"),
+    [
+        (MIG, None, ["MIG-one", "MIG-two", "GPU-bb22", "MIG-GPU-cc33/7/0"]),
+        (MIG, "0", ["MIG-one", "MIG-two"]),
+        (MIG, "GPU-aa", ["MIG-one", "MIG-two"]),
+        (MIG, "MIG-two,1", ["MIG-two", "1"]),
+        (MIG, "", []),
+        (WHOLE, "1,2", ["1", "2"]),
+        (WHOLE, None, ["0", "1", "2"]),
+    ],
+)
+def test_the_slices_of_a_gpu_are_places_of_their_own(tmp_path, monkeypatch, listed, visible, names):
+    import torch
+
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\ncat <<'end'\n{listed}\nend\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert workers._gpus() == names
+
+
+KEPT: list[bytes] = []
+
+
+def growing(section_id: str, model: str, state: str) -> dict:
+    """A section that leaves 400 MB in its worker, and takes as long as loky needs to look."""
+    KEPT.append(b"1" * 400_000_000)
+    time.sleep(1.2)
+    return {"title": str(os.getpid()), "evaluations": 0}
+
+
+def test_a_worker_that_has_loaded_more_is_kept(tmp_path, monkeypatch):
+    class Pids(Told):
+        def section(self, section_id, title):
+            self.said.append(title)
+
+    told = Pids()
+    monkeypatch.setattr(workers, "_draw", growing)
+    workers.in_workers(1)(dict.fromkeys(SECTIONS, 0), "pocket", tmp_path, told)
+    pids = [said for said in told.said if isinstance(said, str)]
+    assert len(pids) == 3
+    assert len(set(pids)) == 1
+
+
+# --- plans
+
+
+class Inline:
+    """An executor that runs each task at once, here, and notes them."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    def submit(self, function, *arguments):
+        self.ran.append(function.__name__)
+        future: Future = Future()
+        try:
+            future.set_result(function(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    """What models.prepare was called with; it refuses to draw where `refuses` is set."""
+    calls = []
+
+    def prepare(name, dry_run, tell, here):
+        calls.append(here)
+        tell("deepfloyd: files    present")
+        if here:
+            tell("deepfloyd: memory   80 GB")
+            if os.environ.get("REFUSES"):
+                raise ModelError("deepfloyd: no GPU")
+
+    monkeypatch.setattr(workers.models, "prepare", prepare)
+    monkeypatch.setattr(
+        workers, "_draw", lambda section_id, *_: {"title": section_id, "evaluations": 0, "seconds": 1.0}
+    )
+    return calls
+
+
+def test_files_are_seen_to_here_and_the_first_worker_plans(planned, tmp_path):
+    lines, executor = [], Inline()
+    told = Told()
+    told.planned = lines.append
+    workers._backend(lambda: nullcontext(executor))({"1.1": 0, "1.2": 0}, "deepfloyd", tmp_path, told)
+    assert planned == [False, True]
+    assert executor.ran == ["_plan", "<lambda>", "<lambda>"]
+    assert lines == [
+        "deepfloyd: files    present",
+        "deepfloyd: planning  on the first worker that starts",
+        "deepfloyd: memory   80 GB",
+    ]
+
+
+def test_a_workers_refusal_ends_the_run_before_anything_is_drawn(planned, tmp_path, monkeypatch):
+    monkeypatch.setenv("REFUSES", "1")
+    executor = Inline()
+    with pytest.raises(ModelError, match=r"^deepfloyd: no GPU$"):
+        workers._backend(lambda: nullcontext(executor))({"1.1": 0}, "deepfloyd", tmp_path, Told())
+    assert executor.ran == ["_plan"]
+
+
+def test_pocket_fits_everywhere_and_no_worker_is_asked_to_plan_it(planned, tmp_path):
+    executor = Inline()
+    workers._backend(lambda: nullcontext(executor))({"1.1": 0}, "pocket", tmp_path, Told())
+    assert (planned, executor.ran) == ([False], ["<lambda>"])

@@ -18,11 +18,13 @@ Steps = Iterator[tuple[int | None, Tensor]]  # (t, x_t); t is None at the clean 
 def gaussian(generator: torch.Generator, like: Tensor) -> Tensor:
     """Returns standard normal noise with the shape, dtype and device of `like`.
 
-    It is drawn on the CPU in float32, so that it is the same on every device. For a GPU it is pinned, which makes the
-    copy asynchronous.
+    It is drawn in float32 on the generator's device, usually the CPU, so that it is the same wherever `like` is. For a
+    CUDA device it is pinned, which makes the copy asynchronous.
     """
-    drawn = torch.randn(like.shape, generator=generator, pin_memory=like.is_cuda)
-    return drawn.to(like.device, like.dtype, non_blocking=True)
+    on_cpu = generator.device.type == "cpu"
+    drawn = torch.randn(like.shape, generator=generator, device=generator.device, pin_memory=like.is_cuda and on_cpu)
+    # Asynchronous for CUDA only: elsewhere the copy might read memory that has been freed.
+    return drawn.to(like.device, like.dtype, non_blocking=like.is_cuda)
 
 
 def iterative_denoise(

@@ -53,6 +53,10 @@ class Schedule:
         """Returns abar_t; t = None is the clean image, where abar is 1."""
         return torch.ones((), dtype=self.abar.dtype) if t is None else self.abar[t]
 
+    def batched(self, t: Tensor) -> Tensor:
+        """Returns abar_t for timesteps t, (N,), on their device, as (N, 1, 1, 1)."""
+        return self.abar.to(t.device)[t].view(-1, 1, 1, 1)
+
     def forward(self, x0: Tensor, t: int | None, eps: Tensor) -> Tensor:
         """Returns x_t: x_0 noised to level t with standard normal eps of its shape (eq. 4; diffusers' add_noise)."""
         abar_t = self.at(t)
@@ -74,7 +78,7 @@ class Schedule:
 
     def eps_of(self, x: Tensor, t: Tensor, x0: Tensor) -> Tensor:
         """Returns the eps of eq. 4 for networks that predict x_0. Batched: x = x_t and x0 (N, 3, H, W), t (N,)."""
-        abar_t = self.abar.to(t.device)[t].view(-1, 1, 1, 1)
+        abar_t = self.batched(t)
         return (x - abar_t**0.5 * x0) / (1 - abar_t) ** 0.5
 
     def step(self, x: Tensor, t: int, t_next: int | None, noise: Noise, z: Tensor | None) -> Tensor:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from ..records.errors import ModelError, ReportError
 from .deepfloyd.provider import DeepFloydProvider
 from .pocket.provider import SHIPPED, PocketProvider
-from .provider import DryRun, Provider, Share, Workload, path_of, variable
+from .provider import DryRun, Provider, Workload, path_of, variable
 from .saved import PICKLES, walk
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Errors = tuple[type[Exception], ...]
 
-WHOLE = Share()
 UNREADABLE: Errors = (OSError, SafetensorError)
 IN_LIBRARIES: Errors = (ValueError, LookupError, TypeError, AttributeError)  # what loaders raise on wrong contents
 FAMILIES: tuple[Provider, ...] = (PocketProvider(), DeepFloydProvider())
@@ -75,20 +74,22 @@ def plan(name: str, dry_run: DryRun) -> tuple[list[str], list[str]]:
         return provider(name).plan(name, place, dry_run)
 
 
-def prepare(name: str, dry_run: DryRun, tell: Callable[[str], None]) -> None:
+def prepare(name: str, dry_run: DryRun, tell: Callable[[str], None], here: bool = True) -> None:
     """Prepares a model for the workload: plans, reports the plan, fetches missing weights, encodes the prompts.
+
+    here: whether this process will draw. Otherwise its memory and its speed are not planned with, since workers plan
+    with theirs, and its GPU is left alone.
 
     Raises ModelError, one line, if the model cannot work here. A model that ships with the report is always ready.
     """
     with _guarded(name, (*UNREADABLE, RuntimeError)) as place:
-        provider(name).prepare(name, place, dry_run, tell)
+        provider(name).prepare(name, place, dry_run, tell, here)
 
 
-def load(name: str, share: Share = WHOLE) -> Cascade:
-    """Loads a model, into this share of the machine's memory. Raises ModelError, with advice, if that is not possible
-    here."""
+def load(name: str) -> Cascade:
+    """Loads a model. Raises ModelError, with advice, if that is not possible here."""
     with _guarded(name, (*UNREADABLE, RuntimeError), IN_LIBRARIES) as place:
-        return provider(name).load(name, place, share)
+        return provider(name).load(name, place)
 
 
 @contextmanager

@@ -160,7 +160,7 @@ class Stage(ABC):
         """Runs one forward. If outputs are cached, a thread writes them."""
         stopwatch, gpu = Stopwatch(self.device, len(queries)), self.device.type == "cuda"
         # Pinned, because a copy from pageable memory waits until the GPU is idle.
-        t = torch.tensor([query.t for query in queries], pin_memory=gpu).to(self.device, non_blocking=True)
+        t = torch.tensor([query.t for query in queries], pin_memory=gpu).to(self.device, non_blocking=gpu)
         noise = self.predict(x, t, [query.prompt for query in queries])
         stopwatch.stop()
         if self.meter.cache:

@@ -131,4 +131,4 @@ class ForwardCache:
 def _on_host(tensor: Tensor) -> Tensor:
     """Returns a copy in the host's memory; of a GPU's tensor it is complete once the GPU has come so far."""
     host = torch.empty_like(tensor, device="cpu", pin_memory=tensor.is_cuda, memory_format=torch.contiguous_format)
-    return host.copy_(tensor, non_blocking=True)
+    return host.copy_(tensor, non_blocking=tensor.is_cuda)

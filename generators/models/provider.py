@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,12 +29,15 @@ class Workload(NamedTuple):
         return f"{self.first:,} evaluations of stage 1, {self.second:,} of stage 2, {self.third} images of stage 3"
 
 
-class Share(NamedTuple):
-    """What a process may take of a machine's RAM, and of its GPU's memory, as fractions of the whole."""
+@dataclass
+class Sharing:
+    """How many processes of a run plan with the same memory. ram: on this machine. gpu: on this process's GPU."""
 
-    ram: float = 1.0
-    gpu: float = 1.0
+    ram: int = 1
+    gpu: int = 1
 
+
+SHARING = Sharing()  # of this process; a worker sets it
 
 DryRun = Callable[[int, bool], Workload]  # takes the second stage's number of steps and whether it is guided
 
@@ -58,13 +62,14 @@ class Provider(ABC):
 
     names: of its models. shipped: the folder of the weights that ship with the report, if any. definitions: what a
     section's pixels depend on besides its own, as in "generators.models.pocket.cascade:load" (see
-    `running.definitions`). Methods take a model's name, and its folder of weights: one that the user has set, or
-    `shipped`.
+    `running.definitions`). plans: whether a machine may be too small or too slow for it, so that runs are planned.
+    Methods take a model's name, and its folder of weights: one that the user has set, or `shipped`.
     """
 
     names: tuple[str, ...]
     shipped: Path | None = None
     definitions: tuple[str, ...]
+    plans: bool = True
 
     @abstractmethod
     def advice(self, name: str) -> str:
@@ -82,10 +87,10 @@ class Provider(ABC):
         """
 
     @abstractmethod
-    def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
-        """Does what must be done before `load`, such as fetching weights, and tells so. Raises ModelError."""
+    def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None], here: bool) -> None:
+        """Does what must be done before `load`, such as fetching weights, and tells so. here: see `models.prepare`.
+        Raises ModelError."""
 
     @abstractmethod
-    def load(self, name: str, folder: Path | None, share: Share) -> Cascade:
-        """Loads the model, into this share of the machine's memory. Raises ModelError, or any error of a loader on
-        damaged files."""
+    def load(self, name: str, folder: Path | None) -> Cascade:
+        """Loads the model. Raises ModelError, or any error of a loader on damaged files."""

@@ -25,8 +25,8 @@ from .session import Observer, Session, forward_cache_of, prepare, workload
 WORDS = ".words.json"  # in the state folder; without it every section is imported, which imports torch
 
 Backend = Callable[[dict[str, int], str, Path, Observer], None]
-"""Draws sections and returns once they are on disk. Arguments: the expected evaluations by section id, the name of the
-model, the state folder, the observer."""
+"""Prepares the model, draws sections and returns once they are on disk. Arguments: the expected evaluations by section
+id, the name of the model, the state folder, the observer."""
 
 
 def state_folder(root: Path, model: str) -> Path:
@@ -36,6 +36,7 @@ def state_folder(root: Path, model: str) -> Path:
 
 def in_process(expected: dict[str, int], model: str, state: Path, observer: Observer) -> None:
     """Draws in this process; a `Backend`."""
+    prepare(model, map(load_section, expected), observer.planned)
     session = Session(models.load(model), observer)
     for section_id in expected:
         draw_section(session, load_section(section_id), state / section_id, observer)
@@ -90,7 +91,6 @@ def draw(
             check(todo)
             lock.doing(f"draws {', '.join(todo)}")
             observer.begin(todo)
-            prepare(model, map(load_section, todo), observer)
             backend({section_id: count for section_id, (_, count) in todo.items()}, model, state, observer)
         if words.items() - known.items():
             files.write(state / WORDS, json.dumps(known | words, indent=1, sort_keys=True) + "\n")

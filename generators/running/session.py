@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -74,9 +74,10 @@ def workload(sections: Iterable[Section], steps: int = 1, guided: bool = False) 
     return models.Workload(tuple(model.prompts), first, second, third, tuple(model.asked))
 
 
-def prepare(model: str, sections: Iterable[Section], observer: Observer) -> None:
-    """Prepares the model for the workload of these sections. Raises ModelError or DrawingError."""
-    models.prepare(model, partial(workload, list(sections)), observer.planned)
+def prepare(model: str, sections: Iterable[Section], tell: Callable[[str], None], here: bool = True) -> None:
+    """Prepares the model for the workload of these sections. tell: receives the lines of the plan. here: whether this
+    process will draw; see `models.prepare`. Raises ModelError or DrawingError."""
+    models.prepare(model, partial(workload, list(sections)), tell, here)
 
 
 def _run(section: Section, model: Cascade) -> list[Task]:

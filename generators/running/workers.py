@@ -25,15 +25,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .. import models
-from ..models.provider import Share
+from ..models.provider import SHARING
 from ..records.errors import WorkerError
 from . import run
-from .session import Observer, Session
+from .session import Observer, Session, prepare
 
 AGAIN = "finished sections are kept, run the same command to continue"
-NO_LEAK = "1e18"  # bytes: loky replaces a worker that grew by 300 MB, and the next one would load the model again
 _slots: list[FileLock] = []  # the slot of this worker, held until it ends
-_shares: list[Share] = []  # what this worker may take of the machine
 
 
 def in_workers(count: int) -> run.Backend:
@@ -53,7 +51,8 @@ def in_workers(count: int) -> run.Backend:
                 count,
                 initializer=_claim_slot,
                 initargs=(places, count, _gpus()),
-                env={"OMP_NUM_THREADS": str(max(1, cores // count)), "LOKY_MAX_MEMORY_LEAK_SIZE": NO_LEAK},
+                # Else loky replaces a worker that grew by 300 MB, which a loaded stage does.
+                env={"OMP_NUM_THREADS": str(max(1, cores // count)), "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"},
             )
             with _shut_down(executor, kill_workers=True):
                 yield executor
@@ -102,13 +101,30 @@ def _shut_down(executor: Executor, **after_error: bool) -> Iterator[None]:
 
 
 def _backend(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Backend:
-    """Returns a backend that submits each section to the workers and reports it once it is on disk."""
+    """Returns a backend that submits each section to the workers and reports it once it is on disk.
+
+    This process sees to files and embeddings. The first worker plans the rest, with the machine that draws.
+    """
 
     def draw(expected: dict[str, int], model: str, state: Path, observer: Observer) -> None:
         # Longest first: a long section at the end would leave the other workers idle.
         in_order = sorted(expected, key=lambda section_id: -expected[section_id])
+        told: list[str] = []
+
+        def tell(line: str) -> None:
+            if line not in told:
+                told.append(line)
+                observer.planned(line)
+
+        prepare(model, map(run.load_section, in_order), tell, here=False)
         try:
             with workers() as executor:
+                if models.provider(model).plans:
+                    tell(f"{model}: planning  on the first worker that starts")
+                    with _ctrl_c_deferred():
+                        planned = executor.submit(_plan, in_order, model)
+                    for line in planned.result():
+                        tell(line)
                 with _ctrl_c_deferred():
                     tasks = {executor.submit(_draw, key, model, str(state.resolve())): key for key in in_order}
                 for task in as_completed(tasks):
@@ -184,38 +200,61 @@ def _claim_slot(places: str, count: int, gpus: list[str]) -> None:
         except Timeout:
             continue
         _slots.append(lock)
+        SHARING.ram = count
         if gpus:  # before torch is imported
             os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
-        beside = len(range(place % len(gpus), count, len(gpus))) if gpus else 1  # workers on the same GPU
-        _shares.append(Share(ram=1 / count, gpu=1 / beside))
+            SHARING.gpu = len(range(place % len(gpus), count, len(gpus)))
         return
 
 
 def _gpus() -> list[str]:
-    """Returns the names of this machine's GPUs for CUDA_VISIBLE_DEVICES, such as "0"; empty if there are none.
+    """Returns the names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES takes them, such as "0"; empty
+    if there are none. Of a GPU that is split, they are its MIG slices: a process sees only one of them at a time."""
+    import torch
 
-    A GPU that is divided (NVIDIA's MIG) counts as its slices, of which a process sees one.
-    """
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible, slices = os.environ.get("CUDA_VISIBLE_DEVICES"), _slices()
     if visible is not None:
-        return [name.strip() for name in visible.split(",") if name.strip()]
+        names = [name.strip() for name in visible.split(",") if name.strip()]
+    elif any(slices.values()):
+        names = list(slices)
+    else:
+        names = [str(k) for k in range(torch.cuda.device_count())]
+
+    def split(name: str) -> list[str]:
+        for number, (gpu, found) in enumerate(slices.items()):
+            if name == str(number) or gpu.startswith(name):
+                return found or [name]
+        return [name]
+
+    return [each for name in names for each in split(name)]
+
+
+def _slices() -> dict[str, list[str]]:
+    """Returns the names of the MIG slices of each GPU, as `nvidia-smi -L` lists them; empty where that fails."""
     try:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=True).stdout
-    except (OSError, subprocess.SubprocessError):  # none, or a container without the tool
-        import torch
-
-        return [str(k) for k in range(torch.cuda.device_count())]
-    found: list[str] = []
-    for name in re.findall(r"UUID: ([^)\s]+)", listed):  # a GPU's slices follow it
-        if name.startswith("MIG-") and found and found[-1].startswith("GPU-"):
-            found.pop()
-        found.append(name)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    found: dict[str, list[str]] = {}
+    for name in re.findall(r"\(UUID: ([^)]+)\)", listed):
+        if name.startswith("MIG-") and found:
+            found[next(reversed(found))].append(name)
+        else:
+            found[name] = []
     return found
 
 
 @cache
 def _session(model: str) -> Session:
-    return Session(models.load(model, *_shares), Observer())
+    return Session(models.load(model), Observer())
+
+
+def _plan(section_ids: list[str], model: str) -> list[str]:
+    """Plans the drawing of these sections on this worker's machine and returns the lines of the plan. Raises what
+    `prepare` raises."""
+    lines: list[str] = []
+    prepare(model, map(run.load_section, section_ids), lines.append)
+    return lines
 
 
 def _draw(section_id: str, model: str, state: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def draw(kind: str, declared: Section, model: str, png: Path, observer: Observer
 
     title = declared.figures[0].caption_text()
     observer.begin({kind: ("requested", workload([declared]).first)})
-    prepare(model, [declared], observer)
+    prepare(model, [declared], observer.planned)
     session = Session(models.load(model), observer)
     observer.section(kind, title)
     with tempfile.TemporaryDirectory() as scratch:

@@ -56,7 +56,7 @@ def verify(
         drawn = random.sample(chosen, min(sample, len(chosen)))
         chosen = [section_id for section_id in chosen if section_id in drawn]
     observer.begin({section_id: ("to be redrawn", published[section_id].evaluations) for section_id in chosen})
-    prepare(model, map(load_section, chosen), observer)
+    prepare(model, map(load_section, chosen), observer.planned)
     session, found = Session(models.load(model), observer), {}
     with tempfile.TemporaryDirectory(prefix="report-verify-") as scratch:
         for section_id in chosen:

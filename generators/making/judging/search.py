@@ -115,7 +115,7 @@ def search(
         expected = len(to_draw) * workload([declare(to_draw[0][0])]).first
         observer.begin({"search": ("requested", expected)})
         # Every prompt, in few pairs.
-        prepare(model, map(declare, itertools.pairwise(dict.fromkeys(prompts))), observer)
+        prepare(model, map(declare, itertools.pairwise(dict.fromkeys(prompts))), observer.planned)
         session = Session(models.load(model), observer)
         observer.section("search", f"{len(to_draw)} pairs of prompts")
         for pair, folder in to_draw:

@@ -17,11 +17,10 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..provider import Share
+from ..provider import SHARING
 from .cascade import BY_LAYER, HELD, IN_TURN, Spot, ThirdStage
 
 GB = 1e9
-WHOLE = Share()
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 PROCESS = {"cpu": 0.5 * GB, "cuda": 2 * GB}  # RAM of the program itself, without weights
 T5_LAYER = 1.0 * GB  # a layer of T5-XXL in float32, with all prompts of a report
@@ -52,18 +51,21 @@ class Machine(NamedTuple):
     reading: float | None = None
 
 
-def present(largest: Path | None = None, share: Share = WHOLE) -> Machine:
-    """Measures what this process may take of this machine now. largest: a file of weights, read briefly to time the
-    disk."""
-    ram, reading = _ram(share.ram), _reading(largest) if largest else None
+def present(largest: Path | None = None) -> Machine:
+    """Measures this machine now, and counts of its memory this process's share. largest: a file of weights, read
+    briefly to time the disk."""
+    ram, reading = _ram(), _reading(largest) if largest else None
     if not torch.cuda.is_available():
         return Machine("", 0, ram, matmul_rate(CPU, torch.float32, 1024), reading)
-    free, whole = torch.cuda.mem_get_info()
-    if share.gpu < 1:
-        torch.cuda.set_per_process_memory_fraction(share.gpu)
-    rate = matmul_rate(CUDA, torch.float16, 8192)
+    free, total = torch.cuda.mem_get_info()
+    vram, rate = min(free, total / SHARING.gpu), matmul_rate(CUDA, torch.float16, 8192)
     torch.cuda.empty_cache()  # of the product, for other processes
-    return Machine(torch.cuda.get_device_name(), min(free, share.gpu * whole), ram, rate, reading)
+    return Machine(torch.cuda.get_device_name(), vram, ram, rate, reading)
+
+
+def processor() -> Machine:
+    """Returns this machine without its GPU, on which this process shall allocate nothing, and without measuring it."""
+    return Machine("", 0, _ram(), 0)
 
 
 def disk(place: Path) -> int:
@@ -165,11 +167,11 @@ def _gb(size: float) -> str:
     return f"{size / GB:.1f}"
 
 
-def _ram(share: float) -> float:
-    """Returns the free RAM, or if that is smaller, this share of all or the rest of this process's limit (`prlimit
-    --data`)."""
+def _ram() -> float:
+    """Returns the free RAM, or this process's share of it all or the rest of its limit (`prlimit --data`) if that is
+    smaller."""
     memory = psutil.virtual_memory()
-    free = min(float(memory.available), share * memory.total)
+    free = min(memory.available, memory.total / SHARING.ram)
     try:
         import resource
     except ImportError:  # Windows

@@ -18,12 +18,12 @@ from transformers import CLIPTokenizer, T5Tokenizer
 
 from ...records.errors import ModelError
 from .. import saved
-from ..provider import DryRun, Share
+from ..provider import DryRun
 from . import course_embeddings, hub, weights
 from .cascade import DeepFloyd, SecondStage, Spot, ThirdStage
 from .course_embeddings import CourseEmbeddings
 from .disk import return_freed_memory
-from .machine import CPU, GB, disk, matmul_rate, placement, present, text_device, to_read, unet_size
+from .machine import CPU, GB, disk, matmul_rate, placement, present, processor, text_device, to_read, unet_size
 from .text import DTYPE, Embeddings, check_tokens, encode, tokenizer_of
 
 DECODING = 1.9e13  # FLOP of stage 3's autoencoder for 1024 x 1024 pixels
@@ -35,11 +35,12 @@ class Plan:
     """lines: what to print. refusals: why it cannot work, one line each. The rest is input for `prepare`.
 
     local: the user's folder, if any. folders: of the stages that are present. missing: prompts without an embedding.
-    text: the device of T5. spots: where the stages run. fetching: what to fetch. Raises ModelError if there is no
-    stage 1 in the user's folder.
+    text: the device of T5. spots: where the stages run. fetching: what to fetch. here: whether this process will draw;
+    otherwise only files and embeddings are planned, and those without its GPU. Raises ModelError if there is no stage 1
+    in the user's folder.
     """
 
-    def __init__(self, name: str, local: Path | None, dry_run: DryRun) -> None:
+    def __init__(self, name: str, local: Path | None, dry_run: DryRun, here: bool = True) -> None:
         self.name, self.local, self.folders = name, local, weights.stages(name, local)
         if local and "stage_1" not in self.folders:
             lacks = "has no stage_1/"
@@ -48,7 +49,7 @@ class Plan:
             raise ModelError(f"{name}: {local} {lacks}; save {weights.FIRST[name].id} there with diffusers")
         return_freed_memory()  # before the dry run allocates
         self.work = dry_run(SecondStage.steps, SecondStage.gamma != 1)
-        self.machine = present(weights.largest(self.folders.values()))
+        self.machine = present(weights.largest(self.folders.values())) if here else processor()
         self.repositories = weights.repositories(name)
         self.lines: list[str] = []
         self.refusals: list[str] = []
@@ -57,8 +58,9 @@ class Plan:
         self.spots: dict[str, Spot] = {}
         self.fetching: list[hub.Listing] = []
         self._plan_text()
-        self._plan_memory()
-        self._plan_time()
+        if here:
+            self._plan_memory()
+            self._plan_time()
         self._plan_files()  # last, so that nobody accepts a licence for a machine that is too small
 
     def say(self, term: str, text: str) -> None:
@@ -222,9 +224,9 @@ def doctor(name: str, local: Path | None, dry_run: DryRun) -> tuple[list[str], l
     return plan.lines, plan.refusals
 
 
-def prepare(name: str, local: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
+def prepare(name: str, local: Path | None, dry_run: DryRun, tell: Callable[[str], None], here: bool = True) -> None:
     """Reports the plan, fetches what is missing, and encodes the prompts that have no embedding. Raises ModelError."""
-    plan = Plan(name, local, dry_run)
+    plan = Plan(name, local, dry_run, here)
     for line in plan.lines:
         tell(line)
     if plan.refusals:
@@ -251,12 +253,12 @@ def prepare(name: str, local: Path | None, dry_run: DryRun, tell: Callable[[str]
         encode(plan.missing, t5_embeddings(name, local), folders["stage_1"], plan.text, progress)
 
 
-def load(name: str, local: Path | None, share: Share) -> DeepFloyd:
-    """Loads the prepared cascade, into this share of the machine's memory. Raises ModelError."""
+def load(name: str, local: Path | None) -> DeepFloyd:
+    """Loads the prepared cascade. Raises ModelError."""
     folders = weights.stages(name, local)
     if "stage_1" not in folders:
         raise ModelError(f"{name}: stage 1 is missing; `report doctor --model {name}` shows what to fetch")
-    machine, sizes = present(share=share), _sizes(name, folders, folders)
+    machine, sizes = present(), _sizes(name, folders, folders)
     spots = placement(machine, sizes)
     while isinstance(spots, str) and len(sizes) > 1:  # a last stage may be present without being needed
         sizes.popitem()

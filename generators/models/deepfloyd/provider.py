@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..provider import DryRun, Provider, Share, variable
+from ..provider import DryRun, Provider, variable
 from . import weights
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ class DeepFloydProvider(Provider):
 
         return doctor(name, folder, dry_run)
 
-    def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
+    def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None], here: bool) -> None:
         from .plan import prepare
 
-        prepare(name, folder, dry_run, tell)
+        prepare(name, folder, dry_run, tell, here)
 
-    def load(self, name: str, folder: Path | None, share: Share) -> DeepFloyd:
+    def load(self, name: str, folder: Path | None) -> DeepFloyd:
         from .plan import load
 
-        return load(name, folder, share)
+        return load(name, folder)

@@ -38,15 +38,22 @@ class FirstStage(Stage):
         self.transformer, self.schedule, self.encode = transformer, schedule, encode
 
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
-        tokens = torch.cat([self.encode(prompt) for prompt in prompts])
-        x0 = patches.clean(self.transformer, x, t, tokens, self.schedule.abar[t].view(-1, 1, 1, 1))
+        tokens = torch.cat([self.encode(prompt) for prompt in prompts]).to(x)
+        x0 = patches.clean(self.transformer, x, t, tokens, self.schedule.batched(t))
         return Noise(self.schedule.eps_of(x, t, x0))
 
 
 class Pocket(Cascade):
-    """The cascade of its three networks, in float32, and the scheduler of their training."""
+    """The cascade of its three networks, in float32, and the scheduler of their training.
+
+    device: where it samples, at first that of the transformer. All three networks must be there when they are called.
+    Prompts are encoded on the CPU.
+    """
 
     name = "pocket"
+    first: FirstStage
+    second: Enlarger
+    third: Enlarger
 
     def __init__(
         self,
@@ -65,6 +72,15 @@ class Pocket(Cascade):
         self.first = FirstStage(transformer, schedule, encode, self.meter)
         self.second = Enlarger(2, stage_2, schedule, encode, STEPS_2, self.meter)
         self.third = Enlarger(3, stage_3, schedule, None, STEPS_3, self.meter)
+        self.device = transformer.device
+
+    @property
+    def device(self) -> torch.device:
+        return self.first.device
+
+    @device.setter
+    def device(self, device: torch.device) -> None:
+        self.first.device = self.second.device = self.third.device = device
 
 
 def load(folder: Path, digest: str) -> Pocket:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...records.errors import ModelError
 from .. import saved
-from ..provider import DryRun, Provider, Share
+from ..provider import DryRun, Provider
 
 if TYPE_CHECKING:
     from .cascade import Pocket
@@ -27,6 +27,7 @@ class PocketProvider(Provider):
     names = ("pocket",)
     shipped = SHIPPED
     definitions = ("generators.models.pocket.cascade:load",)
+    plans = False
 
     def advice(self, name: str) -> str:
         return f"restore them with `git checkout -- {SHIPPED.relative_to(SHIPPED.parents[3])}`"
@@ -49,10 +50,10 @@ class PocketProvider(Provider):
         refusals = [self._refusal(name, folder, fault)] if (fault := _missing(folder)) else []
         return [present, f"{name}: {dry_run(STEPS_2, False)}, on the CPU"], refusals
 
-    def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None]) -> None:
+    def prepare(self, name: str, folder: Path | None, dry_run: DryRun, tell: Callable[[str], None], here: bool) -> None:
         """Does nothing."""
 
-    def load(self, name: str, folder: Path | None, share: Share) -> Pocket:
+    def load(self, name: str, folder: Path | None) -> Pocket:
         from .cascade import load
 
         assert folder

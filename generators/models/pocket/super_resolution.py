@@ -91,7 +91,7 @@ class Condition(NamedTuple):
 
 def condition(schedule: Schedule, low: Tensor, level: Tensor, eps: Tensor, tokens: Tensor | None) -> Condition:
     """Conditions on the smaller images `low`, (N, 3, H, W) in -1 … 1, with the noise eps at each level."""
-    abar = schedule.abar.to(low.device)[level].view(-1, 1, 1, 1)
+    abar = schedule.batched(level)
     bicubic = F.interpolate(low, scale_factor=SCALE, mode="bicubic")
     return Condition(bicubic, abar.sqrt() * low + (1 - abar).sqrt() * eps, level, tokens)
 
@@ -150,7 +150,7 @@ class Enlarger(LaterStage):
     def predict(self, x: Tensor, t: Tensor, prompts: Sequence[str]) -> Noise:
         x, low, eps = x.split(3, dim=1)
         low, eps = (part[..., ::SCALE, ::SCALE] for part in (low, eps))
-        tokens = torch.cat([self.encode(prompt) for prompt in prompts]) if self.encode else None
+        tokens = torch.cat([self.encode(prompt) for prompt in prompts]).to(x) if self.encode else None
         seen = condition(self.schedule, low, torch.full_like(t, LEVEL), eps, tokens)
-        x0 = predicted(self.net, x, self.schedule.abar[t].view(-1, 1, 1, 1), t, seen)
+        x0 = predicted(self.net, x, self.schedule.batched(t), t, seen)
         return Noise(self.schedule.eps_of(x, t, x0))
