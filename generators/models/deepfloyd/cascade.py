@@ -227,6 +227,7 @@ class DeepFloyd(Cascade):
     """
 
     resumes = True
+    first: FirstStage
 
     def __init__(
         self,
