@@ -457,7 +457,9 @@ def test_the_bench_for_a_gpu_fills_its_tables(tmp_path, monkeypatch, tiny_pocket
     tiny = Configuration("tiny", (4, 32), layers=1, head=32, text=16, text_heads=2, groups=4)
     for name in ("I-M", "I-XL"):
         monkeypatch.setitem(CONFIGURATIONS, name, tiny)
-    monkeypatch.setattr(bench, "SHIPPED", tiny_pocket)
+    shutil.copytree(tiny_pocket, tmp_path / "pocket")
+    shutil.copy(bench.SHIPPED / "model_index.json", tmp_path / "pocket")
+    monkeypatch.setattr(bench, "SHIPPED", tmp_path / "pocket")
     monkeypatch.setattr(bench, "FORWARDS", 1)
     monkeypatch.setattr(bench, "CHUNK", {"stage_1": 2})
     monkeypatch.setattr(bench.pocket, "__defaults__", (64, 300))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -144,9 +145,8 @@ def pocket(device: torch.device, pixels: int = 256, stride: int = 30) -> str:
                 "largest difference, of 255": f"{int(difference.max())}",
             }
         )
-    return markdown(
-        f"pocket, four samples of “{PHOTO}” at {pixels} pixels, in float32; torch {torch.__version__}.", rows
-    )
+    head = f"pocket, four samples of “{PHOTO}” at {pixels} pixels, in float32; torch {torch.__version__}."
+    return markdown(head, rows)
 
 
 @click.command()
@@ -156,7 +156,8 @@ def main(write: Path | None) -> None:
     if not torch.cuda.is_available():
         raise click.ClickException("no CUDA GPU here; run this on a machine with one")
     # pocket and the small configuration first: they tell something even if the time is over before the rest.
-    measurements = {"pocket on a GPU": pocket, **{f"weights of {name}": partial(table, name) for name in SHAPES}}
+    measurements: dict[str, Callable[[torch.device], str]] = {"pocket on a GPU": pocket}
+    measurements |= {f"weights of {name}": partial(table, name) for name in SHAPES}
     for title, measured in measurements.items():
         text = measured(CUDA)
         click.echo(f"{text}\n")
