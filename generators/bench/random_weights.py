@@ -105,7 +105,7 @@ def write(folder: Path, configuration: str, tell: Callable[[str, float], None]) 
     done, whole = 0, size(configuration)
     try:
         for name, net in components(configuration).items():
-            for file, written in _write_component(folder / name, net):
+            for file, written in write_component(folder / name, net):
                 done += written
                 tell(f"wrote {name}/{file}", done / whole)
         _write_rest(folder)
@@ -122,7 +122,7 @@ def _state(net: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def _write_component(folder: Path, net: Any) -> Iterator[tuple[str, int]]:
+def write_component(folder: Path, net: Any) -> Iterator[tuple[str, int]]:
     """Writes a network's files; yields each name and the bytes of its tensors."""
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(net, PreTrainedModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
@@ -18,7 +17,8 @@ from ..diffusion.estimates import Estimate, Noise, cfg
 from ..diffusion.sampling import iterative_denoise, last
 from ..diffusion.schedule import Schedule
 from ..records.errors import ModelError
-from .forward_cache import ForwardCache
+from .forward_cache import ForwardCache, Question
+from .gpu import Stopwatch, out_of_memory
 
 
 def schedule_of(scheduler: Any) -> Schedule:
@@ -42,33 +42,6 @@ class Query(NamedTuple):
     def identity(self) -> tuple[str, int, int]:
         """Equal for queries of the same tensor, which have the same answer."""
         return self.prompt, id(self.x), self.t
-
-
-class Stopwatch:
-    """Duration of a call per image: `float(stopwatch)`, in seconds.
-
-    A GPU runs calls asynchronously, so there the times are CUDA events, and only `float` waits for them.
-    """
-
-    def __init__(self, device: torch.device, images: int) -> None:
-        self.gpu, self.images = device.type == "cuda", images
-        self.began = self._now()
-
-    def stop(self) -> None:
-        self.ended = self._now()
-
-    def _now(self) -> Any:
-        if not self.gpu:
-            return time.perf_counter()
-        mark = torch.cuda.Event(enable_timing=True)
-        mark.record()
-        return mark
-
-    def __float__(self) -> float:
-        if not self.gpu:
-            return (self.ended - self.began) / self.images
-        self.ended.synchronize()
-        return self.began.elapsed_time(self.ended) / 1000 / self.images
 
 
 class Evaluation:
@@ -163,47 +136,54 @@ class Stage(ABC):
         answers: list[Answer] = []
         while left := queries[len(answers) :]:
             some = left[: math.ceil(len(left) / math.ceil(len(left) / self.chunk))]
-            try:
-                answers += self._found(some) or self._computed(some)
-            except torch.cuda.OutOfMemoryError:
-                if self.chunk == 1:
-                    raise ModelError(f"stage {self.number}: one image does not fit in this GPU's memory") from None
-                self.chunk //= 2
-                torch.cuda.empty_cache()
+            if answered := self._attempted(some):
+                answers += answered
+                continue
+            if len(some) == 1:
+                raise ModelError(f"stage {self.number}: one image does not fit in this GPU's memory")
+            self.chunk = len(some) // 2
+            torch.cuda.empty_cache()
         return answers
 
-    def _computed(self, queries: list[Query]) -> list[Answer]:
-        """Runs one forward. If outputs are cached, they are on disk when it returns."""
+    def _attempted(self, queries: list[Query]) -> list[Answer]:
+        """Answers the queries in one forward. Returns none if a GPU's memory runs out; the error is gone then, and with
+        it the activations that it would keep alive."""
+        try:
+            x = torch.stack([query.x for query in queries])
+            return self._found(queries, x) or self._computed(queries, x)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            return []
+
+    def _computed(self, queries: list[Query], x: Tensor) -> list[Answer]:
+        """Runs one forward. If outputs are cached, a thread writes them."""
         stopwatch, gpu = Stopwatch(self.device, len(queries)), self.device.type == "cuda"
         # Pinned, because a copy from pageable memory waits until the GPU is idle.
         t = torch.tensor([query.t for query in queries], pin_memory=gpu).to(self.device, non_blocking=gpu)
-        noise = self.predict(torch.stack([query.x for query in queries]), t, [query.prompt for query in queries])
+        noise = self.predict(x, t, [query.prompt for query in queries])
         stopwatch.stop()
-        noises = [noise.map(itemgetter(k)) for k in range(len(queries))]
         if self.meter.cache:
-            for query, each in zip(queries, noises, strict=True):
-                tensors = {"eps": each.eps} if each.frac is None else {"eps": each.eps, "frac": each.frac}
-                self.meter.cache.keep(tensors, float(stopwatch), self.number, *query)
-        self.meter.count(len(queries))
-        return [(each, Evaluation(stopwatch)) for each in noises]
+            outputs = {name: tensor for name, tensor in noise._asdict().items() if tensor is not None}
+            self.meter.cache.keep(self._questions(queries), [x], outputs, stopwatch)
+        return self._answers(noise, [stopwatch] * len(queries))
 
-    def _found(self, queries: list[Query]) -> list[Answer]:
-        """Reads the outputs that an interrupted run cached; none if any is missing, since rounding depends on the
-        batch."""
-        found: list[Answer] = []
+    def _found(self, queries: list[Query], x: Tensor) -> list[Answer]:
+        """Reads the outputs that an interrupted run cached; none if any is missing."""
         cache = self.meter.cache
-        if cache is None:
-            return found
-        for query in queries:
-            kept = cache.find(self.number, *query)
-            if kept is None:
-                return []
-            tensors, seconds = kept
-            noise = Noise(tensors["eps"], tensors.get("frac")).map(lambda tensor: tensor.to(self.device))
-            found.append((noise, Evaluation(seconds)))
-        self.meter.count(len(found))
-        cache.seconds += sum(float(evaluation) for _, evaluation in found)
-        return found
+        found = cache and cache.find(self._questions(queries), [x])
+        if not found:
+            return []
+        outputs, durations = found
+        return self._answers(Noise(**{name: tensor.to(self.device) for name, tensor in outputs.items()}), durations)
+
+    def _questions(self, queries: list[Query]) -> list[Question]:
+        return [(self.number, query.prompt, query.t) for query in queries]
+
+    def _answers(self, noise: Noise, durations: Sequence[Stopwatch | float]) -> list[Answer]:
+        """Counts a forward and returns its answers, one for each image."""
+        self.meter.count(len(durations))
+        return [(noise.map(itemgetter(k)), Evaluation(duration)) for k, duration in enumerate(durations)]
 
 
 class Enlarging(Protocol):

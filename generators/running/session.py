@@ -97,6 +97,8 @@ class Session:
 
     def __init__(self, model: Cascade, observer: Observer) -> None:
         self.model = model
+        # What cached outputs depend on, as it is now: a model may note how it decodes while it draws.
+        self.answers = [provenance(model), processor.name(model.device)] if model.resumes else []
         model.meter.on_evaluated = observer.evaluated
 
     def draw(
@@ -114,8 +116,8 @@ class Session:
         model, meter = self.model, self.model.meter
         began, calls, evaluations = time.perf_counter(), meter.calls, meter.evaluations
         if source and model.resumes:
-            answers = [provenance(model), source]
-            meter.cache = ForwardCache(forward_cache_of(folder), json.dumps(answers, sort_keys=True))
+            depends = json.dumps([*self.answers, source], sort_keys=True)
+            meter.cache = ForwardCache(forward_cache_of(folder), depends)
         try:
             drawn = _run(section, model)
             model.wait()
@@ -145,6 +147,8 @@ class Session:
             if meter.cache:
                 meter.cache.forget()
         finally:
+            if meter.cache:
+                meter.cache.close()
             meter.cache = None
         return record
 

@@ -8,7 +8,6 @@ report's own. The watermarker is not loaded because it would draw into the image
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -26,6 +25,7 @@ from ...diffusion.estimates import Estimate, Noise
 from ...diffusion.sampling import gaussian
 from ...records.errors import ModelError
 from ..base import Cascade, LaterStage, Stage, schedule_of
+from ..gpu import Stopwatch, fitting, out_of_memory
 from . import components, disk
 from .text import tokenizer_of
 from .text_projections import CachedTextUNet, noise_of
@@ -37,12 +37,13 @@ class Spot(NamedTuple):
     """Where a stage runs and how its weights get there.
 
     offloading: HELD: kept; IN_TURN: read on entering the stage and freed on leaving it; BY_LAYER. chunk: the most
-    images in one forward.
+    images in one forward. tiles: whether stage 3 decodes its image in tiles, which takes less memory.
     """
 
     device: torch.device
     offloading: str
     chunk: int
+    tiles: bool = False
 
     @property
     def dtype(self) -> torch.dtype:
@@ -56,7 +57,7 @@ class FirstStage(Stage):
     def __init__(self, model: DeepFloyd, folder: Path) -> None:
         super().__init__(model.meter)
         self.model = model
-        self.device, _, self.chunk = model.spots["stage_1"]
+        self.device, _, self.chunk, _ = model.spots["stage_1"]
         unet = model.unet("stage_1")
         self.unet = CachedTextUNet(unet, model.encode)
         self.parameters = unet.num_parameters()
@@ -79,7 +80,7 @@ class SecondStage(LaterStage):
     def __init__(self, model: DeepFloyd, folder: Path) -> None:
         super().__init__(model.meter)
         self.model = model
-        self.device, _, self.chunk = model.spots["stage_2"]
+        self.device, _, self.chunk, _ = model.spots["stage_2"]
         self.unet = model.unet("stage_2")
         self.side: int = self.unet.config.sample_size
         scheduler = components.scheduler(folder, "scheduler", "stage_2")
@@ -135,19 +136,22 @@ class ThirdStage:
             watermarker=None,
         )
         self.pipeline.set_progress_bar_config(disable=True)
+        self.pipeline.vae.decode = self._fitted(self.pipeline.vae.decode)
+        if self.spot.tiles:
+            self._decode_in_tiles()
         self.texts = cache(self._texts)
 
     def enlarge(self, low: Tensor, guide: str | Estimate, generator: torch.Generator) -> Tensor:
         """Samples an enlargement of `low`, (3, H, W) in -1 … 1, as (3, 4 H, 4 W), under a prompt. The pipeline draws
         from the generator.
 
-        Raises ModelError for an estimate, which the pipeline cannot follow, or if a GPU runs out of memory.
+        Raises ModelError for an estimate, which the pipeline cannot follow, or if a GPU's memory runs out.
         """
         if not isinstance(guide, str):
             raise ModelError(f"{self.model.name}: stage 3 enlarges under a prompt only; give `enlarge` a prompt")
-        texts, negative = self.texts(guide)
-        self.model.enter("stage_3")
-        try:
+        self.model.enter("stage_3")  # before the text encoder is read: another stage may fill the memory
+        with fitting("an image of 1024 pixels"):
+            texts, negative = self.texts(guide)
             (image,) = self.pipeline(
                 image=(low[None].clamp(-1, 1).to(self.spot.device, self.spot.dtype) + 1) / 2,
                 prompt_embeds=texts,
@@ -158,9 +162,6 @@ class ThirdStage:
                 generator=generator,
                 output_type="pt",
             ).images
-        except torch.cuda.OutOfMemoryError:
-            name = self.model.name
-            raise ModelError(f"{name}: an image of 1024 pixels does not fit in this GPU's memory") from None
         return image.to(low.device, low.dtype) * 2 - 1
 
     def _texts(self, prompt: str) -> tuple[Tensor, Tensor]:
@@ -175,17 +176,36 @@ class ThirdStage:
         """Wraps the UNet's forward with the cache of an interrupted run."""
 
         def cached(x: Tensor, t: Tensor, **arguments: Any) -> tuple[Tensor]:
-            cache, inputs = self.model.meter.cache, (3, x, t, arguments["encoder_hidden_states"])
-            if cache and (kept := cache.find(*inputs)):
-                cache.seconds += kept[1]
-                return (kept[0]["noise"].to(x.device),)
-            began = time.perf_counter()
+            cache, inputs = self.model.meter.cache, [each[None] for each in (x, t, arguments["encoder_hidden_states"])]
+            if cache and (found := cache.find([(3,)], inputs)):
+                return (found[0]["noise"][0].to(x.device),)
+            stopwatch = Stopwatch(x.device, 1)
             (noise,) = forward(x, t, **arguments)
+            stopwatch.stop()
             if cache:
-                cache.keep({"noise": noise}, time.perf_counter() - began, *inputs)
+                cache.keep([(3,)], inputs, {"noise": noise[None]}, stopwatch)
             return (noise,)
 
         return cached
+
+    def _fitted(self, decode: Callable[..., tuple[Tensor]]) -> Callable[..., tuple[Tensor]]:
+        """Wraps the autoencoder's decoder: if a GPU's memory runs out, it decodes in tiles from then on."""
+
+        def fitted(latents: Tensor, **arguments: Any) -> tuple[Tensor]:
+            try:
+                return decode(latents, **arguments)
+            except RuntimeError as error:
+                if not out_of_memory(error) or self.pipeline.vae.use_tiling:
+                    raise
+            torch.cuda.empty_cache()  # here the error is gone, and with it the activations
+            self._decode_in_tiles()
+            return decode(latents, **arguments)
+
+        return fitted
+
+    def _decode_in_tiles(self) -> None:
+        self.pipeline.vae.enable_tiling()
+        self.model.settings["stage 3 decodes"] = "in tiles, for lack of memory"  # which blend into each other
 
     def _vae(self) -> AutoencoderKL:
         # diffusers would need the metadata of an index of shards, which files from elsewhere lack.
@@ -216,6 +236,7 @@ class DeepFloyd(Cascade):
     """
 
     resumes = True
+    first: FirstStage
 
     def __init__(
         self,
@@ -229,6 +250,7 @@ class DeepFloyd(Cascade):
         super().__init__()
         for library in (logging, transformers_logging):
             library.disable_progress_bar()
+            library.set_verbosity_error()  # diffusers warns whenever it casts the autoencoder
         self.name, self.stages, self.spots, self.digest = name, stages, spots, digest
         self._waiting: dict[str, tuple[UNet2DConditionModel, disk.Tensors]] = {}
         self._entered = ""
@@ -236,7 +258,11 @@ class DeepFloyd(Cascade):
         self.dtype = spot.dtype
         self.encode = cache(lambda prompt: read(prompt).to(spot.device, spot.dtype))
         self.first = FirstStage(self, stages["stage_1"])
-        self.settings = {**(settings or {}), "safety checker": "not loaded", "watermarker": "not applied"}
+        self.settings: dict[str, str] = {
+            **(settings or {}),
+            "safety checker": "not loaded",
+            "watermarker": "not applied",
+        }
         size = f"{self.first.parameters / 1e9:.2g} billion parameters in stage 1"
         self.description = f"DeepFloyd IF, the cascade of the assignment, with {size}"
 
@@ -261,7 +287,7 @@ class DeepFloyd(Cascade):
         tensors = disk.Tensors(folder, "unet", spot.dtype)
         net = disk.build_empty(lambda: components.unet(folder), tensors)
         if spot.offloading == HELD:
-            disk.load_weights(net, tensors, spot.device)
+            self._load(stage, net, tensors)
         elif spot.offloading == BY_LAYER:
             disk.load_by_layer(net, tensors, spot.device)
         else:
@@ -273,9 +299,13 @@ class DeepFloyd(Cascade):
         if stage == self._entered:
             return
         if self._entered in self._waiting:
-            self._waiting[self._entered][0].to("meta")
+            disk.free_weights(self._waiting[self._entered][0])
             torch.cuda.empty_cache()
         self._entered = ""
         if stage in self._waiting:
-            disk.load_weights(*self._waiting[stage], self.spots[stage].device)
+            self._load(stage, *self._waiting[stage])
         self._entered = stage
+
+    def _load(self, stage: str, net: UNet2DConditionModel, tensors: disk.Tensors) -> None:
+        with fitting(f"the weights of {stage}"):
+            disk.load_weights(net, tensors, self.spots[stage].device)

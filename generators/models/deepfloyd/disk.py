@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
-from accelerate.hooks import attach_align_device_hook
-from accelerate.utils import set_module_tensor_to_device
 from diffusers import ModelMixin
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -110,21 +108,41 @@ def build_empty(make: Callable[[], Net], tensors: Tensors) -> Net:
 
 @torch.inference_mode(False)
 def load_weights(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, prefix: str = "") -> None:
-    """Reads a network's weights to the device one tensor at a time, without a second copy of the whole."""
-    for name, _ in net.named_parameters():
-        set_module_tensor_to_device(net, name, device, value=tensors[prefix + name])
+    """Reads a network's weights to the device one tensor at a time, without a second copy of the whole. Each has the
+    memory format of the parameter that it replaces."""
+    for name, empty in net.named_parameters():
+        weight = tensors[prefix + name].to(device)
+        if weight.stride() != empty.stride():
+            weight = torch.empty_like(empty, device=device).copy_(weight)
+        layer, _, own_name = name.rpartition(".")
+        setattr(net.get_submodule(layer), own_name, nn.Parameter(weight, empty.requires_grad))
+
+
+def free_weights(net: nn.Module) -> None:
+    """Frees a network's weights; their shapes and memory formats stay."""
+    nn.Module.to(net, "meta")  # not diffusers' `to`, which warns
 
 
 @contextmanager
 def loaded(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, prefix: str = "") -> Iterator[None]:
     """Holds the weights of a network, or of one layer, for the duration of the block."""
-    load_weights(net, tensors, device, prefix)
     try:
+        load_weights(net, tensors, device, prefix)
         yield
     finally:
-        net.to("meta")
+        free_weights(net)
 
 
-def load_by_layer(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device) -> None:
-    """Makes each layer read its weights when called and free them afterwards."""
-    attach_align_device_hook(net, device, offload=True, weights_map=tensors)
+def load_by_layer(net: nn.Module, tensors: Mapping[str, Tensor], device: torch.device, prefix: str = "") -> None:
+    """Makes each layer, a module with weights of its own, read its weights when called and free them afterwards."""
+    if not net._parameters:
+        for name, part in net.named_children():
+            load_by_layer(part, tensors, device, f"{prefix}{name}.")
+        return
+    forward = net.forward
+
+    def load_and_forward(*arguments: Any, **named: Any) -> Any:
+        with loaded(net, tensors, device, prefix):
+            return forward(*arguments, **named)
+
+    net.forward = load_and_forward  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ import shutil
 import time
 import timeit
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,9 +25,14 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 PROCESS = {"cpu": 0.5 * GB, "cuda": 2 * GB}  # RAM of the program itself, without weights
 T5_LAYER = 1.0 * GB  # a layer of T5-XXL in float32, with all prompts of a report
 LAYER = 0.085  # the largest share of a UNet's weights in one layer: as read, in float32, and reordered for its kernel
-# Activations of a forward in float32, per image, measured (report/benchmarks.md): (bytes of the networks in float16,
-# bytes of the activations). Stage 3's, whose autoencoder decodes 1024 x 1024 pixels, are an estimate.
-ACTIVATIONS = {"stage_1": (8.6 * GB, 0.3 * GB), "stage_2": (2.26 * GB, 0.6 * GB), "stage_3": (1.7 * GB, 5 * GB)}
+REFERENCE = {"stage_1": 8.6 * GB, "stage_2": 2.26 * GB, "stage_3": 1.7 * GB}  # the largest networks, in float16
+# Bytes of a forward's activations per image: measured in float32 on a CPU, but for stage 3, an estimate; counted on a
+# GPU, in float16 (report/benchmarks.md). Stage 3's autoencoder decodes 1024 x 1024 pixels in float32 everywhere.
+ACTIVATIONS = {
+    "cpu": {"stage_1": 0.3 * GB, "stage_2": 0.6 * GB, "stage_3": 5 * GB, "stage_3 in tiles": 2.2 * GB},
+    "cuda": {"stage_1": 0.1 * GB, "stage_2": 0.3 * GB, "stage_3": 3.4 * GB, "stage_3 in tiles": 1.15 * GB},
+}
+WORKSPACE = {"cpu": 0.0, "cuda": 0.5 * GB}  # of kernels, and lost between the allocator's blocks
 CHUNK = {"stage_1": 32, "stage_2": 8, "stage_3": 1}  # most images in a forward
 TOKENS = 77  # of a text
 
@@ -52,8 +58,9 @@ def present(largest: Path | None = None) -> Machine:
     if not torch.cuda.is_available():
         return Machine("", 0, ram, matmul_rate(CPU, torch.float32, 1024), reading)
     free, total = torch.cuda.mem_get_info()
-    vram = min(free, total / SHARING.gpu)
-    return Machine(torch.cuda.get_device_name(), vram, ram, matmul_rate(CUDA, torch.float16, 8192), reading)
+    vram, rate = min(free, total / SHARING.gpu), matmul_rate(CUDA, torch.float16, 8192)
+    torch.cuda.empty_cache()  # of the product, for other processes
+    return Machine(torch.cuda.get_device_name(), vram, ram, rate, reading)
 
 
 def processor() -> Machine:
@@ -86,9 +93,9 @@ def placement(machine: Machine, sizes: Mapping[str, float]) -> dict[str, Spot] |
     if machine.gpu and machine.ram < PROCESS["cuda"]:
         return f"not enough RAM: {_gb(PROCESS['cuda'])} GB are needed beside a GPU, {_gb(machine.ram)} are free"
     device, room = (CUDA, machine.vram) if machine.gpu else (CPU, machine.ram - PROCESS["cpu"])
-    all_weights = sum(_needed(stage, size, device, share=1, chunk=0) for stage, size in sizes.items())
-    activations = max(_needed(stage, size, device, share=0, chunk=CHUNK[stage]) for stage, size in sizes.items())
-    if all_weights + activations <= room:
+    weights = sum(map(partial(_weights, device), sizes.values()))
+    activations = max(_activations(stage, size, Spot(device, HELD, CHUNK[stage])) for stage, size in sizes.items())
+    if weights + activations <= room:
         return {stage: Spot(device, HELD, CHUNK[stage]) for stage in sizes}
     spots = {}
     for stage, size in sizes.items():
@@ -97,7 +104,7 @@ def placement(machine: Machine, sizes: Mapping[str, float]) -> dict[str, Spot] |
             spot = _alone(stage, size, CPU, machine.ram - PROCESS["cuda"])
         if spot is None:
             what, free = ("GPU memory", machine.vram) if machine.gpu else ("RAM", machine.ram)
-            least = _needed(stage, size, device, LAYER, 1) + free - room
+            least = _needed(stage, size, Spot(device, BY_LAYER, 1, tiles=True)) + free - room
             return f"not enough {what}: {stage} needs {_gb(least)} GB even layer by layer, {_gb(free)} are free"
         spots[stage] = spot
     return spots
@@ -123,25 +130,37 @@ def to_read(calls: Iterable[tuple[int, int]], sizes: Mapping[str, float], spots:
 
 
 def _alone(stage: str, size: float, device: torch.device, room: float) -> Spot | None:
-    """Returns how a stage runs without another on its device: held if a fair batch fits beside it, else by layer."""
-    for offloading, share, least in ((IN_TURN, 1, -(-CHUNK[stage] // 4)), (BY_LAYER, LAYER, 1)):
+    """Returns how a stage runs without another on its device: held if a fair batch fits beside it, else by layer; in
+    tiles before by layer, which reads the weights at every step."""
+    choices = [(IN_TURN, -(-CHUNK[stage] // 4), False), (BY_LAYER, 1, False)]
+    if stage == "stage_3":
+        choices = [(IN_TURN, 1, False), (IN_TURN, 1, True), (BY_LAYER, 1, True)]
+    for offloading, least, tiles in choices:
         chunk = CHUNK[stage]
         while chunk >= least:
-            if _needed(stage, size, device, share, chunk) <= room:
-                return Spot(device, offloading, chunk)
+            spot = Spot(device, offloading, chunk, tiles)
+            if _needed(stage, size, spot) <= room:
+                return spot
             chunk //= 2
     return None
 
 
-def _needed(stage: str, size: float, device: torch.device, share: float, chunk: int) -> float:
-    """Returns the memory of a forward of `chunk` images with this share of the stage's weights, of `size` in float16.
+def _needed(stage: str, size: float, spot: Spot) -> float:
+    """Returns the bytes of a stage's largest forward at this spot. size: of its weights in float16."""
+    weights = _weights(spot.device, size) * (LAYER if spot.offloading == BY_LAYER else 1)
+    return weights + _activations(stage, size, spot)
 
-    On a CPU both are in float32, twice as large; that activations in float16 need half is an assumption. Within an
-    architecture they scale with the width, that is with the square root of the weights' size.
-    """
-    reference, image = ACTIVATIONS[stage]
-    activations = chunk * image * min(1, (size / reference) ** 0.5)
-    return (2 if device.type == "cpu" else 1) * (share * size + activations / 2)
+
+def _weights(device: torch.device, size: float) -> float:
+    """Returns the bytes of weights there, of `size` in float16; on a CPU they are in float32."""
+    return size * (2 if device.type == "cpu" else 1)
+
+
+def _activations(stage: str, size: float, spot: Spot) -> float:
+    """Returns the bytes of a forward's activations. Within an architecture they scale with the width, that is with the
+    square root of the weights' size."""
+    image = ACTIVATIONS[spot.device.type][f"{stage} in tiles" if stage == "stage_3" and spot.tiles else stage]
+    return WORKSPACE[spot.device.type] + spot.chunk * image * min(1, (size / REFERENCE[stage]) ** 0.5)
 
 
 def _gb(size: float) -> str:

@@ -25,9 +25,10 @@ from .cascade import DeepFloyd, SecondStage, Spot, ThirdStage
 from .components import fault_of
 from .course_embeddings import CourseEmbeddings
 from .disk import return_freed_memory
-from .machine import GB, disk, placement, present, processor, text_device, to_read, unet_size
+from .machine import CPU, GB, disk, matmul_rate, placement, present, processor, text_device, to_read, unet_size
 from .text import DTYPE, Embeddings, check_tokens, encode, same_embedding, tokenizer_of
 
+DECODING = 1.9e13  # FLOP of stage 3's autoencoder for 1024 x 1024 pixels
 LONGEST = 12 * 3600  # seconds; a CPU that needs longer is refused
 OUTPUT = {"stage_1": 6 * 64**2 * 4, "stage_2": 6 * 256**2 * 4, "stage_3": ThirdStage.steps * 8 * 256**2 * 4}  # bytes
 
@@ -133,7 +134,8 @@ class Plan:
         self.spots = found
         for stage, spot in found.items():
             where = "on the GPU, in float16" if spot.device.type == "cuda" else "on the processor, in float32"
-            self.say(stage, f"{where}, {spot.offloading}, {spot.chunk} images a forward at most")
+            tiles = ", decoded in tiles" if spot.tiles else ""
+            self.say(stage, f"{where}, {spot.offloading}, {spot.chunk} images a forward at most{tiles}")
 
     def _plan_time(self) -> None:
         work, machine = self.work, self.machine
@@ -149,13 +151,16 @@ class Plan:
                 self.refuse(f"{path} does not describe a UNet of {stage} ({why}); remove the file and fetch it again")
                 return self.repositories[stage].flop
 
-        flop = work.first * cost("stage_1") + (work.second * cost("stage_2") if work.second else 0)
+        flop = {"stage_1": work.first * cost("stage_1")}
+        if work.second:
+            flop["stage_2"] = work.second * cost("stage_2")
         if work.third:  # guided: two evaluations a step
-            flop += work.third * 2 * ThirdStage.steps * cost("stage_3", 256)
-        seconds = flop / machine.rate
-        self.say("work", f"{work}: {flop / 1e15:.3g} PFLOP")
-        rate = f"the {machine.rate / 1e12:.3g} TFLOP/s of a matrix product measured just now"
-        self.say("time", f"{_span(seconds)} or more, at {rate}")
+            flop["stage_3"] = work.third * (2 * ThirdStage.steps * cost("stage_3", 256) + DECODING)
+        self.say("work", f"{work}: {sum(flop.values()) / 1e15:.3g} PFLOP")
+        rates = {stage: self._rate(stage) for stage in flop}
+        seconds = sum(flop[stage] / rate for stage, rate in rates.items())
+        each = " and ".join(f"{rate / 1e12:.3g}" for rate in dict.fromkeys(rates.values()))  # of the GPU, the processor
+        self.say("time", f"{_span(seconds)} or more, at the {each} TFLOP/s of a matrix product measured just now")
         if self.spots:
             size = to_read(work.calls, _sizes(self.name, self.folders, self.spots), self.spots)
             size += self.text_size if self.missing else 0
@@ -170,6 +175,11 @@ class Plan:
                 f"no GPU, and this CPU would take {seconds / 3600:.0f} hours or more; {LONGEST // 3600} hours are "
                 "the limit; use a CUDA GPU, draw fewer sections, or use deepfloyd-m"
             )
+
+    def _rate(self, stage: str) -> float:
+        """Returns the FLOP/s where a stage runs: on the processor, if it does not fit on the GPU."""
+        on_cpu = self.machine.gpu and stage in self.spots and self.spots[stage].device == CPU
+        return matmul_rate(CPU, torch.float32, 1024) if on_cpu else self.machine.rate
 
     def _plan_files(self) -> None:
         """Checks what is present, damaged or to be fetched, and whether the disk has room."""

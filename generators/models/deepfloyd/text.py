@@ -30,6 +30,7 @@ from ...diffusion.batching import ask, run
 from ...records import files
 from ...records.errors import ModelError
 from .. import saved
+from ..gpu import fitting
 from . import disk
 from .components import t5
 from .course_embeddings import fault_of
@@ -148,7 +149,7 @@ def encode(
     """Encodes the prompts with the T5 in stage 1's folder. tell: called with each layer, such as "layer 2 of 26", and
     the fraction of the work before it.
 
-    Raises ModelError if the weights are not T5's.
+    Raises ModelError if the weights are not T5's, or if a GPU's memory runs out.
     """
     tensors = disk.Tensors(stage, "text_encoder", getattr(torch, DTYPE))
     tensors.tie(*disk.TIED)
@@ -166,7 +167,7 @@ def encode(
     work = partial(
         pipeline.encode_prompt, do_classifier_free_guidance=False, device=device, clean_caption=CLEAN_CAPTION
     )
-    with torch.inference_mode():
+    with torch.inference_mode(), fitting("a layer of T5"):
         for prompt, task in zip(prompts, run([partial(work, prompt) for prompt in prompts]), strict=True):
             embedding, _ = task.result
             kept.write(prompt, embedding)

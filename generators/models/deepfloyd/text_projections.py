@@ -46,10 +46,10 @@ class CachedTextUNet:
 
     def __init__(self, unet: UNet2DConditionModel, encode: Callable[[str], Tensor]) -> None:
         self.dtype = unet.dtype
-        self.layout = torch.contiguous_format if self.dtype == torch.float32 else torch.channels_last
-        network = copy.copy(unet.to(memory_format=self.layout))  # a different class with the same weights
+        network = copy.copy(unet)  # a different class with the same weights
         network.__class__ = _Projected
         self.network: nn.Module = network
+        self.set_layout(torch.contiguous_format if self.dtype == torch.float32 else torch.channels_last)
 
         def texts(prompts: tuple[str, ...]) -> tuple[Tensor, Tensor]:
             states = torch.cat([encode(prompt) for prompt in prompts])
@@ -57,6 +57,11 @@ class CachedTextUNet:
 
         # Cached per batch, not per prompt: matrix products of another height may round differently.
         self._texts = lru_cache(BATCHES)(texts)
+
+    def set_layout(self, layout: torch.memory_format) -> None:
+        """Converts the weights, and from then on the images, to a memory format."""
+        self.layout = layout
+        self.network.to(memory_format=layout)  # type: ignore[call-overload]  # which torch's stubs do not know alone
 
     def compile(self) -> None:
         """Compiles the network at its next call: once for batches of two or more images, and once for one image."""
