@@ -24,8 +24,10 @@ def copy(folder: Path, sections: Collection[str], prose: Collection[str] = ()) -
         for path in folder.glob(pattern):
             if path.stem not in files:
                 path.unlink()
-    intro = folder / "report" / "writeup" / "intro.md"  # without what the page opens with: other sections' figures
-    intro.write_text(re.sub(r"^/// (lead|contents|logo)\n.*?^///\n", "", intro.read_text(), flags=re.M | re.S))
+    intro = folder / "report" / "writeup" / "intro.md"  # without what is about other sections' figures
+    intro.write_text(
+        re.sub(r"^/// (lead|contents|logo|seen)\b[^\n]*\n.*?^///\n", "", intro.read_text(), flags=re.M | re.S)
+    )
     return folder
 
 

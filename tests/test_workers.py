@@ -271,6 +271,7 @@ def test_ctrl_c_ends_the_workers_too(tiny_pocket, tmp_path):
     shutil.copy(ROOT / "CITATION.cff", tmp_path)
     for name in ("generators", "report/writeup", "templates"):  # the prose is checked before drawing, its code too
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    shutil.copy(ROOT / "report" / "report.toml", tmp_path / "report")
     code = f"""
 from pathlib import Path
 from report.command import cli

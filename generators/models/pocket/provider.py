@@ -69,7 +69,9 @@ class PocketProvider(Provider):
 
         assert folder
         refusal = partial(self._refusal, name, folder)
-        if fault := _damage(folder):  # diffusers would look for a pickle, or raise errors of many types
+        # diffusers would look for a pickle, or raise errors of many types. Importing it takes longer than loading the
+        # weights that ship, whose configurations fit.
+        if fault := _damage(folder) if folder == SHIPPED else _fault(folder):
             raise ModelError(refusal(fault))
         return load(folder, self.digest(name, folder), refusal)
 
@@ -92,12 +94,11 @@ def _fault(folder: Path) -> str | None:
     """Returns the same, and what does not fit its configuration."""
     if fault := _damage(folder):
         return fault
-    from diffusers import DDPMScheduler, UNet2DConditionModel
+    from diffusers import DDPMScheduler, FluxTransformer2DModel, UNet2DConditionModel
 
     from .. import networks
-    from .patches import Denoiser
 
-    kinds = {"transformer": Denoiser, "stage_2": UNet2DConditionModel, "stage_3": UNet2DConditionModel}
+    kinds = {"transformer": FluxTransformer2DModel, "stage_2": UNet2DConditionModel, "stage_3": UNet2DConditionModel}
     try:
         networks.scheduler(DDPMScheduler, folder / "scheduler")
         for component, kind in kinds.items():
