@@ -64,8 +64,6 @@ class Decomposition(NamedTuple):
     scales: tuple[Scale, ...]
 
 
-_LOW, _MIDDLE, _HIGH = filters.three_bands()
-
 DISTANCE = Decomposition(
     {"far": filters.low_pass, "near": still},
     (filters.low_pass, filters.high_pass),
@@ -80,11 +78,6 @@ MOTION = Decomposition(
     {"moving": filters.motion_blur, "still": still},
     (filters.motion_blur, filters.motion_rest),
     (Scale.OWN, Scale.READING),
-)
-BANDS = Decomposition(
-    {"far": _LOW, "middle": lambda x: _LOW(x) + _MIDDLE(x), "near": still},
-    (_LOW, _MIDDLE, _HIGH),
-    (Scale.BALANCED, Scale.BALANCED, Scale.BALANCED),
 )
 HYBRIDS = {"distance": DISTANCE, "colour": COLOUR, "motion": MOTION}  # those of two readings, by what separates them
 

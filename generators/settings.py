@@ -188,11 +188,6 @@ class Hybrids(Table):
         return next(pair for pair in self.pairs if pair.name == self.large.name)
 
 
-class Inverse(Table):
-    image: str
-    near: Prompt
-
-
 class Settings(Table):
     """The whole file. seed: of sample 0. images: by the names under which sections use them."""
 
@@ -210,7 +205,6 @@ class Settings(Table):
     prompted: PromptedPairs
     anagrams: Anagrams
     hybrids: Hybrids
-    inverse: Inverse
 
     @cached_property
     def files(self) -> Mapping[str, str]:
@@ -245,7 +239,7 @@ def _contradictions(settings: Settings) -> Iterator[toml.Wrong]:
     """Yields where one value does not fit another, and why."""
     if "campanile" not in settings.images:
         yield ("images",), "there is no [images.campanile], which sections 1.1 to 1.4 show; add it"
-    used: list[toml.Wrong] = [(("inverse", "image"), settings.inverse.image)]
+    used: list[toml.Wrong] = []
     for name, edits in (("edits", settings.edits), ("hand-drawn", settings.hand_drawn)):
         used += [((name, "images", number), image) for number, image in enumerate(edits.images)]
     used += [

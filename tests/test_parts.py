@@ -1,6 +1,5 @@
-"""Decompositions of an image, factorised estimates, and pictures of which one part is a photograph's."""
+"""Decompositions of an image, and factorised estimates."""
 
-import oracles
 import pytest
 import tiny_if
 import torch
@@ -9,15 +8,11 @@ import torch.nn.functional as F
 from generators import models
 from generators.diffusion import (
     Noise,
-    Schedule,
     colour,
     factorised,
-    gaussian_blur,
     grey,
     high_pass,
     inpaint,
-    iterative_denoise,
-    keep_part,
     last,
     low_pass,
     motion_blur,
@@ -25,14 +20,11 @@ from generators.diffusion import (
     resampled,
     sample,
     strided,
-    three_bands,
 )
-from generators.diffusion.sampling import gaussian
 from generators.models.deepfloyd import weights
 
 DECOMPOSITIONS = {
     "hybrid": (low_pass, high_pass),
-    "bands": three_bands(),
     "colour": (grey, colour),
     "motion": (motion_blur, motion_rest),
 }
@@ -87,19 +79,11 @@ def test_a_hybrid_filters_the_noise_of_both_estimates_bit_for_bit():
 
 
 def test_parts_without_an_estimate_are_refused():
-    with pytest.raises(ValueError, match="2 estimates for 3 parts: each part needs one estimate"):
-        factorised([network(1)] * 2, three_bands())
+    with pytest.raises(ValueError, match="1 estimates for 2 parts: each part needs one estimate"):
+        factorised([network(1)], (low_pass, high_pass))
 
 
 # --- held against the code of Factorized Diffusion (in github.com/dangeng/visual_anagrams), written down anew
-
-
-def test_the_bands_are_cut_by_two_gaussians_one_after_the_other():
-    x = normal()
-    once = gaussian_blur(x, 25, 1.0)
-    twice = gaussian_blur(once, 25, 2.0)
-    for part, expected in zip(three_bands(), (twice, once - twice, x - once), strict=True):
-        torch.testing.assert_close(part(x), expected, rtol=0, atol=1e-6)
 
 
 def test_grey_is_the_mean_of_the_colours():
@@ -123,53 +107,15 @@ def test_a_motion_that_the_border_cannot_serve_is_refused():
             motion_blur(normal(16), length)
 
 
-# --- a part of a photograph
-
-SCHEDULE = Schedule(oracles.cosine().float())
-
-
-def kept(x0, part, estimate, timesteps):
-    generator = torch.Generator().manual_seed(1)
-    x = gaussian(generator, x0)
-    walk = iterative_denoise(SCHEDULE, estimate, x, timesteps, generator, keep_part(SCHEDULE, x0, part, generator))
-    return list(walk)
-
-
-def test_the_kept_part_is_the_photographs_and_the_rest_is_the_estimates():
-    """With grey, which is a projection, exactly so; the colours are those of the grey data that the estimate knows."""
-    x0 = 0.5 * gaussian_blur(normal(16, 3), 5, 1.0)
-    x = kept(x0, grey, oracles.gaussian(SCHEDULE, 0.3, 0.01), strided(50))[-1][1]
-    torch.testing.assert_close(grey(x), grey(x0), rtol=0, atol=1e-6)
-    assert colour(x).abs().max() < 0.1 < colour(x0).abs().max()
-
-
-def test_the_kept_part_has_the_noise_of_each_level():
-    x0 = torch.zeros(3, 64, 64)
-    for t, x in kept(x0, grey, oracles.gaussian(SCHEDULE, 0.0, 0.3), strided(100))[1:-1]:
-        expected = (1 - SCHEDULE.abar[t]) / 3  # of the mean of three independent colours
-        assert grey(x).square().mean() == pytest.approx(expected.item(), rel=0.1), t
-
-
-def test_to_keep_all_is_to_get_the_photograph_and_to_keep_nothing_changes_nothing():
-    x0 = normal(8, 4).clamp(-1, 1)
-    estimate = oracles.gaussian(SCHEDULE, 0.0, 0.5)
-    everything = kept(x0, lambda x: x, estimate, strided(200))[-1][1]
-    torch.testing.assert_close(everything, x0, rtol=0, atol=1e-6)
-    generator = torch.Generator().manual_seed(1)
-    nothing = kept(x0, torch.zeros_like, estimate, [400])
-    alone = last(iterative_denoise(SCHEDULE, estimate, gaussian(generator, x0), [400], generator))
-    torch.testing.assert_close(nothing[-1][1], alone, rtol=0, atol=0)
-
-
 # --- a network with a learned variance
 
 
 def test_all_of_it_draws_with_deepfloyds_learned_variance(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "CACHE", tmp_path / "cache")
     monkeypatch.setenv("DEEPFLOYD_WEIGHTS", str(tiny_if.save(tmp_path / "weights")))
-    models.prepare("deepfloyd", lambda *_: models.Workload(("", "a dog", "a lion", "a fox"), 9, 0, 0), print)
+    models.prepare("deepfloyd", lambda *_: models.Workload(("", "a dog", "a lion"), 9, 0, 0), print)
     model = models.load("deepfloyd")
-    a, b, c = (model.guided(prompt) for prompt in ("a dog", "a lion", "a fox"))
+    a, b = (model.guided(prompt) for prompt in ("a dog", "a lion"))
     x0 = 0.3 * torch.ones(3, 16, 16)
     mask = torch.zeros(1, 16, 16)
     mask[:, 4:9, 5:11] = 1
@@ -183,7 +129,6 @@ def test_all_of_it_draws_with_deepfloyds_learned_variance(tmp_path, monkeypatch)
     with torch.inference_mode():
         assert a(x0, 500).frac is not None
         for estimate in (
-            factorised((a, b, c), three_bands(kernel=15)),
             factorised((a, b), (grey, colour)),
             factorised((a, b), (motion_blur, motion_rest)),
         ):
@@ -191,9 +136,5 @@ def test_all_of_it_draws_with_deepfloyds_learned_variance(tmp_path, monkeypatch)
             assert torch.equal(frac, a(x0, 500).frac)
             drawn(sample(model.schedule, estimate, strided(333), torch.Generator().manual_seed(42), x0))
         generator = torch.Generator().manual_seed(42)
-        project = keep_part(model.schedule, x0, grey, generator)
-        x = gaussian(generator, x0)
-        x = drawn(iterative_denoise(model.schedule, a, x, strided(333), generator, project))
-        torch.testing.assert_close(grey(x), grey(x0), rtol=0, atol=1e-5)
         x = drawn(inpaint(model.schedule, a, resampled(strided(200), 2, 2), generator, x0, mask))
         assert torch.equal(x * (1 - mask), x0 * (1 - mask))

@@ -7,8 +7,8 @@ t is a Python int from 0 (almost clean) to 999 (almost pure noise).
 """
 
 from .estimates import Estimate, Noise, anagram, cfg, factorised, mean, viewed
-from .filters import colour, gaussian_blur, grey, high_pass, low_pass, motion_blur, motion_rest, three_bands
-from .sampling import inpaint, iterative_denoise, keep_known, keep_part, last, resampled, sample, sdedit
+from .filters import colour, gaussian_blur, grey, high_pass, low_pass, motion_blur, motion_rest
+from .sampling import inpaint, iterative_denoise, keep_known, last, resampled, sample, sdedit
 from .schedule import Schedule, spaced, strided
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "inpaint",
     "iterative_denoise",
     "keep_known",
-    "keep_part",
     "last",
     "low_pass",
     "mean",
@@ -36,6 +35,5 @@ __all__ = [
     "sdedit",
     "spaced",
     "strided",
-    "three_bands",
     "viewed",
 ]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -51,20 +48,6 @@ def low_pass(x: Tensor, kernel: int = 33, sigma: float = 2.0) -> Tensor:
 def high_pass(x: Tensor, kernel: int = 33, sigma: float = 2.0) -> Tensor:
     """Keeps the high frequencies: x - low_pass(x)."""
     return x - low_pass(x, kernel, sigma)
-
-
-def three_bands(fine: float = 1.0, coarse: float = 2.0, kernel: int = 25) -> tuple[Callable[[Tensor], Tensor], ...]:
-    """Returns filters for the low, middle and high frequencies, from two Gaussians in sequence; sigmas in pixels.
-
-    low = G_coarse G_fine x, middle = G_fine x - low, high = x - G_fine x (Geng et al. 2024, "Factorized Diffusion"; the
-    sigmas are those of its code for 64 pixels).
-    """
-    smooth, smoother = partial(low_pass, kernel=kernel, sigma=fine), partial(low_pass, kernel=kernel, sigma=coarse)
-    return (
-        lambda x: smoother(smooth(x)),
-        lambda x: smooth(x) - smoother(smooth(x)),
-        lambda x: x - smooth(x),
-    )
 
 
 def grey(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .batching import along
-from .estimates import Estimate, Part
+from .estimates import Estimate
 from .schedule import Schedule
 
 Project = Callable[[Tensor, int | None], Tensor]
@@ -92,19 +92,6 @@ def keep_known(schedule: Schedule, x0: Tensor, mask: Tensor, generator: torch.Ge
 
     def project(x: Tensor, t: int | None) -> Tensor:
         return mask * x + (1 - mask) * _noised(schedule, x0, t, generator)
-
-    return project
-
-
-def keep_part(schedule: Schedule, x0: Tensor, part: Part, generator: torch.Generator) -> Project:
-    """Returns the projection that fixes the part f(x_0) of an image and leaves the rest to the estimate.
-
-    x_t' <- f(forward(x_0, t')) + x_t' - f(x_t') (Geng et al. 2024, "Factorized Diffusion", on inverse problems). part:
-    the linear f; `low_pass` makes an inverse hybrid, which shows x0 from afar.
-    """
-
-    def project(x: Tensor, t: int | None) -> Tensor:
-        return part(_noised(schedule, x0, t, generator)) + (x - part(x))
 
     return project
 
