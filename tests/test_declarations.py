@@ -246,7 +246,7 @@ COURSE = {
             for upright, flipped in (
                 (OIL + "an old man", OIL + "people around a campfire"),
                 (PHOTO_OF + "a hipster barista", PHOTO_OF + "a dog"),
-                (PHOTO_OF + "a dog", PHOTO_OF + "a lion"),
+                ("a coffee", "a mushroom"),
             )
             for show in ("upright", "flipped")
         ],
@@ -258,7 +258,7 @@ COURSE = {
             for far, near in (
                 (LITHOGRAPH + "a skull", LITHOGRAPH + "waterfalls"),
                 (LITHOGRAPH + "a skull", OIL + "people around a campfire"),
-                (PHOTO_OF + "a lion", PHOTO_OF + "a tiger"),
+                ("a panda", "a skull"),
             )
             for show in ("near", "far")
         ],

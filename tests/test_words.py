@@ -40,7 +40,7 @@ def test_every_caption_of_a_drawing_is_known(no_icons):
 
 def test_the_reports_own_prompts_are_known():
     asked = workload(map(run.load_section, staleness.sections())).prompts
-    assert len(asked) > 20
+    assert len(asked) >= 20
     assert [prompt for prompt in asked if words.hint(prompt)] == []
 
 
