@@ -306,8 +306,9 @@ def test_who_saves_data_loads_what_is_scrolled_to(visit, address):
     page = visit(address, saves, viewport={"width": 1280, "height": 900}, device_scale_factor=2)
     page.wait_for_load_state("networkidle")
     assert 50_000 < page.evaluate(SENT, 1e9) <= 300_000
-    page.locator("figure.figure").last.scroll_into_view_if_needed()
-    page.wait_for_function("() => document.querySelector('figure.figure:last-of-type img').complete")
+    figure = page.locator("figure.figure").last
+    figure.scroll_into_view_if_needed()
+    page.wait_for_function("each => each.complete", arg=figure.locator("img").first.element_handle())
 
 
 def test_the_policy_lets_no_other_script_run(visit, address):
