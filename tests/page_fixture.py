@@ -177,9 +177,8 @@ def two_ways(*rows: str, view: Callable[[Image.Image], Image.Image] = ImageOps.f
 CONTROLS = {  # figure: the control that its prose asks for
     "0-stages": "loupe",
     "1.2-blur": "wipe: noisy, blurred",
-    "1.4-trajectory": "slide",
+    "1.4-trajectory": "slide: $t = 690$, $t = 240$",
     "1.6-samples": "wipe: 1.5-samples",
-    "1.7-sdedit": "slide: a fox, $i = 20$",
     "1.7.2-inpaint": "wipe: original, inpainted, mask",
     "1.8-turning": "flip: one, other",
     "1.9-distant": "distance: one, other",

@@ -7,16 +7,18 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import page_fixture as fixture
 import pytest
-from page_fixture import panel, prose, section
+from page_fixture import TIMESTEPS, panel, prose, section
 
 from generators.records.errors import BuildError
 from report.figures import figure_png
 from report.page import budget, links
 from report.page.builder import build
 from report.prose import values
+from report.prose.mathml import displayed
 
 
 @pytest.fixture
@@ -35,6 +37,12 @@ def html(root: Path, text: str | None = None) -> str:
     if text is not None:
         prose(root, "part_1_2", text)
     return build(root).read_text()
+
+
+def parameters(page: str) -> list[tuple[str, str]]:
+    """The terms and texts below the captions."""
+    lines = "".join(re.findall(r'<dl class="parameters">(.*?)</dl>', page, re.DOTALL))
+    return re.findall(r"<dt>(.*?)</dt> <dd>(.*?)</dd>", lines)
 
 
 @pytest.mark.parametrize(
@@ -277,10 +285,6 @@ def test_how_a_figure_was_made(root):
         r"\s+", " ", re.sub(r"<[^>]+>", " ", html(root).split('<details class="tools">')[1].split("</details>")[0])
     )
     for words in (
-        "“a high quality photo”, “” (the empty prompt)",
-        "a: 42 b: 43",
-        "a: 7",
-        "a: 990, 960 … 0 (34 steps)",
         "weights SHA-256 abababababab",
         "cpu, float32",
         "68 evaluations here; the whole section: 1,234 evaluations in 40 calls",
@@ -288,6 +292,121 @@ def test_how_a_figure_was_made(root):
         "make section S=1.2",
     ):
         assert words in made.replace("\u00a0", " ")
+
+
+PHOTO = ("prompt", "“a high quality photo”")
+WALK = [("γ", "7, against “”"), ("t", "990, 960 … 0"), ("steps", "34")]
+
+
+def hybrid(show: str) -> dict[str, Any]:
+    case = {"far": "a skull", "near": "waterfalls", "k": 0, "show": show}
+    return panel(show, row=show, case=case, prompts=["", "a skull", "waterfalls"], gamma=[3.0, 7.0])
+
+
+def repainted() -> list[dict[str, Any]]:
+    """The panels of an inpainting, the last of which walks the first three steps twice."""
+    again = [990, 960, 930, 900, 930, 960, 990, *TIMESTEPS[1:]]
+    first = [{**each, "case": {"show": each["label"]}} for each in fixture.inpainted()]
+    for each in first[:2]:
+        each.update(seeds=[], timesteps=[])
+    return [*first, panel("resampled", 4, row="the tower", timesteps=again, case={"show": "resampled"})]
+
+
+LEVELS = [
+    panel(f"i = {i}", i, case={"i_start": i, "prompt": "a fox"}, timesteps=TIMESTEPS[i:], prompts=["a fox", ""])
+    for i in (1, 20)
+]
+BLURS = [
+    panel("", row=f"t = {t}", gamma=None, timesteps=[], case={"t": t}, found={"kernel": t // 50, "sigma": t / 250})
+    for t in (250, 500)
+]
+ESTIMATES = [
+    panel("walked", gamma=None, case={"t": 690}, timesteps=TIMESTEPS[10:]),
+    panel("one step", 1, gamma=None, case={"t": 690}, timesteps=[690]),
+    panel("original", 2, gamma=None, case={"t": 690}, timesteps=[], seeds=[]),
+]
+
+
+@pytest.mark.parametrize(
+    ("panels", "caption", "expected"),
+    [
+        (fixture.samples(7.0), "Samples.", [PHOTO, *WALK, ("seeds", "42–44")]),
+        (fixture.samples(7.0), "Samples of “a high quality photo”.", [*WALK, ("seeds", "42–44")]),
+        ([panel("“a high quality photo”")], "Samples.", [*WALK, ("seed", "42")]),
+        (
+            [hybrid("near"), hybrid("far")],
+            "“a skull”, “waterfalls”.",
+            [("γ", "3 (far), 7 (near), against “”"), *WALK[1:], ("seed", "42")],
+        ),
+        (
+            LEVELS,
+            "Of “a fox”.",
+            [WALK[0], ("i_start", "1, 20"), ("t", "from 960, 390 to 0"), ("steps", "33, 14"), ("seed", "42")],
+        ),
+        (BLURS, "Blurs.", [("t", "250, 500"), ("seed", "42"), ("kernel", "5, 10"), ("σ", "1, 2")]),
+        (
+            ESTIMATES,
+            "Estimates.",
+            [PHOTO, ("γ", "none"), ("t", "690, 660 … 0"), ("steps", "24"), ("seed", "42")],
+        ),
+        (
+            repainted(),
+            "Filled.",
+            [
+                *[PHOTO, *WALK[:2], ("steps", "34 (inpainted); 37 (resampled)"), ("seed", "42")],
+                ("mask", "rows 10–19, columns 20–39"),
+                ("passes", "1 (inpainted); 2 (resampled)"),
+            ],
+        ),
+    ],
+)
+def test_the_parameters_stand_below_the_caption_in_one_order(root, panels, caption, expected):
+    section(root, "1.2", {"blur": panels}, caption=caption)
+    page = html(root)
+    assert parameters(page) == expected
+    folded = page.split('<details class="tools">')[1].split("</details>")[0]
+    assert not [text for _, text in expected if len(text) > 5 and text in folded]  # said once
+
+
+def test_the_hole_of_a_mask_that_is_no_rectangle(root):
+    panels = repainted()
+    panels[1]["image"].putpixel((25, 15), (0, 0, 0))
+    section(root, "1.2", {"blur": panels})
+    assert ("mask", "within rows 10–19, columns 20–39") in parameters(html(root))
+
+
+def test_only_some_columns_are_shown_and_the_files_hold_all(root):
+    page = html(root, "/// fig | 1.2-blur | columns: $t = 500$\n///\n")
+    assert re.findall(r'alt="The tower, (.*?)"', page) == ["noisy, at t = 500", "blurred, at t = 500"]
+    whole = html(root, FIGURE)
+    grid = re.compile(r'href="(figures/1\.2-blur-grid-\w+\.png)"')
+    assert grid.findall(page) == grid.findall(whole)
+
+
+def test_a_fold_is_titled_by_what_it_shows(root):
+    text = "/// code | generators/schedule.py::STRIDE | folded: Every thirtieth <step>\n///\n"
+    page = html(root, FIGURE + text)
+    assert "<summary>Every thirtieth &lt;step&gt;: <code>STRIDE</code></summary>" in page
+
+
+def test_every_fold_of_the_report_has_a_title():
+    texts = [path.read_text() for path in (fixture.REPO / "report" / "writeup").glob("*.md")]
+    folds = re.findall(r"^/// code \|.*\| *(folded.*)$", "\n".join(texts), re.MULTILINE)
+    assert len(folds) > 10
+    assert [fold for fold in folds if len(fold.split()) < 3] == []
+
+
+def test_the_readings_of_a_sample_stand_together(root):
+    section(root, "1.2", {"blur": fixture.two_ways("upright", "flipped")})
+    page = html(root)
+    assert re.findall(r'scope="row" class="name hidden">(.*?)<', page) == ["sample 0", "sample 1"]
+    assert re.findall(r'class="label">(.*?)<', page) == ["sample 0, upright", "flipped", "sample 1, upright", "flipped"]
+
+
+def test_equations_side_by_side_may_part():
+    assert displayed(r"a = b, \qquad c = d").count('<math display="block"') == 2
+    for whole in (r"\begin{align}a \qquad b\end{align}", r"\left(a \qquad b\right)"):
+        assert displayed(whole).count('<math display="block"') == 1
 
 
 def test_a_record_of_an_older_version_counts_the_whole_section_only(root):
@@ -298,17 +417,17 @@ def test_a_record_of_an_older_version_counts_the_whole_section_only(root):
     drawn.update({name: walk[name] for name in ("prompts", "gamma", "timesteps", "evaluations", "seconds")})
     fixture.write_record(path, record)
     page = html(root)
-    assert "“a high quality photo”, “” (the empty prompt)" in page
-    assert "990, 960 … 0 (34 steps)" in page
+    assert ("prompt", "“a high quality photo”") in parameters(page)
+    assert ("t", "990, 960 … 0") in parameters(page)
     assert "<dd>1,234 evaluations in 40 calls in the whole section</dd>" in page
 
 
 def test_readings_that_are_guided_differently_show_every_gamma(root):
     section(root, "1.2", {"blur": [panel("a", gamma=[3.0, 7.0]), panel("b", 1, gamma=None)]})
     prose(root, "part_1_2", "Guided at @val:1.2-blur[label=a].gamma.\n\n/// fig | 1.2-blur\n///\n")
-    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html(root)))
-    assert "Guided at 3, 7 ." in text
-    assert "a: 3, 7" in text
+    page = html(root)
+    assert "Guided at 3, 7 ." in re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    assert ("γ", "3, 7, against “” (a); none (b)") in parameters(page)
 
 
 def test_the_source_of_a_figure_has_its_lines(root):
@@ -529,12 +648,12 @@ def test_any_column_can_be_named(prompts, number):
     html(prompts, f"/// fig | 1.2-blur | slide: {quoted(PROMPTS[number])}\n///\n")
 
 
-def test_a_column_that_is_gone_is_passed_over_and_said(prompts):
+def test_a_step_that_is_gone_is_passed_over_and_said(prompts):
     prose(prompts, "part_1_2", '/// fig | 1.2-blur | slide: "another, one"\n///\n')
     told = []
-    assert 'value="5"' in build(prompts, tell=told.append).read_text()  # the last column, as without a name
+    build(prompts, tell=told.append)
     (line,) = told
-    assert line.startswith("report/writeup/part_1_2.md:1: `slide` names 'another, one'; the rows and columns")
+    assert line.startswith("report/writeup/part_1_2.md:1: `slide` names 'another, one'; the panels of")
 
 
 def test_texts_without_commas_need_no_quotes(prompts):

@@ -38,9 +38,9 @@ def root(tmp_path, monkeypatch):
 
 
 def judged(root: Path, *ranks: tuple[int, int], weights: str = "ab" * 32, model: str = "pocket") -> Path:
-    """Writes what a judge found: for each sample, the ranks of the readings."""
+    """Writes what classifiers found: each sample's ranks by the first; the second sees all readings of sample 0."""
     pair = {"figure": "1.8-turning", "prompts": ["an old man", "a campfire"], "shows": ["one", "other"]}
-    samples = [{**pair, "k": k, "ranks": list(found)} for k, found in enumerate(ranks)]
+    samples = [{**pair, "k": k, "ranks": list(found), "second": [1, 1 + k]} for k, found in enumerate(ranks)]
     path = root / "generators" / "models" / model / "illusions.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"model": {"digest": weights}, "samples": samples}))
@@ -58,20 +58,23 @@ def verdicts(page: str) -> str:
 @pytest.mark.parametrize(
     ("ranks", "text"),
     [
-        (((1, 1), (1, 1)), "both readings in 2 samples (ranked 1 and 1; 1 and 1)."),
+        (((1, 1), (1, 1)), "both prompts first of 20 in 2 of 2; a second one: in 1 of 2."),
         (
-            ((1, 4), (2, 1)),
-            "only “an old man” in 1 sample (ranked 1 and 4); only “a campfire” in 1 sample (ranked 2 and 1).",
+            ((1, 4), (1, 1)),
+            "both prompts first of 20 in 1 of 2 (“an old man” in 2, “a campfire” in 1); a second one: in 1 of 2.",
         ),
-        (((3, 4), (5, 6)), "neither reading in 2 samples (ranked 3 and 4; 5 and 6)."),
+        (
+            ((3, 4), (5, 6)),
+            "both prompts first of 20 in 0 of 2 (“an old man” in 0, “a campfire” in 0); a second one: in 1 of 2.",
+        ),
     ],
 )
 def test_a_caption_says_what_came_of_what_was_asked(root, ranks, text):
     judged(root, *ranks)
     page = build(root).read_text()
-    assert verdicts(page) == f"What came, says the judge: {text}"
-    said = re.findall(r'alt="[^"]*the judge ranks this reading number (\d)"', page)
-    assert said == [str(rank) for reading in zip(*ranks, strict=True) for rank in reading]  # of each panel, its own
+    assert verdicts(page) == f"Classifier (trained on drawings like these): {text}"
+    said = re.findall(r'alt="[^"]*the classifier ranks this prompt number (\d)"', page)
+    assert said == [str(rank) for sample in ranks for rank in sample]  # of each panel, its own
 
 
 def test_of_other_weights_other_samples_and_other_models_nothing_is_said(root):
@@ -113,8 +116,8 @@ def test_a_damaged_evaluation_is_one_line(root, text):
         ("1.8-nothing", "there is no figure 1.8-nothing"),
         ("the best one", "'the best one' selects no panel"),
         (
-            "1.8-turning[row=upright,label=sample 0] | slide",
-            "`slide` needs its whole figure; possible here: flip, rotate, invert, rearrange, distance",
+            "1.8-turning[row=upright,label=sample 0] | wipe: upright, flipped",
+            "`wipe` needs its whole figure; possible here: flip, rotate, invert, rearrange, distance",
         ),
         ("1.8-turning[row=flipped,label=sample 0] | flip: one, other", "is not in the first row"),
         ("1.8-turning[row=upright,label=sample 0] | flip: one, far", "no field 'far'"),

@@ -30,7 +30,7 @@ SECTION = Section(
         *(pair(mine.name, mine.upright, mine.flipped) for mine in MINE.anagrams.pairs),
         Figure(
             "large",
-            caption="“{upright}”; turned over, “{flipped}”: sample {k} again, and enlarged by the second stage.",
+            caption="“{upright}”; turned over, “{flipped}”: sample {k}, enlarged by the second stage.",
             row="{show}",
             label="{pixels} × {pixels}",
             alt={

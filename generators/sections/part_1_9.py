@@ -29,7 +29,7 @@ SECTION = Section(
         *(pair(mine.name, mine.far, mine.near) for mine in MINE.hybrids.pairs),
         Figure(
             "large",
-            caption="From afar “{far}”, from near “{near}”: sample {k} again, and enlarged by the second stage.",
+            caption="From afar “{far}”, from near “{near}”: sample {k}, enlarged by the second stage.",
             row="{show}",
             label="{pixels} × {pixels}",
             alt={

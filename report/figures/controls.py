@@ -1,12 +1,12 @@
 """Interactive controls of a figure: the third part of `/// fig | 1.8-campfire | flip: upright, flipped`.
 
-    slide: fox, i_start = 10  a slider through the columns; starts in the named row and column, by default (also where
-                              the name is gone) in the first row and the last column, and shows the selected panel large
+    slide: t = 690, t = 540   a slider through the panels of a row, which shows the selected one enlarged and starts at
+                              the last; the named panels stand large before the others, those that are gone do not
     wipe: noisy, best blur    overlays the first of two rows, or of two columns, on the second; a third name is a mask,
                               whose edge is drawn
     wipe: 1.5-samples         overlays the panels of another figure with the same seeds
-    flip: upright, flipped    flips the first row, which gives the second; the names are the fields of the case that
-                              hold the two readings
+    flip: upright, flipped    the second row is the first one flipped, which is checked; in the opening, a switch turns
+                              the picture. The names are the fields of the case that hold the two readings
     rotate: one, other        the same for a quarter or a half turn
     invert: one, other        the same for a negative
     rearrange: one, other     the same for permuted pixels or pieces
@@ -61,16 +61,16 @@ class Overlay:
 class Control:
     """The data of a control.
 
-    names: of its ends or stops. verb: the label of the switch of a control that performs a view. angle: of a rotation,
-    in degrees counterclockwise. start: row and column of a slider's first panel. readings: the two readings of the two
-    rows. overlays: by panel number, what a wipe overlays on it.
+    names: of its ends or stops. verb: the label of the switch of a control that performs a view, in the opening. angle:
+    of a rotation, in degrees counterclockwise. large: the labels of the panels that stand large beside a slider.
+    readings: the two readings of the two rows. overlays: by panel number, what a wipe overlays on it.
     """
 
     kind: str
     names: tuple[str, ...] = ()
     verb: str = ""
     angle: int = 0
-    start: tuple[int, int] = (0, 0)
+    large: tuple[str, ...] = ()
     readings: tuple[str, ...] = ()
     overlays: dict[int, Overlay] = field(default_factory=dict)
 
@@ -105,19 +105,15 @@ def control(
 
 def _slide(request: Request) -> Control:
     figure = request.figure
-    labels, rows = _columns(request), [row for row, _ in figure.rows]
-    row, column = 0, len(labels) - 1
+    if len(figure.rows) > 1:
+        raise LookupError(f"`slide` needs a figure of one row; {figure.id} has {len(figure.rows)}")
+    labels = _columns(request)
     for name in request.names:
-        if name in labels:
-            column = labels.index(name)
-        elif name in rows:
-            row = rows.index(name)
-        else:
-            known = _listed(rows, labels)
-            request.notice(
-                f"`slide` names {name!r}; the rows and columns of {figure.id} are: {known}; it is passed over"
-            )
-    return Control("slide", tuple(labels), start=(row, column))
+        if name not in labels:
+            known = _listed(labels)
+            request.notice(f"`slide` names {name!r}; the panels of {figure.id} are: {known}; it is passed over")
+    large = tuple(name for name in request.names if name in labels)
+    return Control("slide", tuple(labels), large=large)
 
 
 def _wipe(request: Request) -> Control:
@@ -278,7 +274,7 @@ def _amount(least: int, most: int) -> str:
 
 # For each kind, what makes it, and how many names it takes, at least and at most.
 _KINDS: dict[str, tuple[Callable[[Request], Control], int, int]] = {
-    "slide": (_slide, 0, 2),
+    "slide": (_slide, 0, 8),
     "wipe": (_wipe, 1, 3),
     **dict.fromkeys(VIEWS, (_view, 2, 2)),
     "distance": (_readings, 2, 2),

@@ -1,13 +1,14 @@
-"""What the template of a figure needs beside the record: its layout, and how it was made as printable text."""
+"""What the template of a figure needs beside the record: its layout, and its provenance as printable text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from generators.records.record import Figure, Panel, Record, Trajectory
 from report.figures.controls import Control
 from report.prose.mathml import plain
-from report.prose.values import compact, duration, ranges, shown, vary
+from report.prose.values import compact, duration, vary
 from report.web.images import pixelated
 
 ORIGINS = {
@@ -21,12 +22,30 @@ CAPTION_BESIDE = 680  # CSS pixels: no caption fits beside a wider row of pictur
 Items = list[tuple[str, str]]  # (which panels, text) pairs
 
 
+def in_sets(figure: Figure) -> bool:
+    """Whether all panels show readings of samples, so that the readings of each sample stand side by side."""
+    shows = {panel.case.get("show") for panel in figure.panels}
+    return len(shows) > 1 and all(
+        isinstance(panel.case.get(panel.case.get("show", "")), str) for panel in figure.panels
+    )
+
+
+def arranged(figure: Figure) -> Figure:
+    """Returns a figure as the page shows it: of samples with several readings, a row is a sample."""
+    if not (in_sets(figure) and figure.is_grid):
+        return figure
+    columns = zip(*(panels for _, panels in figure.rows), strict=True)
+    return replace(
+        figure, panels=tuple(replace(panel, row=panel.label, label=panel.row) for sets in columns for panel in sets)
+    )
+
+
 def scale(figure: Figure) -> int:
     """Returns the CSS pixels per sample pixel, an integer; larger for fewer panels."""
-    columns = figure.columns
+    columns = len(figure.panels) if in_sets(figure) else figure.columns
     if columns <= 2:
         return 4
-    return 3 if columns == 3 or (columns == 4 and len(figure.rows) == 1) else 2
+    return 3 if columns == 3 or (columns == 4 and (len(figure.rows) == 1 or in_sets(figure))) else 2
 
 
 def layout(figure: Figure, control: Control | None) -> str:
@@ -34,10 +53,14 @@ def layout(figure: Figure, control: Control | None) -> str:
     names = [f"columns-{min(figure.columns, 8)}", f"scale-{scale(figure)}"]
     if not all(map(pixelated, figure.panels)):
         names.append("fine")
+    across = figure.columns
+    if in_sets(figure):
+        names.append("sets")
+        across = len(figure.panels)
     needs_width = control is not None and control.kind in ("slide", "loupe")
-    if not needs_width and 64 * scale(figure) * figure.columns <= CAPTION_BESIDE:
+    if not needs_width and 64 * scale(figure) * across <= CAPTION_BESIDE:
         names.append("aside")
-    return " ".join([*names, *([control.layout] if control else [])])
+    return " ".join([*names, *([control.layout] if control and not control.verb else [])])
 
 
 def repeats(panels: list[Panel]) -> bool:
@@ -57,14 +80,7 @@ def how_made(record: Record, figure: Figure, lines: tuple[int, int] | None) -> l
         if items:
             facts.append((term, items))
 
-    def prompts(panel: Panel) -> str:
-        return ", ".join(f"“{prompt}”" if prompt else "“” (the empty prompt)" for prompt in panel.prompts)
-
-    add("Prompt", prompts)
     add("Not learned", lambda panel: "; ".join(filter(None, map(record.hints.get, panel.prompts))))
-    add("Seed", lambda panel: ranges(panel.seeds))
-    add("Guidance γ", lambda panel: shown("gamma", panel.gamma))
-    add("Timesteps", lambda panel: compact(panel.timesteps))
     add("Enlarging", lambda panel: "; then ".join(map(enlarging, panel.of_stage(2, 3))))
     add("Kind", lambda panel: ORIGINS.get(panel.origin, panel.origin))
     add("Size", lambda panel: f"{panel.width} × {panel.height}")

@@ -1,4 +1,5 @@
-"""The judge's verdicts on a model's illusions: generators/models/<model>/illusions.json, read while the page is built.
+"""The classifiers' verdicts on a model's illusions: generators/models/<model>/illusions.json, read while the page is
+built.
 
 The file identifies the judged weights by digest. Samples of other weights, and models without the file, have no
 verdict.
@@ -17,17 +18,18 @@ from generators.records.record import Figure, Record
 
 ILLUSIONS = "illusions.json"
 SEEN = 64  # pixels a side of the judged pictures
+AMONG = 20  # prompts among which they are ranked
 
 
 @dataclass(frozen=True)
 class Judgement:
     """Verdicts on a figure of samples with one or more readings each.
 
-    verdicts: (outcome, number of samples, their ranks) for each outcome. ranks: by panel number, the rank of the
-    panel's own prompt among the judge's prompts; 1 is best.
+    verdict: in how many samples which prompts rank first, by the first classifier and by the second. ranks: by panel
+    number, the rank of the panel's own prompt by the first; 1 is best.
     """
 
-    verdicts: list[tuple[str, int, str]]
+    verdict: str
     ranks: dict[int, int]
 
 
@@ -50,34 +52,27 @@ def judgement(folder: Path, record: Record, figure: Figure) -> Judgement | None:
 
 def _verdicts(samples: Sequence[Mapping[str, Any]], figure: Figure) -> Judgement | None:
     """Returns the verdicts on a figure; None unless these are its samples."""
-    outcomes: dict[str, list[str]] = {}
     ranks: dict[int, int] = {}
     panels = {(panel.case.get("k"), panel.case.get("show")): panel for panel in figure.panels}
     for sample in samples:
-        own = [int(rank) for rank in sample["ranks"]]
-        for show, prompt, rank in zip(sample["shows"], sample["prompts"], own, strict=True):
+        for show, prompt, rank in zip(sample["shows"], sample["prompts"], sample["ranks"], strict=True):
             panel = panels.get((sample["k"], show))
             if panel is None or panel.case.get(show) != prompt or panel.width != SEEN:
                 return None
-            ranks[panel.number] = rank
-        outcomes.setdefault(_outcome(sample["prompts"], own), []).append(_listed(list(map(str, own))))
+            ranks[panel.number] = int(rank)
     judged = {panel.case["k"] for panel in figure.panels if panel.number in ranks}
     if not ranks or judged != {panel.case.get("k") for panel in figure.panels}:
         return None
-    return Judgement([(outcome, len(found), "; ".join(found)) for outcome, found in outcomes.items()], ranks)
+    total = len(samples)
+    first, second = ([_is_first(sample, by) for sample in samples] for by in ("ranks", "second"))
+    prompts = {1: "the prompt", 2: "both prompts"}.get(len(samples[0]["prompts"]), "all prompts")
+    verdict = f"{prompts} first of {AMONG} in {sum(map(all, first))} of {total}"
+    if not all(map(all, first)) and len(first[0]) > 1:
+        alone = zip(samples[0]["prompts"], map(sum, zip(*first, strict=True)), strict=True)
+        verdict += f" ({', '.join(f'“{prompt}” in {count}' for prompt, count in alone)})"
+    return Judgement(f"{verdict}; a second one: in {sum(map(all, second))} of {total}", ranks)
 
 
-def _outcome(prompts: Sequence[str], ranks: Sequence[int]) -> str:
-    """Returns which readings the judge recognised, as text."""
-    first = [f"“{prompt}”" for prompt, rank in zip(prompts, ranks, strict=True) if rank == 1]
-    asked = len(prompts)
-    if len(first) == asked:
-        return {1: "the reading", 2: "both readings"}.get(asked, "all readings")
-    if first:
-        return f"only {_listed(first)}"
-    return {1: "not the reading", 2: "neither reading"}.get(asked, "no reading")
-
-
-def _listed(words: Sequence[str]) -> str:
-    """Joins words as in "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+def _is_first(sample: Mapping[str, Any], by: str) -> list[bool]:
+    """Whether each prompt of a sample ranks first. by: "ranks" or "second", the field of a classifier."""
+    return [int(rank) == 1 for rank in sample[by]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from generators.records.errors import JudgeError, PanelError, TexError
 from generators.records.record import Figure, Panel, Record
 from generators.records.texts import SECTION
 from generators.settings import Settings
-from report.figures import controls, figure_view
+from report.figures import controls, figure_png, figure_view
 from report.figures.judgement import ILLUSIONS, judgement
+from report.figures.parameters import parameters
 from report.page import links
 from report.page.companions import code_address
 from report.page.templates import render
@@ -31,6 +32,7 @@ from report.web.images import Picture
 
 _PANELS = re.compile(rf"({FIGURE})(?:\[(.*)\])?")
 MINE = "report."  # what names a value of report/report.toml
+LISTS = ("values", "columns")  # the options of a figure that are no control
 SECTION_VALUES = ("seconds", "evaluations", "network_calls")
 
 
@@ -64,40 +66,55 @@ class Directives:
         record = self.by_id[figure.section]
         model = self.root / "generators" / "models" / record.model
         lines = declared(self.root, record.source, figure.name)
-        singles = [row for row in figure.rows if figure.is_grid and figure_view.repeats(row[1])]
         with (
             self.problems.collected(record.path, PanelError),
             self.problems.collected(model / ILLUSIONS, JudgeError),
             suppress(TexError),  # reported when the records were scanned
         ):
-            measured, control = self._values_and_control(figure, options)
+            chosen, measured, control = self._read(figure, options)
+            shown = figure_view.arranged(chosen)
+            sets = figure_view.in_sets(shown)
+            singles = [row for row in shown.rows if shown.is_grid and not sets and figure_view.repeats(row[1])]
             return render(
                 self.root,
                 "figure.html.j2",
-                figure=figure,
+                figure=shown,
+                grid=figure_png.path(figure),
                 model=record.model,
                 number=self.numbers[name],
                 note=note,
+                sets=sets,
                 singles=singles,
-                rows=[row for row in figure.rows if row not in singles],
+                rows=[row for row in shown.rows if row not in singles],
                 show=partial(self.picture, figure),
                 control=control,
                 measured=measured,
-                judgement=judgement(model, record, figure),
+                parameters=parameters(chosen, lambda panel: self.picture(figure, panel).open()),
+                judgement=judgement(model, record, chosen),
                 mark=confirmations.mark(self.confirmed[record.id], figure.name),
                 made=figure_view.how_made(record, figure, lines),
                 code=code_address(record.source, lines[0] if lines else 1),
             )
         return Markup("")
 
-    def _values_and_control(self, figure: Figure, options: Sequence[str]) -> tuple[list[str], controls.Control | None]:
-        """Returns the values to show below a figure, and its control. Raises LookupError, PanelError or TexError."""
-        measured, option = _values_and_option(options)
+    def _read(self, figure: Figure, options: Sequence[str]) -> tuple[Figure, list[str], controls.Control | None]:
+        """Returns a figure with the columns to show, the values to show below it, and its control.
+
+        Raises LookupError, PanelError or TexError.
+        """
+        lists, option = _lists_and_control(options)
+        columns, measured = lists.get("columns", []), lists.get("values", [])
+        labels = dict.fromkeys(panel.label for panel in figure.panels)
+        for name in columns:
+            if name not in labels:
+                raise LookupError(f"no panel of {figure.id} is called {name!r}; its columns are: {', '.join(labels)}")
         for key in measured:
             if not any(key in panel.found for panel in figure.panels):
                 known = ", ".join(sorted({key for panel in figure.panels for key in panel.found})) or "none"
                 raise LookupError(f"no panel of {figure.id} found {key!r}; found there: {known}")
-        return measured, self.control(figure, option) if option else None
+        if columns:
+            figure = replace(figure, panels=tuple(panel for panel in figure.panels if panel.label in columns))
+        return figure, measured, self.control(figure, option) if option else None
 
     def picture(self, figure: Figure, panel: Panel) -> Picture:
         """Returns a panel of a figure as the page shows it."""
@@ -122,7 +139,7 @@ class Directives:
             raise LookupError(f"{target} selects {len(panels)} panels; choose one in [ ]: {values.choices(panels)}")
         return self.picture(figure, panels[0])
 
-    def code(self, target: str, note: Markup, folded: bool = False) -> Markup:
+    def code(self, target: str, note: Markup, options: Sequence[str] = ()) -> Markup:
         found = excerpt(self.root, target)
         return render(
             self.root,
@@ -131,7 +148,8 @@ class Directives:
             address=code_address(found.path, found.first),
             code=highlighted(found.code),
             note=note,
-            folded=folded,
+            folded=bool(options),
+            title="".join(options).partition(":")[2].strip(),
         )
 
     def illustration(self, path: str, alt: str) -> Markup:
@@ -223,14 +241,14 @@ def section_of(target: str) -> str:
     return found[0] if found else ""
 
 
-def _values_and_option(options: Sequence[str]) -> tuple[list[str], str]:
-    """Splits a figure directive's options into values to show and a control, "" if none. Raises LookupError."""
-    shown = [option for option in options if option.partition(":")[0].strip() == "values"]
-    others = [option for option in options if option not in shown]
-    if len(shown) > 1 or len(others) > 1:
-        raise LookupError("a figure has one control and one `values: …`")
-    names = [name.strip() for option in shown for name in option.partition(":")[2].split(",") if name.strip()]
-    return names, "".join(others)
+def _lists_and_control(options: Sequence[str]) -> tuple[dict[str, list[str]], str]:
+    """Splits a figure directive's options into its lists, by name, and a control, "" if none. Raises LookupError."""
+    parts = [[part.strip() for part in option.partition(":")] for option in options]
+    lists = {kind: list(filter(None, values.split(rest, ","))) for kind, _, rest in parts if kind in LISTS}
+    control = [option for option, (kind, *_) in zip(options, parts, strict=True) if kind not in LISTS]
+    if len(lists) + len(control) < len(options) or len(control) > 1:
+        raise LookupError("a figure has one control, one `values: …` and one `columns: …`")
+    return {kind: list(map(values.unquoted, names)) for kind, names in lists.items()}, "".join(control)
 
 
 def known_figures(root: Path, model: str, by_id: Mapping[str, Record], figure: str) -> str:

@@ -21,7 +21,7 @@ class Expected(Directives):
     def figure(self, name: str, note: Markup, options: Sequence[str] = ()) -> Markup:
         if name in self.figures:
             with suppress(Undrawn, PanelError, TexError):  # the build reports the others
-                self._values_and_control(self.figures[name], options)
+                self._read(self.figures[name], options)
         return Markup("")
 
     def reference(self, kind: str, target: str) -> Markup:

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
 from markupsafe import Markup
 
-from report.figures import figure_png, figure_view
+from report.figures import figure_view
 from report.page import links
 from report.prose.mathml import plain, rich
 from report.prose.values import duration, shown, title
@@ -36,7 +36,7 @@ def _environment(folder: Path) -> Environment:
     )
     environment.filters.update(
         anchor=links.anchor, rich=rich, plain=plain, layout=figure_view.layout, scale=figure_view.scale, shown=shown,
-        title_of=title, line_numbers=figure_view.line_numbers, grid_path=figure_png.path, duration=duration,
+        title_of=title, line_numbers=figure_view.line_numbers, duration=duration,
     )  # fmt: skip
     environment.tests.update(pixelated=pixelated, repeated=figure_view.repeats)
     return environment

@@ -2,9 +2,10 @@
 
     /// fig | 1.2-blur            a figure; text up to the closing `///` becomes a note below it
     /// fig | 1.4-trajectory | slide    … with a control; report/figures/controls.py lists them
-    /// fig | 1.2-blur | values: psnr   … with values from the record below its panels; both, in any order
+    /// fig | 1.2-blur | values: psnr   … with values from the record below its panels
+    /// fig | 1.8-large | columns: 256 × 256   … with these columns only; all three, in any order
     /// code | path.py::Name      a definition, quoted from the source
-    /// code | path.py::Name | folded   … collapsed until the reader opens it
+    /// code | path.py::Name | folded: what it shows   … collapsed under this title until the reader opens it
     /// only | pocket             prose that only the page of that model shows, or of several: deepfloyd deepfloyd-l
     /// seen | 0-stages 8f3a1c2d  what the author saw in these pictures; left out where the page shows others
                                   (report/prose/observations.py)
@@ -36,13 +37,13 @@ from generators.records.texts import CONTROL, MODELS, NAME, SECTION
 from report.problems import Problems
 from report.prose import observations
 from report.prose.excerpt import highlighted
-from report.prose.mathml import INLINE, mathml
+from report.prose.mathml import INLINE, displayed, mathml
 from report.prose.observations import Observation
 from report.prose.values import CONDITIONS, split
 
 FIGURE = rf"{SECTION}-{NAME}"
 VALUE = rf"(?:{FIGURE}(?:{CONDITIONS})?|{SECTION}|report(?:\.[A-Za-z][\w-]*)*)\.[A-Za-z_]\w*"
-FOLDED = ["folded"]
+FOLDED = re.compile(r"folded(:.+)?")
 OPENING = ("lead", "contents", "logo")
 PLACEHOLDER = re.compile(
     r"\b[A-Z]+_HERE\b|\bTODO\b|\bFIXME\b|\bXXX+\b|\bTBD\b|(?i:\blorem ipsum\b)"
@@ -50,8 +51,8 @@ PLACEHOLDER = re.compile(
 )
 # For each directive, how many arguments it takes, and its form.
 DIRECTIVES = {
-    "fig": ((1, 2, 3), "/// fig | 1.2-blur` or `/// fig | 1.2-blur | control"),
-    "code": ((1, 2), "/// code | path/to/file.py::name` or `/// code | path/to/file.py::name | folded"),
+    "fig": ((1, 2, 3, 4), "/// fig | 1.2-blur` or `/// fig | 1.2-blur | control"),
+    "code": ((1, 2), "/// code | path/to/file.py::name` or `/// code | path/to/file.py::name | folded: what it shows"),
     "only": ((1,), "/// only | name"),
     observations.DIRECTIVE: (range(1, 100), "/// seen | 1.8-lion"),
     **{name: ((0,), f"/// {name}") for name in OPENING},
@@ -76,7 +77,7 @@ class Page(Protocol):
 
     def figure(self, name: str, note: Markup, options: list[str]) -> Markup: ...
 
-    def code(self, target: str, note: Markup, folded: bool) -> Markup: ...
+    def code(self, target: str, note: Markup, options: list[str]) -> Markup: ...
 
     def reference(self, kind: str, target: str) -> Markup: ...
 
@@ -227,7 +228,8 @@ class Prose:
             self._misread(number, f"unknown directive {name!r}; the directives are: {', '.join(DIRECTIVES)}")
             return None, True
         counts, form = DIRECTIVES[name]
-        if len(arguments) not in counts or not all(arguments) or (name == "code" and arguments[1:] not in ([], FOLDED)):
+        misfolded = name == "code" and not all(map(FOLDED.fullmatch, arguments[1:]))
+        if len(arguments) not in counts or not all(arguments) or misfolded:
             self._misread(number, f"`/// {name}` must have the form `{form}`")
             return Directive("broken", number, arguments), True
         if name == "only":
@@ -247,7 +249,7 @@ class Prose:
             if match["dollar"]:
                 return "$"
             if match["display"] is not None:
-                formula = self._made(line, lambda: mathml(match["display"].strip(), display=True))
+                formula = self._made(line, lambda: displayed(match["display"]))
                 box = '<div class="formula" role="group" aria-label="Formula" tabindex="0">{}</div>'
                 return _apart(self._mark(Markup(box).format(formula)), text, match.start())
             if match["inline"]:
@@ -311,7 +313,7 @@ class Prose:
         target, *options = found.arguments
         if found.kind == "fig":
             return self._made(found.line, lambda: page.figure(target, note, options))
-        return self._made(found.line, lambda: page.code(target, note, options == FOLDED))
+        return self._made(found.line, lambda: page.code(target, note, options))
 
     def _markdown(self, text: str, level: int) -> str:
         md = markdown(tables={"use_align_attribute": True})

@@ -46,6 +46,15 @@ def mathml(tex: str, display: bool = False) -> Markup:
     return Markup(re.sub(r'([^>]*?) style="([^"]*)"', _classes, found))
 
 
+def displayed(tex: str) -> Markup:
+    r"""Converts a displayed formula, with a part for each of the equations that \qquad separates. Raises TexError."""
+    parts = list(filter(None, map(str.strip, tex.split(r"\qquad"))))
+    pairs = ("{", "}"), (r"\begin", r"\end"), (r"\left", r"\right")
+    if any(part.count(opened) != part.count(closed) for part in parts for opened, closed in pairs):
+        parts = [tex.strip()]  # it stands within a group
+    return Markup("").join(mathml(part, display=True) for part in parts)
+
+
 def rich(text: str) -> Markup:
     """Escapes plain text and converts its $TeX$ to MathML. Raises TexError."""
     return Markup("").join(mathml(part) if is_tex else escape(part) for is_tex, part in split(text))

@@ -15,6 +15,7 @@ UNITS = {"psnr": "dB", "seconds": "s"}
 DIGITS = {"psnr": 1, "ssim": 2, "seconds": 1, "lpips": 2}
 # Names for readers; other names are shown as they are, without underscores.
 TITLES = {"psnr": "PSNR", "ssim": "SSIM", "sigma": "σ", "lpips": "LPIPS", "mse": "MSE"}
+SHORT = 5  # timesteps that are listed in full
 SPACE = "\u00a0"  # between a number and its unit
 
 _QUOTED = r'"(?:[^"\n]|"")*+"'  # "a dog, running": a text with commas and brackets; "" stands for a quote in it
@@ -58,13 +59,29 @@ def compact(timesteps: Sequence[int]) -> str:
     Where they rise, as in RePaint, the image is noised again, which takes no step of the network: 990, 960 … 0 (244
     steps; noised again 21 times).
     """
-    rises = [later > earlier for earlier, later in pairwise(timesteps)]
-    if len(timesteps) <= 5 and not any(rises):
-        return ", ".join(map(str, timesteps))
-    steps = f"{len(timesteps) - sum(rises)} steps"
+    rises = _rises(timesteps)
+    if len(timesteps) <= SHORT and not any(rises):
+        return stretch(timesteps)
+    taken = f"{steps(timesteps)} steps"
     if jumps := sum(rise and not before for before, rise in zip([False, *rises], rises, strict=False)):
-        steps += f"; noised again {jumps} times"
-    return f"{timesteps[0]}, {timesteps[1]} … {timesteps[-1]} ({steps})"
+        taken += f"; noised again {jumps} times"
+    return f"{stretch(timesteps)} ({taken})"
+
+
+def stretch(timesteps: Sequence[int]) -> str:
+    """Formats the timesteps alone: 990, 960 … 0."""
+    if len(timesteps) <= SHORT:
+        return ", ".join(map(str, timesteps))
+    return f"{timesteps[0]}, {timesteps[1]} … {timesteps[-1]}"
+
+
+def steps(timesteps: Sequence[int]) -> int:
+    """Returns how many steps of the network a trajectory takes; noising again takes none."""
+    return len(timesteps) - sum(_rises(timesteps))
+
+
+def _rises(timesteps: Sequence[int]) -> list[bool]:
+    return [later > earlier for earlier, later in pairwise(timesteps)]
 
 
 def duration(seconds: float) -> str:

@@ -5,9 +5,9 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const on = (node, types, act) => types.split(" ").forEach(type => node.addEventListener(type, act, true));
 const row = link => all(".full", link.closest("tr, ul"));
 
-/* A figure's panels are one Tab stop; arrows move between them. In a flip figure the switch is the stop. */
+/* A figure's panels are one Tab stop; arrows move between them. */
 const stop = (figure, link) => all(".full", figure).forEach(each => {
-  each.tabIndex = each == link && !figure.matches(".turn") ? 0 : -1;
+  each.tabIndex = each == link ? 0 : -1;
 });
 /* A figure with a slider shows one panel large. */
 const choose = link => {
@@ -41,7 +41,7 @@ const controls = {
 };
 for (const figure of all(".figure")) {
   const links = all(".pictures .full", figure), dial = figure.querySelector("[data-does=slide]");
-  choose(dial ? row(links[dial.dataset.row * dial.list.options.length])[dial.value] : links[0]);
+  choose(links[dial ? dial.value : 0]);
 }
 for (const dial of all("[data-does]")) {
   const figure = dial.closest(".figure, .exhibit"), update = () => controls[dial.dataset.does](figure, dial);
@@ -115,7 +115,6 @@ on(document, "click", event => {
   event.preventDefault();
   const figure = link.closest(".figure"), chosen = figure.querySelector(".shown .full");
   if (link.dragged) return;
-  if (figure.matches(".turn")) return figure.querySelector(".switch").click();
   if (chosen && link != chosen && link.matches(".full")) return choose(link);
   links = all(".full", figure);
   at = links.indexOf(chosen || link);
@@ -149,7 +148,7 @@ const scrollers = new ResizeObserver(entries => {
     else target.removeAttribute("tabindex");
   }
 });
-all("pre, .formula, .scroll, .turn .pictures").forEach(each => scrollers.observe(each));
+all("pre, .formula, .scroll").forEach(each => scrollers.observe(each));
 
 const bar = document.querySelector(".bar ol");
 const reading = new IntersectionObserver(entries => {

@@ -41,13 +41,13 @@ def main() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 def prepare(folder: Path) -> None:
     """Write the pictures of the drawn sections into FOLDER, and FOLDER.key.json beside it."""
-    found: list[tuple[Path, dict[str, str | None]]] = []
+    found = []
     for section_id in staleness.sections():
         record = read_drawn(STATE / section_id) or {"figures": []}
         for figure in record["figures"]:
             for panel in (panel for panel in figure["panels"] if reading(panel["case"])):
-                about = {"figure": f"{section_id}-{figure['name']}", "panel": f"{panel['row']}, {panel['label']}"}
-                found.append((STATE / section_id / panel["file"], {**about, "prompt": reading(panel["case"])}))
+                place = {"figure": f"{section_id}-{figure['name']}", "panel": f"{panel['row']}, {panel['label']}"}
+                found.append((STATE / section_id / panel["file"], {**place, "prompt": reading(panel["case"])}))
     random.Random(0).shuffle(found)
     folder.mkdir(parents=True)
     key = {}
