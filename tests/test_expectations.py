@@ -150,7 +150,7 @@ MISTAKES = {
         "intro",
         "256] | flip: upright, flipped",
         "256] | slide",
-        "`slide` needs its whole figure; possible",
+        "`slide` needs a figure of one row; 1.8-large has 2",
     ),
     "a model": (
         "part_1_2",
@@ -163,9 +163,9 @@ MISTAKES = {
         "part_1_2",
         "| wipe: noisy",
         "| loupe | wipe: noisy",
-        "`/// fig` must have the form `/// fig | 1.2-blur`",
+        "a figure has one control, one `values: …` and one `columns: …`",
     ),
-    "two controls": ("part_1_2", "| values: psnr, ssim", "| loupe", "a figure has one control and one `values: …`"),
+    "two controls": ("part_1_2", "| values: psnr, ssim", "| loupe", "a figure has one control, one `values: …` and one"),
     "code": (
         "part_1_2",
         "/// fig",

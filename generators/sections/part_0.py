@@ -15,7 +15,7 @@ def stage(lab, prompt, steps, pixels):
 
 SECTION = Section(
     "0",
-    "Three prompts, three stages",
+    "Prompts through three stages",
     [
         Figure(
             "stages",

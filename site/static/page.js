@@ -5,9 +5,9 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const on = (node, types, act) => types.split(" ").forEach(type => node.addEventListener(type, act, true));
 const row = link => all(".full", link.closest("tr, ul"));
 
-/* A figure's panels are one Tab stop; arrows move between them. In a flip figure the switch is the stop. */
+/* A figure's panels are one Tab stop; arrows move between them. */
 const stop = (figure, link) => all(".full", figure).forEach(each => {
-  each.tabIndex = each == link && !figure.matches(".turn") ? 0 : -1;
+  each.tabIndex = each == link ? 0 : -1;
 });
 /* A figure with a slider shows one panel large. */
 const choose = link => {
@@ -22,8 +22,7 @@ const choose = link => {
 };
 const say = (dial, text) => {
   dial.setAttribute("aria-valuetext", text);
-  const output = dial.parentElement.querySelector("output");
-  if (output) output.value = text;
+  for (const output of all("output", dial.parentElement)) output.value = text;
 };
 const controls = {
   slide: (figure, dial) => choose(row(figure.querySelector(".shown .full"))[dial.value]),
@@ -42,7 +41,7 @@ const controls = {
 };
 for (const figure of all(".figure")) {
   const links = all(".pictures .full", figure), dial = figure.querySelector("[data-does=slide]");
-  choose(dial ? row(links[dial.dataset.row * dial.list.options.length])[dial.value] : links[0]);
+  choose(links[dial ? dial.value : 0]);
 }
 for (const dial of all("[data-does]")) {
   const figure = dial.closest(".figure, .exhibit"), update = () => controls[dial.dataset.does](figure, dial);
@@ -62,9 +61,8 @@ for (const dial of all("[data-does]")) {
 
 /* The loupe shows the same place, x and y in 0 … 1, in all pictures of a row. */
 const look = (link, x, y) => {
-  for (const [name, at] of Object.entries({ x, y })) {
+  for (const [name, at] of Object.entries({ x, y }))
     link.closest("tr, .row").style.setProperty("--" + name, Math.min(1, Math.max(0, at)));
-  }
 };
 for (const figure of all(".figure.loupe")) {
   on(figure, "change", ({ target }) => {
@@ -117,7 +115,6 @@ on(document, "click", event => {
   event.preventDefault();
   const figure = link.closest(".figure"), chosen = figure.querySelector(".shown .full");
   if (link.dragged) return;
-  if (figure.matches(".turn")) return figure.querySelector(".switch").click();
   if (chosen && link != chosen && link.matches(".full")) return choose(link);
   links = all(".full", figure);
   at = links.indexOf(chosen || link);
@@ -133,7 +130,7 @@ on(box, "click", ({ target }) => {
   else if (target == whole || (target.matches("img") && !target.className)) fit(!box.matches(".true"));
 });
 on(box, "keydown", ({ key, target }) => {
-  const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+  const step = steps[key]?.[0];
   if (step && target != frame) show(step); // there, arrows scroll
 });
 
@@ -151,10 +148,7 @@ const scrollers = new ResizeObserver(entries => {
     else target.removeAttribute("tabindex");
   }
 });
-for (const each of all("pre, .formula, .scroll, .turn .pictures")) {
-  each.removeAttribute("tabindex");
-  scrollers.observe(each);
-}
+all("pre, .formula, .scroll").forEach(each => scrollers.observe(each));
 
 const bar = document.querySelector(".bar ol");
 const reading = new IntersectionObserver(entries => {
@@ -168,3 +162,6 @@ const reading = new IntersectionObserver(entries => {
   }
 }, { rootMargin: "-25% 0px -75% 0px" });
 all(".section").forEach(section => reading.observe(section));
+
+/* Once the first screen is complete, all pictures load: a capture of the whole page shows them. */
+if (!navigator.connection?.saveData) on(window, "load", () => all("img").forEach(each => each.loading = "eager"));
