@@ -16,6 +16,7 @@ from jinja2 import TemplateError, TemplateSyntaxError
 
 from generators.records.errors import PanelError
 from generators.records.files import replacing
+from generators.records.kept import keeping
 from generators.records.locks import held
 from generators.records.record import Figure, Record, read_json, write
 from report.figures import figure_png
@@ -54,7 +55,7 @@ def build(
     root = root.resolve()
     site = (site or root / "site").resolve()
     problems = Problems(root)
-    with held(lock_of(site), "builds the page"), replacing(site) as new:
+    with held(lock_of(site), "builds the page"), keeping(root / ".cache" / "page.json"), replacing(site) as new:
         shown = reconcile(root, model, site, problems)
         confirmed = {each.record.id: confirmations.read(site, each.raw) for each in shown}
         page = kind(root, model, site, problems, [each.record for each in shown], confirmed)
