@@ -172,10 +172,10 @@ def seal(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def write(path: Path, record: dict[str, Any]) -> None:
-    """Seals a record and writes it as sorted JSON. Raises OSError."""
+def write(path: Path, record: dict[str, Any], synced: bool = True) -> None:
+    """Seals a record and writes it as sorted JSON; synced: as of `files.write`. Raises OSError."""
     record["seal"] = seal(record)
-    files.write(path, json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    files.write(path, json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n", synced)
 
 
 def parse(text: str) -> Any:

@@ -17,6 +17,7 @@ from .options import ROOT, Verbs, drawing_options, model_option
 
 if TYPE_CHECKING:
     from ..page.reconcile import Shown
+    from .unchanged import Unchanged
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,13 +74,15 @@ def verify(ids: tuple[str, ...], sample: int, model: str) -> None:
     from ..publishing.verify import verify as run
     from ..records.agreement import Outcome
     from .progress import Progress
+    from .unchanged import Unchanged
 
+    begun = Unchanged(ROOT, model)
     with Progress() as progress:
         found = run(ROOT, model, ids, sample, progress)
     everything = sum(found.values(), Outcome())
     for name, outcome in {**found, "all": everything}.items():
         click.echo(f"{name:6} {outcome}")
-    _build(model)
+    _build(begun)
     sys.exit(bool(everything.differ))
 
 
@@ -116,8 +119,9 @@ def publish(remote: str, branch: str, push: bool, model: str) -> None:
 @model_option
 def site(model: str) -> None:
     """Build the page from the records. Never samples."""
-    _mention_passed_over()
-    _build(model)
+    from .unchanged import Unchanged
+
+    _build(Unchanged(ROOT, model))
 
 
 @main.command()
@@ -128,8 +132,10 @@ def site(model: str) -> None:
 def serve(port: int, model: str) -> None:
     """Serve the page at http://localhost:PORT and rebuild it when prose, templates or records change."""
     from .serve import serve as run
+    from .unchanged import Unchanged
 
-    run(ROOT, port, model, rebuild=lambda: _build(model))
+    begun = Unchanged(ROOT, model)
+    run(ROOT, port, model, rebuild=lambda: _build(begun))
 
 
 @main.command()
@@ -153,14 +159,22 @@ def clean() -> None:
 
 def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] = (), again: bool = False) -> None:
     """Draws the sections that are stale, of all or of these, and builds the page."""
+    from .unchanged import Unchanged
+
+    if executor and workers > 1:
+        raise click.UsageError("--workers is for this machine; with --executor, the file sets the number of workers")
+    begun = Unchanged(ROOT, model)
+    if not ids and begun.told(drawn=True) is not None:
+        click.echo("All sections are up to date.")
+        _build(begun)
+        return
+
     from generators.running.run import draw, in_process
     from generators.running.workers import in_parsl, in_workers
 
     from ..publishing.expectations import check
     from .progress import Progress
 
-    if executor and workers > 1:
-        raise click.UsageError("--workers is for this machine; with --executor, the file sets the number of workers")
     backend = in_parsl(executor) if executor else in_workers(workers) if workers > 1 else in_process
     with Progress() as progress:
         count = draw(ROOT, model, ids, again, progress, backend, partial(check, ROOT, model))
@@ -172,7 +186,7 @@ def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] 
         click.echo(f"{model} has no page of the report, for it has not drawn {some(missing)}; what it has drawn is on:")
         click.echo(build_drawn(ROOT, model))
     else:
-        _build(model)
+        _build(begun, drawn=not ids)
 
 
 def _missing(model: str) -> list[str]:
@@ -196,26 +210,38 @@ def _refuse(problems: list[str]) -> None:
         sys.exit(1)
 
 
-def _mention_passed_over() -> None:
-    """Prints which input images are not read, where that is no obstacle."""
+def _mention_passed_over() -> bool:
+    """Prints which input images are not read, where that is no obstacle. Returns whether there are any."""
     from generators.running.run import passed_over
 
     if passed := passed_over():
         click.echo(f"report: {passed}", err=True)
+    return bool(passed)
 
 
-def _build(model: str) -> None:
+def _build(begun: Unchanged, drawn: bool = False) -> None:
+    """Builds the page, unless nothing that it depends on has changed. begun: taken at the start of the command. drawn:
+    whether all sections are up to date."""
+    if (lines := begun.told()) is not None:
+        click.echo("\n".join([*lines, f"{ROOT / 'site' / 'index.html'}  (unchanged)"]))
+        return
+
     from ..page.builder import build
-    from ..page.reconcile import summary
+    from ..page.reconcile import reconcile, summary
+    from ..problems import Problems
     from ..publishing.status import stale
 
-    def tell(shown: Sequence[Shown]) -> None:
-        for line in [*summary(shown), *stale(shown, model)]:
-            click.echo(line)
+    def told(shown: Sequence[Shown]) -> list[str]:
+        return [*summary(shown), *stale(shown, begun.model)]
 
-    began = time.perf_counter()
-    index = build(ROOT, model, tell=tell)
-    click.echo(f"{index}  (built in {time.perf_counter() - began:.2f} s)")
+    said: list[str] = []
+    began, state, passed = time.perf_counter(), begun.state(), _mention_passed_over()
+    index = build(ROOT, begun.model, tell=lambda shown: said.extend(told(shown)))
+    click.echo("\n".join([*said, f"{index}  (built in {time.perf_counter() - began:.2f} s)"]))
+    if not passed:
+        # What was new on the page is what is on it from now on.
+        again = told(reconcile(ROOT.resolve(), begun.model, index.parent, Problems(ROOT))) if said else []
+        begun.keep(state, again, drawn)
 
 
 for verb in picture_verbs.VERBS:

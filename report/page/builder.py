@@ -60,7 +60,7 @@ def build(
         confirmed = {each.record.id: confirmations.read(site, each.raw) for each in shown}
         page = kind(root, model, site, problems, [each.record for each in shown], confirmed)
         try:
-            pages = {"index.html": page.render(), **page.companions()}
+            pages = {name: str(html) for name, html in {"index.html": page.render(), **page.companions()}.items()}
         except TemplateError as error:
             problems.add(*_wrong_template(error, root / "templates"))
         problems.check()
@@ -110,7 +110,7 @@ def _write(page: ReportPage, shown: Sequence[Shown], pages: Mapping[str, str], n
         if page.card:
             store.place(page.card.path, page.card.compose)
     for each in shown:
-        write(new / "records" / f"{each.record.id}.json", each.raw)
+        write(new / "records" / f"{each.record.id}.json", each.raw, synced=False)  # as the other files of the site
         for confirmation in page.confirmed[each.record.id]:
             confirmations.write(new, confirmation)
     (new / "static").mkdir()
