@@ -39,7 +39,7 @@ class Told(run.Observer):
     def section(self, section_id, title):
         self.said.append(("section", section_id))
 
-    def evaluated(self, count):
+    def evaluated(self, count, section_id=""):
         self.evaluations += count
 
     def done(self, section_id, record):
@@ -223,7 +223,7 @@ def test_what_workers_evaluate_is_heard_before_their_sections_are_done(tmp_path,
             return drawing
 
     class Hearing(Told):
-        def evaluated(self, count):
+        def evaluated(self, count, section_id=""):
             super().evaluated(count)
             if self.evaluations == 30:
                 heard.set()

@@ -176,7 +176,7 @@ def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] 
     from .progress import Progress
 
     backend = in_parsl(executor) if executor else in_workers(workers) if workers > 1 else in_process
-    with Progress() as progress:
+    with Progress(workers) as progress:
         count = draw(ROOT, model, ids, again, progress, backend, partial(check, ROOT, model))
     if not count:
         click.echo("All requested sections are up to date." if ids else "All sections are up to date.")
