@@ -13,7 +13,7 @@ import re
 from collections import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -214,7 +214,12 @@ def wrong_seal(record: Mapping[str, Any]) -> str | None:
 def read(path: Path, folder: Path | None) -> Record:
     """Reads and checks a section's record. Raises SealError, OSError, KeyError, ValueError, TypeError, AttributeError
     or RecursionError if it is not one."""
-    raw = parse(path.read_text(encoding="utf-8"))
+    return _read(path.read_text(encoding="utf-8"), path, folder)
+
+
+@lru_cache(maxsize=128)  # a command reads each of its records several times
+def _read(text: str, path: Path, folder: Path | None) -> Record:
+    raw = parse(text)
     if raw.get("format") != FORMAT:
         raise ValueError(f"format {raw.get('format')!r}, expected {FORMAT}")
     if wrong := wrong_seal(raw):

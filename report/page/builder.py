@@ -88,20 +88,22 @@ def _write(page: ReportPage, shown: Sequence[Shown], pages: Mapping[str, str], n
     # Equal pixels of two models have the same name; their metadata say which model made them.
     published = page.site if _model_of(page.site) == page.model else new
     store = Store(page.root / ".report" / "web" / page.model, published, new)
-    with ThreadPoolExecutor() as threads:  # encoders run outside the interpreter's lock
+    # Encoders run outside the interpreter's lock. Grids wait for each other, since matplotlib's settings are global.
+    with ThreadPoolExecutor() as threads, ThreadPoolExecutor(1) as thread:
         placed = [
             (record, threads.submit(picture.place, store))
             for record in page.records
             for picture in pictures(record, page.site)
         ]
-    for record, future in placed:
-        with page.problems.collected(record.path, PanelError):
-            future.result()
-    for figure in page.figures.values():
-        record = page.by_id[figure.section]
-        if not page.problems.lines:
+        grids = [
+            (record, thread.submit(store.place, figure_png.path(figure), partial(_grid, record, figure, page.site)))
+            for record in page.records
+            for figure in record.figures
+        ]
+    for futures in (placed, grids):
+        for record, future in futures if not page.problems.lines else ():  # one line for one mistake
             with page.problems.collected(record.path, PanelError):
-                store.place(figure_png.path(figure), partial(_grid, record, figure, page.site))
+                future.result()
     if not page.problems.lines:
         for picture in page.opening.thumbnails.values():
             picture.place_reduced(store, picture.thumbnail)
