@@ -11,13 +11,16 @@ import re
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import resvg_py
 from PIL import Image, ImageCms, ImageOps
 
 from .records.errors import InputError
 from .settings import MINE
+
+if TYPE_CHECKING:
+    import numpy as np
 
 INPUTS = Path(__file__).resolve().parents[1] / "report" / "writeup" / "inputs"
 
@@ -50,6 +53,8 @@ def read(path: Path, size: int = 64) -> np.ndarray:
     The array is float32 (size, size, 3), sRGB in 0 … 1; transparent parts become white, an animation gives its first
     frame. Raises InputError if the file cannot be read as an image.
     """
+    import numpy as np
+
     if size < 1:
         raise InputError(f"cannot read {path} at {size} pixels a side: ask for a size of at least 1")
     pixels = _read_svg if path.suffix.lower() == ".svg" else _read_raster
@@ -203,6 +208,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     Such files do not define white. It is taken as the end of the narrowest usual range (1 for floats, 8 bits, 16 bits)
     that contains the brightest pixel, or else as that pixel; 16-bit modes use 16 bits.
     """
+    import numpy as np
+
     values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0, posinf=0, neginf=0)
     if image.mode.startswith("I;16"):
         white = 65535.0

@@ -165,7 +165,12 @@ MISTAKES = {
         "| loupe | wipe: noisy",
         "a figure has one control, one `values: …` and one `columns: …`",
     ),
-    "two controls": ("part_1_2", "| values: psnr, ssim", "| loupe", "a figure has one control, one `values: …` and one"),
+    "two controls": (
+        "part_1_2",
+        "| values: psnr, ssim",
+        "| loupe",
+        "a figure has one control, one `values: …` and one",
+    ),
     "code": (
         "part_1_2",
         "/// fig",

@@ -65,7 +65,7 @@ def files(root: Path) -> dict[str, bytes]:
 def built(root: Path) -> list[str]:
     """Builds the page and returns what it says of the drawings."""
     told: list[str] = []
-    build(root, tell=told.append)
+    build(root, news=told.append)
     return told
 
 

@@ -46,7 +46,7 @@ class Told(run.Observer):
         self.why = {section_id: why for section_id, (why, _) in todo.items()}
         self.expected = {section_id: count for section_id, (_, count) in todo.items()}
 
-    def evaluated(self, count):
+    def evaluated(self, count, section_id=""):
         self.evaluations += count
 
     def done(self, section_id, record):

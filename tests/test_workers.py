@@ -23,6 +23,7 @@ from click.testing import CliRunner
 from generators.records.errors import ModelError, WorkerError
 from generators.records.record import read_drawn
 from generators.running import run, workers
+from generators.running.cost import Cost
 from report.command import cli
 
 SECTIONS = ("1.1", "1.2", "1.5")  # two that ask the network nothing, and one that samples
@@ -39,7 +40,7 @@ class Told(run.Observer):
     def section(self, section_id, title):
         self.said.append(("section", section_id))
 
-    def evaluated(self, count):
+    def evaluated(self, count, section_id=""):
         self.evaluations += count
 
     def done(self, section_id, record):
@@ -47,7 +48,7 @@ class Told(run.Observer):
 
 
 def records(root: Path) -> dict[str, dict]:
-    """What each section was made of and came to, without how long it took and the seal, which covers that."""
+    """What each section was made of and came to, without when, how long it took, and the seal, which covers that."""
     found = {}
     for section_id in SECTIONS:
         record = read_drawn(run.state_folder(root, "pocket") / section_id)
@@ -204,15 +205,15 @@ def test_errors_of_parsl_and_of_a_workers_packages_are_one_line(tmp_path):
 
     for lost in (WorkerLost(0, "node7"), ManagerLost(b"12", "node7")):
         with pytest.raises(WorkerError, match=r"^a worker on node7 ended unexpectedly .* run the same command"):
-            failing(lost)({"1.1": 0}, "pocket", tmp_path, Told())
+            failing(lost)({"1.1": Cost()}, "pocket", tmp_path, Told())
     for error in (DependencyError([], "a task\nfailed"), BadMessage("odd"), DeserializationError("no\nsuch class")):
         with pytest.raises(WorkerError, match=rf"^Parsl: {type(error).__name__}: .* run the same command") as caught:
-            failing(error)({"1.1": 0}, "pocket", tmp_path, Told())
+            failing(error)({"1.1": Cost()}, "pocket", tmp_path, Told())
         assert "\n" not in str(caught.value)
     with pytest.raises(WorkerError, match=r"^a worker cannot import .*'generators'; install this project") as caught:
-        failing(ModuleNotFoundError("No module named 'generators'"))({"1.1": 0}, "pocket", tmp_path, Told())
+        failing(ModuleNotFoundError("No module named 'generators'"))({"1.1": Cost()}, "pocket", tmp_path, Told())
     with pytest.raises(ZeroDivisionError):  # a fault of ours stays one
-        failing(ZeroDivisionError())({"1.1": 0}, "pocket", tmp_path, Told())
+        failing(ZeroDivisionError())({"1.1": Cost()}, "pocket", tmp_path, Told())
 
 
 def test_what_workers_evaluate_is_heard_before_their_sections_are_done(tmp_path, monkeypatch):
@@ -224,14 +225,14 @@ def test_what_workers_evaluate_is_heard_before_their_sections_are_done(tmp_path,
             return drawing
 
     class Hearing(Told):
-        def evaluated(self, count):
+        def evaluated(self, count, section_id=""):
             super().evaluated(count)
             if self.evaluations == 30:
                 heard.set()
 
     told, counting = Hearing(), workers._Counting()
     drawn = threading.Thread(
-        target=workers._backend(lambda: nullcontext(Drawing())), args=({"1.5": 0}, "pocket", tmp_path, told)
+        target=workers._backend(lambda: nullcontext(Drawing())), args=({"1.5": Cost()}, "pocket", tmp_path, told)
     )
     drawn.start()
     counting.begins("1.5", tmp_path)
@@ -261,7 +262,7 @@ def test_omp_num_threads_is_read_as_openmp_does(monkeypatch, wish, threads):
 def test_other_numbers_of_threads_are_one_line(tmp_path, monkeypatch, wish):
     monkeypatch.setenv("OMP_NUM_THREADS", wish)
     with pytest.raises(WorkerError) as caught:
-        workers.in_workers(2)({"1.1": 0}, "pocket", tmp_path, Told())
+        workers.in_workers(2)({"1.1": Cost()}, "pocket", tmp_path, Told())
     assert str(caught.value) == (
         f"OMP_NUM_THREADS is {wish!r}, which is no number of threads; set it to one such as 4, or unset it"
     )

@@ -68,7 +68,7 @@ class Evaluations(Observer):
     def __init__(self, expected: int) -> None:
         self.expected, self.done_so_far, self.progress = expected, 0, Progress(tell)
 
-    def evaluated(self, count: int) -> None:
+    def evaluated(self, count: int, section_id: str = "") -> None:
         self.done_so_far += count
         what = f"  evaluation {self.done_so_far} of {self.expected}"
         self.progress(what, self.done_so_far / self.expected)

@@ -13,7 +13,7 @@ import re
 from collections import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -174,10 +174,10 @@ def seal(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def write(path: Path, record: dict[str, Any]) -> None:
-    """Seals a record and writes it as sorted JSON. Raises OSError."""
+def write(path: Path, record: dict[str, Any], synced: bool = True) -> None:
+    """Seals a record and writes it as sorted JSON; synced: as of `files.write`. Raises OSError."""
     record["seal"] = seal(record)
-    files.write(path, json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    files.write(path, json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n", synced)
 
 
 def parse(text: str) -> Any:
@@ -216,7 +216,12 @@ def wrong_seal(record: Mapping[str, Any]) -> str | None:
 def read(path: Path, folder: Path | None) -> Record:
     """Reads and checks a section's record. Raises SealError, OSError, KeyError, ValueError, TypeError, AttributeError
     or RecursionError if it is not one."""
-    raw = parse(path.read_text(encoding="utf-8"))
+    return _read(path.read_text(encoding="utf-8"), path, folder)
+
+
+@lru_cache(maxsize=128)  # a command reads each of its records several times
+def _read(text: str, path: Path, folder: Path | None) -> Record:
+    raw = parse(text)
     if raw.get("format") != FORMAT:
         raise ValueError(f"format {raw.get('format')!r}, expected {FORMAT}")
     if wrong := wrong_seal(raw):

@@ -19,14 +19,15 @@ from ..records.errors import DeclarationError, SectionError
 from ..records.locks import held
 from ..records.record import FILE, read_drawn, read_json, write
 from . import staleness
+from .cost import Cost
 from .drawing import panel_texts
 from .session import Observer, Session, forward_cache_of, prepare, workload
 
 WORDS = ".words.json"  # in the state folder; without it every section is imported, which imports torch
 
-Backend = Callable[[dict[str, int], str, Path, Observer], None]
-"""Prepares the model, draws sections and returns once they are on disk. Arguments: the expected evaluations by section
-id, the name of the model, the state folder, the observer."""
+Backend = Callable[[dict[str, Cost], str, Path, Observer], None]
+"""Prepares the model, draws sections and returns once they are on disk. Arguments: the expected costs by section id,
+the name of the model, the state folder, the observer."""
 
 
 def state_folder(root: Path, model: str) -> Path:
@@ -34,7 +35,7 @@ def state_folder(root: Path, model: str) -> Path:
     return root / ".report" / model
 
 
-def in_process(expected: dict[str, int], model: str, state: Path, observer: Observer) -> None:
+def in_process(expected: dict[str, Cost], model: str, state: Path, observer: Observer) -> None:
     """Draws in this process; a `Backend`."""
     prepare(model, map(load_section, expected), observer.planned)
     session = Session(models.load(model), observer)
@@ -89,7 +90,7 @@ def draw(
             check(todo)
             lock.doing(f"draws {', '.join(todo)}")
             observer.begin(todo)
-            backend({section_id: count for section_id, (_, count) in todo.items()}, model, state, observer)
+            backend({section_id: cost for section_id, (_, cost) in todo.items()}, model, state, observer)
         if words.items() - known.items():
             files.write(state / WORDS, json.dumps(known | words, indent=1, sort_keys=True) + "\n")
     return len(todo)
@@ -159,15 +160,15 @@ def _reword(folder: Path, section_id: str) -> None:
         write(folder / FILE, record)
 
 
-def _expected(root: Path, model: str, section_id: str) -> int:
-    """Returns the evaluations of the section's last drawing, here or on the published page; 0 if unknown."""
+def _expected(root: Path, model: str, section_id: str) -> Cost:
+    """Returns the cost of the section's last drawing, here or of the published page."""
     for record in (
         read_drawn(state_folder(root, model) / section_id),
         read_json(root / "site" / "records" / f"{section_id}.json"),
     ):
         try:
             if record and record["model"]["name"] == model:
-                return int(record["evaluations"])
-        except (KeyError, TypeError, ValueError):
+                return Cost.of(record)
+        except (KeyError, TypeError, ValueError, AttributeError):
             continue  # a damaged record: its section is redrawn, or the page refuses it
-    return 0
+    return Cost()

@@ -22,6 +22,7 @@ from ..figures import Section
 from ..records.files import replacing
 from ..records.record import FILE, FORMAT, write
 from . import processor
+from .cost import Cost
 from .drawing import trajectory_record, works, write_panel
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class Observer:
         """This run waits for another one to end; the line says for which."""
         self.planned(line)
 
-    def begin(self, todo: dict[str, tuple[str, int]]) -> None:
-        """A run begins. todo: for each section id, why it is drawn and the expected evaluations (0: unknown)."""
+    def begin(self, todo: dict[str, tuple[str, Cost]]) -> None:
+        """A run begins. todo: for each section id, why it is drawn and what that is expected to take."""
 
     def planned(self, line: str) -> None:
         """Receives one line of a large model's plan: its requirements and its preparation."""
@@ -47,8 +48,8 @@ class Observer:
     def section(self, section_id: str, title: str) -> None:
         """A section begins."""
 
-    def evaluated(self, count: int) -> None:
-        """The networks have evaluated `count` more images."""
+    def evaluated(self, count: int, section_id: str = "") -> None:
+        """The networks have evaluated `count` more images, for this section, or for the one that has begun here."""
 
     def done(self, section_id: str, record: dict[str, Any]) -> None:
         """A section has been written to disk, with this record."""

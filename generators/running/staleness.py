@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import cache
+import sys
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from .. import inputs, models, settings
+from ..records import kept
 from ..records.errors import SectionError
 from ..records.record import read_drawn, wrong_seal
 from ..records.texts import section_key
@@ -58,9 +61,33 @@ def words_digest(section_id: str) -> str:
     return hashlib.sha256(f"{source} {settings.MINE!r}".encode()).hexdigest()
 
 
+class _KeptDefinitions(Definitions):
+    """The definitions of this package. Their digests are kept until a module or a setting changes: parsing takes long."""
+
+    def __init__(self) -> None:
+        super().__init__(HOME, {f"{PACKAGE}.settings.MINE": settings.MINE})
+        modules = sorted(HOME.rglob("*.py"))
+        sources = (part for path in modules for part in (path.relative_to(HOME).as_posix(), path.read_bytes()))
+        self._kept = kept.Kept(
+            HOME.parent / ".cache" / "digests.json", kept.digest(sys.version, repr(settings.MINE), *sources)
+        )
+
+    def digest(self, roots: Iterable[str]) -> str:
+        roots = [*roots]
+        return self._found(f"all that {', '.join(roots)} reach", partial(super().digest, roots))
+
+    def source_digest(self, root: str) -> str:
+        return self._found(f"the modules that {root} reaches", partial(super().source_digest, root))
+
+    def _found(self, key: str, compute: Callable[[], str]) -> str:
+        found = self._kept.find(key, compute)
+        self._kept.save()
+        return found
+
+
 @cache
 def _definitions() -> Definitions:
-    return Definitions(HOME, {f"{PACKAGE}.settings.MINE": settings.MINE})
+    return _KeptDefinitions()
 
 
 def why_stale(folder: Path, section_id: str, model: str) -> str | None:

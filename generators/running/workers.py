@@ -32,6 +32,7 @@ from ..models.provider import SHARING
 from ..records import files, locks
 from ..records.errors import WorkerError
 from . import run
+from .cost import Cost
 from .session import Observer, Session, prepare
 
 AGAIN = "finished sections are kept, run the same command to continue"
@@ -112,9 +113,9 @@ def _backend(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Bac
     This process sees to files and embeddings. The first worker plans the rest, with the machine that draws.
     """
 
-    def draw(expected: dict[str, int], model: str, state: Path, observer: Observer) -> None:
+    def draw(expected: dict[str, Cost], model: str, state: Path, observer: Observer) -> None:
         # Longest first: a long section at the end would leave the other workers idle.
-        in_order = sorted(expected, key=lambda section_id: -expected[section_id])
+        in_order = sorted(expected, key=lambda section_id: -expected[section_id].whole)
         told: list[str] = []
 
         def tell(line: str) -> None:
@@ -139,10 +140,11 @@ def _backend(workers: Callable[[], AbstractContextManager[Executor]]) -> run.Bac
                     for task in finished:
                         record, section_id = task.result(), tasks[task]
                         observer.section(section_id, record["title"])
-                        observer.evaluated(record["evaluations"] - counted[section_id])
+                        observer.evaluated(record["evaluations"] - counted[section_id], section_id)
                         observer.done(section_id, record)
                     counts = {tasks[task]: _count(state, tasks[task]) for task in waiting}
-                    observer.evaluated(sum(counts[section_id] - counted[section_id] for section_id in counts))
+                    for section_id, count in counts.items():
+                        observer.evaluated(count - counted[section_id], section_id)
                     counted |= counts
         except BrokenExecutor:
             raise WorkerError(f"a worker process ended unexpectedly (killed, or out of memory?); {AGAIN}") from None
@@ -162,7 +164,7 @@ class _Counting(Observer):
     def begins(self, section_id: str, state: Path) -> None:
         self.file, self.count, self.told = state / COUNTS / section_id, 0, time.monotonic()
 
-    def evaluated(self, count: int) -> None:
+    def evaluated(self, count: int, section_id: str = "") -> None:
         self.count += count
         if time.monotonic() - self.told >= EVERY:
             self.told = time.monotonic()

@@ -6,12 +6,16 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..problems import USUAL, some
 from . import picture_verbs
 from .options import ROOT, Verbs, drawing_options, model_option, without_option
+
+if TYPE_CHECKING:
+    from .unchanged import Unchanged
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,13 +72,15 @@ def verify(ids: tuple[str, ...], sample: int, model: str) -> None:
     from ..publishing.verify import verify as run
     from ..records.agreement import Outcome
     from .progress import Progress
+    from .unchanged import Unchanged
 
+    begun = Unchanged(ROOT, model)
     with Progress() as progress:
         found = run(ROOT, model, ids, sample, progress)
     everything = sum(found.values(), Outcome())
     for name, outcome in {**found, "all": everything}.items():
         click.echo(f"{name:6} {outcome}")
-    _build(model)
+    _build(begun)
     sys.exit(bool(everything.differ))
 
 
@@ -133,7 +139,9 @@ def publish(remote: str, branch: str, push: bool, without: bool, model: str) -> 
 @model_option
 def site(model: str) -> None:
     """Build the page from the records. Never samples."""
-    _build(model)
+    from .unchanged import Unchanged
+
+    _build(Unchanged(ROOT, model))
 
 
 @main.command()
@@ -144,8 +152,10 @@ def site(model: str) -> None:
 def serve(port: int, model: str) -> None:
     """Serve the page at http://localhost:PORT and rebuild it when prose, templates or records change."""
     from .serve import serve as run
+    from .unchanged import Unchanged
 
-    run(ROOT, port, model, rebuild=lambda: _build(model))
+    begun = Unchanged(ROOT, model)
+    run(ROOT, port, model, rebuild=lambda: _build(begun))
 
 
 @main.command()
@@ -186,16 +196,24 @@ def clean() -> None:
 
 def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] = (), again: bool = False) -> None:
     """Draws the sections that are stale, of all or of these, and builds the page."""
+    from .unchanged import Unchanged
+
+    if executor and workers > 1:
+        raise click.UsageError("--workers is for this machine; with --executor, the file sets the number of workers")
+    begun = Unchanged(ROOT, model)
+    if not ids and begun.told(drawn=True) is not None:
+        click.echo("All sections are up to date.")
+        _build(begun)
+        return
+
     from generators.running.run import draw, in_process
     from generators.running.workers import in_parsl, in_workers
 
     from ..publishing.expectations import check
     from .progress import Progress
 
-    if executor and workers > 1:
-        raise click.UsageError("--workers is for this machine; with --executor, the file sets the number of workers")
     backend = in_parsl(executor) if executor else in_workers(workers) if workers > 1 else in_process
-    with Progress() as progress:
+    with Progress(workers) as progress:
         count = draw(ROOT, model, ids, again, progress, backend, partial(check, ROOT, model))
     if not count:
         click.echo("All requested sections are up to date." if ids else "All sections are up to date.")
@@ -205,7 +223,7 @@ def _draw(model: str, workers: int, executor: Path | None, ids: tuple[str, ...] 
         click.echo(f"{model} has no page of the report, for it has not drawn {some(missing)}; what it has drawn is on:")
         click.echo(build_drawn(ROOT, model, partial(click.echo, err=True)))
     else:
-        _build(model)
+        _build(begun, drawn=not ids)
 
 
 def _missing(model: str) -> list[str]:
@@ -229,19 +247,34 @@ def _refuse(problems: list[str]) -> None:
         sys.exit(1)
 
 
-def _build(model: str) -> None:
+def _build(begun: Unchanged, drawn: bool = False) -> None:
+    """Builds the page, unless nothing that it depends on has changed. begun: taken at the start of the command. drawn:
+    whether all sections are up to date."""
+    page = ROOT / "site" / "index.html"
+    if (lines := begun.told(drawn)) is not None:
+        _say(lines)
+        click.echo(f"{page}  (unchanged)")
+        return
+
     from generators.settings import read
 
     from ..page import citation
     from ..page.builder import build
     from ..publishing.status import stale
 
-    began = time.perf_counter()
-    index = build(ROOT, model, tell=partial(click.echo, err=True))
-    for line in stale(ROOT, model):
-        click.echo(line, err=True)
+    notices: list[str] = []
+    began, state = time.perf_counter(), begun.state()
+    build(ROOT, begun.model, tell=notices.append, news=click.echo)
     citation.update(ROOT, read(ROOT / "report" / "report.toml"))
-    click.echo(f"{index}  (built in {time.perf_counter() - began:.2f} s)")
+    notices += stale(ROOT, begun.model)
+    _say(notices)
+    click.echo(f"{page}  (built in {time.perf_counter() - began:.2f} s)")
+    begun.keep(state, notices, drawn)
+
+
+def _say(notices: list[str]) -> None:
+    for line in notices:
+        click.echo(line, err=True)
 
 
 for verb in picture_verbs.VERBS:

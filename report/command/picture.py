@@ -46,10 +46,11 @@ def draw(kind: str, declared: Section, model: str, png: Path, observer: Observer
     Raises InputError, ModelError or DrawingError.
     """
     from generators import models
+    from generators.running.cost import Cost
     from generators.running.session import Session, prepare, workload
 
     title = declared.figures[0].caption_text()
-    observer.begin({kind: ("requested", workload([declared]).first)})
+    observer.begin({kind: ("requested", Cost(workload([declared]).first))})
     prepare(model, [declared], observer.planned)
     session = Session(models.load(model), observer)
     observer.section(kind, title)

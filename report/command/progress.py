@@ -6,18 +6,25 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from generators.running.cost import Cost
 from generators.running.session import Observer
+
+from .time_left import TimeLeft
 
 EVERY = 30  # seconds at least between two lines on a section, where no bar shows its progress
 
 
 class Progress(Observer):
-    """Counts network evaluations; the expected number comes from the last drawing of each section."""
+    """Counts network evaluations, and says how long the rest will take where the last drawings tell (`TimeLeft`).
 
-    def __init__(self) -> None:
+    workers: processes that draw at once.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = workers
         # Prompts and titles are printed as they are: without markup such as [b], and without emoji such as :dog:.
         self.console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
         self.bars = Bars(
@@ -25,13 +32,12 @@ class Progress(Observer):
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}", markup=False),
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.began = self.told = time.monotonic()
-        self.evaluations = self.of_section = 0
-        self.expected: dict[str, int] = {}
+        self.told = time.monotonic()
+        self.left = TimeLeft({})
         self.section_id = ""  # of the section that is drawn here; "" while others are drawn by workers
         self.current: TaskID | None = None
 
@@ -42,47 +48,51 @@ class Progress(Observer):
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    def begin(self, todo: dict[str, tuple[str, int]]) -> None:
-        self.began = time.monotonic()
-        self.expected = {section_id: count for section_id, (_, count) in todo.items()}
+    def begin(self, todo: dict[str, tuple[str, Cost]]) -> None:
+        self.left = TimeLeft({section_id: cost for section_id, (_, cost) in todo.items()}, self.workers)
         for section_id, (why, _) in todo.items():
             self.console.print(f"{section_id:6} {why}")
-        self.all = self.bars.add_task("all sections", total=sum(self.expected.values()) or None)
+        self.all = self.bars.add_task("all sections", total=self._expected() or None, left="")
 
     def planned(self, line: str) -> None:
         self.console.print(line)
 
     def section(self, section_id: str, title: str) -> None:
-        self.current = self.bars.add_task(f"{section_id:6} {title}", total=self.expected[section_id] or None)
-        self.section_id, self.of_section, self.told = section_id, 0, time.monotonic()
+        self.left.section(section_id)
+        self.current = self.bars.add_task(f"{section_id:6} {title}", total=self._expected(section_id) or None, left="")
+        self.section_id, self.told = section_id, time.monotonic()
 
-    def evaluated(self, count: int) -> None:
-        self.evaluations += count
-        self.bars.advance(self.all, count)
+    def evaluated(self, count: int, section_id: str = "") -> None:
+        self.left.evaluations[section_id or self.section_id] += count
+        self.bars.update(self.all, advance=count, left=self._time_left())
         if self.current is not None:
-            self.bars.advance(self.current, count)
-        self.of_section += count
+            self.bars.update(self.current, advance=count, left=self._time_left(self.section_id))
         if not self.console.is_terminal and time.monotonic() - self.told >= EVERY:
             self.told = time.monotonic()
-            if self.section_id:
-                what, done, expected = self.section_id, self.of_section, self.expected[self.section_id]
-            else:
-                what, done, expected = "all", self.evaluations, sum(self.expected.values())
+            evaluations, expected = self.left.evaluations, self._expected(self.section_id)
+            done = evaluations[self.section_id] if self.section_id else sum(evaluations.values())
             of_all = f" of {expected:,}" if expected >= done else ""
-            self.console.print(f"{what:6} {done:,}{of_all} evaluations of the network{self._time_left()}")
+            what = f"{self.section_id or 'all':6} {done:,}{of_all} evaluations of the network"
+            self.console.print("; ".join(filter(None, [what, self._time_left()])))
 
     def done(self, section_id: str, record: dict[str, Any]) -> None:
         if self.current is not None:
             self.bars.remove_task(self.current)
         self.section_id, self.current = "", None
-        self.console.print(
+        self.left.done(section_id, record)
+        what = (
             f"{section_id:6} {record['title']}: {record['evaluations']} evaluations of the network in "
-            f"{record['network_calls']} calls, {record['seconds']:.1f} s{self._time_left()}"
+            f"{record['network_calls']} calls, {record['seconds']:.1f} s"
         )
+        left = "" if self.console.is_terminal else self._time_left()  # there the bar shows it
+        self.console.print("; ".join(filter(None, [what, left])))
 
-    def _time_left(self) -> str:
-        """Returns the time left at the rate so far, where no bar shows it."""
-        rest = sum(self.expected.values()) - self.evaluations
-        if self.console.is_terminal or rest <= 0 or not self.evaluations:
-            return ""
-        return f"; about {rest * (time.monotonic() - self.began) / self.evaluations:.0f} s left"
+    def _expected(self, section_id: str = "") -> int:
+        """Returns the evaluations to expect, of a section or of all; 0 if unknown."""
+        costs = self.left.costs
+        return costs[section_id].evaluations if section_id else sum(cost.evaluations for cost in costs.values())
+
+    def _time_left(self, section_id: str = "") -> str:
+        """Returns the time left for a section or for all, in words; "" while it is unknown."""
+        seconds = self.left.seconds(section_id or None)
+        return f"about {seconds:.0f} s left" if seconds else ""

@@ -244,14 +244,12 @@ def _listed(*axes: Iterable[str]) -> str:
 
 def edge(mask: Image.Image) -> str:
     """Returns the border of a mask's white part as an SVG path, in pixels of the mask."""
-    grey = mask.convert("L")
-
-    def white(x: int, y: int) -> bool:
-        inside = 0 <= x < grey.width and 0 <= y < grey.height
-        return inside and int(grey.getpixel((x, y))) > 127  # type: ignore[arg-type]
-
-    level = [(x, y) for y in range(grey.height + 1) for x in range(grey.width) if white(x, y) != white(x, y - 1)]
-    upright = [(x, y) for x in range(grey.width + 1) for y in range(grey.height) if white(x, y) != white(x - 1, y)]
+    # A frame of black makes the edge of the image one of the mask. Row and column k here are k - 1 there.
+    white = ImageOps.expand(mask.convert("L").point(lambda grey: grey > 127), 1)
+    width, height, values = white.width, white.height, white.tobytes()
+    places = [(x, y, y * width + x) for y in range(1, height) for x in range(1, width)]
+    level = [(x - 1, y - 1) for x, y, here in places if values[here] != values[here - width]]
+    upright = sorted((x - 1, y - 1) for x, y, here in places if values[here] != values[here - 1])
     return _runs(level, 1, 0, "h") + _runs(upright, 0, 1, "v")
 
 

@@ -16,6 +16,7 @@ from jinja2 import TemplateError, TemplateSyntaxError
 
 from generators.records.errors import PanelError
 from generators.records.files import replacing
+from generators.records.kept import keeping
 from generators.records.locks import held
 from generators.records.record import Figure, Record, read_json, write
 from report.figures import figure_png
@@ -45,22 +46,23 @@ def build(
     site: Path | None = None,
     kind: type[ReportPage] = ReportPage,
     tell: Told = lambda line: None,
+    news: Told = lambda line: None,
 ) -> Path:
     """Builds the page of `model` and returns the path of its index.html; `site` defaults to root/site.
 
-    kind: of the page; a `PartialPage` may lack sections. tell: is told what the author should know, line by line: what
-    was left out, and how the drawings made here compare with the page as it was.
+    kind: of the page; a `PartialPage` may lack sections. tell: is told what the author should know, line by line, such
+    as observations that were left out. news: is told how the drawings made here compare with the page as it was.
     Raises BuildError, one line per problem, or SettingsError, and then leaves the old site unchanged.
     """
     root = root.resolve()
     site = (site or root / "site").resolve()
     problems = Problems(root)
-    with held(lock_of(site), "builds the page"), replacing(site) as new:
+    with held(lock_of(site), "builds the page"), keeping(root / ".cache" / "page.json"), replacing(site) as new:
         shown = reconcile(root, model, site, problems)
         confirmed = {each.record.id: confirmations.read(site, each.raw) for each in shown}
         page = kind(root, model, site, problems, [each.record for each in shown], confirmed)
         try:
-            pages = {"index.html": page.render(), **page.companions()}
+            pages = {name: str(html) for name, html in {"index.html": page.render(), **page.companions()}.items()}
         except TemplateError as error:
             problems.add(*_wrong_template(error, root / "templates"))
         problems.check()
@@ -77,8 +79,10 @@ def build(
         with problems.at(site / "index.html", None):
             for notice in budget.heavy(pages["index.html"], new):
                 problems.notice(notice)
-    for notice in (*problems.notices, *summary(shown)):
+    for notice in problems.notices:
         tell(notice)
+    for each in summary(shown):
+        news(each)
     return site / "index.html"
 
 
@@ -92,22 +96,24 @@ def _write(page: ReportPage, shown: Sequence[Shown], pages: Mapping[str, str], n
     # Equal pixels of two models have the same name; their metadata say which model made them.
     published = page.site if _model_of(page.site) == page.model else new
     store = Store(page.root / ".report" / "web" / page.model, published, new)
-    with ThreadPoolExecutor() as threads:  # encoders run outside the interpreter's lock
+    # Encoders run outside the interpreter's lock. Grids wait for each other, since matplotlib's settings are global.
+    with ThreadPoolExecutor() as threads, ThreadPoolExecutor(1) as thread:
         placed = [
             (record, threads.submit(picture.place, store))
             for record in page.records
             for picture in pictures(record, page.site)
         ]
-    for record, future in placed:
-        with page.problems.collected(record.path, PanelError):
-            future.result()
+        grids = [
+            (record, thread.submit(store.place, figure_png.path(figure), partial(_grid, record, figure, page.site)))
+            for record in page.records
+            for figure in record.figures
+        ]
     for illustration in page.directives.illustrations:
         illustration.place(store)
-    for figure in page.figures.values():
-        record = page.by_id[figure.section]
-        if not page.problems.lines:
+    for futures in (placed, grids):
+        for record, future in futures if not page.problems.lines else ():  # one line for one mistake
             with page.problems.collected(record.path, PanelError):
-                store.place(figure_png.path(figure), partial(_grid, record, figure, page.site))
+                future.result()
     if not page.problems.lines:
         for picture in page.opening.thumbnails.values():
             picture.place_reduced(store, picture.thumbnail)
@@ -116,7 +122,7 @@ def _write(page: ReportPage, shown: Sequence[Shown], pages: Mapping[str, str], n
         if page.card:
             store.place(page.card.path, page.card.compose)
     for each in shown:
-        write(new / "records" / f"{each.record.id}.json", each.raw)
+        write(new / "records" / f"{each.record.id}.json", each.raw, synced=False)  # as the other files of the site
         for confirmation in page.confirmed[each.record.id]:
             confirmations.write(new, confirmation)
     (new / "static").mkdir()

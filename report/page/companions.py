@@ -11,6 +11,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from generators.records.kept import kept
 from report.prose.excerpt import highlighted
 from report.prose.markup import markdown
 
@@ -43,10 +44,15 @@ def model_card(root: Path, model: str) -> Path | None:
 
 def card_html(card: Path) -> Markup:
     """Returns a model card as HTML."""
-    html = markdown("toc", "fenced_code").convert(_text(card))
+    return Markup(_card_html(_text(card)))
+
+
+@kept("markdown")
+def _card_html(text: str) -> str:
+    html = markdown("toc", "fenced_code").convert(text)
     html = html.replace("<table>", '<div class="scroll" role="group" aria-label="Table" tabindex="0"><table>')
     html = re.sub(r' style="text-align: \w+;"', "", html).replace("</table>", "</table></div>")
-    return Markup(html.replace("<pre>", '<pre role="group" aria-label="Code" tabindex="0">'))
+    return html.replace("<pre>", '<pre role="group" aria-label="Code" tabindex="0">')
 
 
 def card_images(card: Path) -> list[Path]:

@@ -4,6 +4,7 @@ nothing that its Content-Security-Policy forbids."""
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from html.parser import HTMLParser
@@ -41,7 +42,7 @@ class _Reader(HTMLParser):
         self.elements.append((tag, {name: value or "" for name, value in attrs}))
 
 
-@lru_cache(maxsize=4)  # of a page that is both checked and weighed
+@lru_cache(maxsize=4)  # of a page that is checked, weighed, and linked to by others
 def elements(html: str) -> list[tuple[str, dict[str, str]]]:
     """Returns the start tags of a page in their order, each with its attributes."""
     reader = _Reader()
@@ -61,18 +62,19 @@ def offers(srcset: str) -> list[list[str]]:
     return [offer.split() for offer in srcset.split(",") if offer.strip()]
 
 
-def _ids(html: str) -> set[str]:
-    return {own["id"] for _, own in elements(html) if "id" in own}
+def _targets(html: str) -> set[str]:
+    """Returns what a fragment can name: the ids of a page, and its top."""
+    return {"top"} | {own["id"] for _, own in elements(html) if "id" in own}
 
 
 def broken(html: str, site: Path) -> list[tuple[str, str]]:
     """Returns (the offending text, what is wrong) for each fault of a page in `site`."""
     page = elements(html)
-    others: dict[Path, set[str]] = {}
+    targets, others = _targets(html), dict[Path, set[str]]()
     named = [own["id"] for _, own in page if "id" in own]
-    ids = set(named)
+    ids = Counter(named)
     pointers = [each for _, own in page for name in POINTERS for each in own.get(name, "").split()]
-    found = [(name, f"the id {name!r} appears twice") for name in sorted(ids) if named.count(name) > 1]
+    found = [(name, f"the id {name!r} appears twice") for name, count in sorted(ids.items()) if count > 1]
     found += [(name, f"a label points to {name!r}, which does not exist") for name in pointers if name not in ids]
     for text in (text for tag, own in page for text in _forbidden(tag, own)):
         found.append((text, f"{text} in the page: its Content-Security-Policy forbids that"))
@@ -97,9 +99,9 @@ def broken(html: str, site: Path) -> list[tuple[str, str]]:
             target = site / unquote(parts.path)
             if parts.fragment and target.suffix == ".html":
                 if target not in others:
-                    others[target] = _ids(target.read_text(encoding="utf-8"))
-                if unquote(parts.fragment) not in others[target] | {"top"}:
+                    others[target] = _targets(target.read_text(encoding="utf-8"))
+                if unquote(parts.fragment) not in others[target]:
                     found.append((address, f"{address} leads nowhere: no element of {parts.path} has that id"))
-        elif unquote(parts.fragment) not in ids | {"top"}:
+        elif unquote(parts.fragment) not in targets:
             found.append((address, f"{address} leads nowhere: no element of the page has that id"))
     return found

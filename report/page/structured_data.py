@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mimetypes
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from markupsafe import Markup
@@ -18,6 +17,11 @@ from report.prose.mathml import plain
 from report.web.metadata import COMPOSITE, TRAINED, source_type
 
 CRATE = "ro-crate-metadata.json"
+_TYPES = {  # of the site's files by suffix; the table of Python's mimetypes differs from system to system
+    **{f".{suffix}": f"image/{suffix}" for suffix in ("avif", "png", "webp")},
+    **{".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".txt": "text/plain"},
+    **{".jpg": "image/jpeg", ".json": "application/json", ".svg": "image/svg+xml", ".woff2": "font/woff2"},
+}
 _CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 _SOURCES = {
     TRAINED: "https://schema.org/TrainedAlgorithmicMediaDigitalSource",
@@ -81,7 +85,7 @@ def _part(name: str, data: bytes) -> dict[str, Any]:
         "@type": "File",
         "name": name.rpartition("/")[2],
         "contentSize": str(len(data)),
-        "encodingFormat": mimetypes.guess_type(name)[0] or "application/octet-stream",
+        "encodingFormat": _TYPES.get(PurePosixPath(name).suffix, "application/octet-stream"),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
 

@@ -6,13 +6,12 @@ import ast
 import re
 import textwrap
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from markupsafe import Markup
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import TextLexer, get_lexer_by_name
-from pygments.util import ClassNotFound
+
+from generators.records.kept import kept
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def excerpt(root: Path, target: str) -> Excerpt:
         raise LookupError(f"unknown code target {target!r}: there is no file {where}")
     try:
         source = file.read_text(encoding="utf-8")
-        node: ast.AST = ast.parse(source)
+        node: ast.AST = _parsed(source)
     except (SyntaxError, ValueError) as error:  # ValueError: not UTF-8, or a null character
         raise LookupError(f"code target {target!r}: {where} does not parse ({error})") from None
     for part in name.split("."):
@@ -55,7 +54,7 @@ def declared(root: Path, path: str, name: str) -> tuple[int, int] | None:
     """Returns the lines where a section's source declares the figure of this name: the first call with it as first
     argument."""
     try:
-        tree = ast.parse((root / path).read_text(encoding="utf-8"))
+        tree = _parsed((root / path).read_text(encoding="utf-8"))
     except (SyntaxError, ValueError):
         return None  # drawing the section reports it
     for node in ast.walk(tree):
@@ -66,15 +65,30 @@ def declared(root: Path, path: str, name: str) -> tuple[int, int] | None:
     return None
 
 
+@lru_cache(maxsize=64)  # most files are quoted several times on a page
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 def highlighted(code: str, language: str = "python") -> Markup:
     """Returns escaped code with Pygments' class names, where they have a colour. An unknown language stays plain."""
+    return Markup(_highlighted(code, language))
+
+
+@kept("pygments")
+def _highlighted(code: str, language: str) -> str:
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import TextLexer, get_lexer_by_name
+    from pygments.util import ClassNotFound
+
     try:
         lexer = get_lexer_by_name(language, stripnl=False) if language else TextLexer()
     except ClassNotFound:
         lexer = TextLexer()
     found = highlight(code, lexer, HtmlFormatter(nowrap=True)).rstrip("\n")
     # Uncoloured code without markup saves a third of the page's bytes.
-    return Markup(re.sub(r'<span class="(?:n|o|p|w|err)">([^<]*)</span>', r"\1", found))
+    return re.sub(r'<span class="(?:n|o|p|w|err)">([^<]*)</span>', r"\1", found)
 
 
 def _names(node: ast.AST) -> set[str]:

@@ -17,6 +17,7 @@ from generators.records.errors import VerifyError
 from generators.records.locks import held
 from generators.records.record import Record, read_drawn, read_json
 from generators.running import staleness
+from generators.running.cost import Cost
 from generators.running.run import draw_section, load_section, state_folder
 from generators.running.session import Observer, Session, prepare
 
@@ -89,7 +90,7 @@ def verify(
                 confirm(section_id, drawn, state / section_id)
     todo = [section_id for section_id in chosen if section_id not in found]
     if todo:
-        observer.begin({section_id: ("to be redrawn", published[section_id].record.evaluations) for section_id in todo})
+        observer.begin({section_id: ("to be redrawn", Cost.of(published[section_id].raw)) for section_id in todo})
         prepare(model, map(load_section, todo), observer.planned)
         session = Session(models.load(model), observer)
         with tempfile.TemporaryDirectory(prefix="report-verify-") as scratch:

@@ -28,6 +28,7 @@ from ...figures import Section
 from ...readings import HYBRIDS
 from ...records.record import read_drawn
 from ...running import staleness
+from ...running.cost import Cost
 from ...running.session import Observer, Session, prepare, workload
 from .judge import Judges
 from .scores import score_readings
@@ -112,7 +113,7 @@ def search(
     folders = [kept / hashlib.sha256(json.dumps([*depends, pair]).encode()).hexdigest()[:32] for pair in pairs]
     to_draw = [(pair, folder) for pair, folder in zip(pairs, folders, strict=True) if not folder.is_dir()]
     if to_draw:
-        expected = len(to_draw) * workload([declare(to_draw[0][0])]).first
+        expected = Cost(len(to_draw) * workload([declare(to_draw[0][0])]).first)
         observer.begin({"search": ("requested", expected)})
         # Every prompt, in few pairs.
         prepare(model, map(declare, itertools.pairwise(dict.fromkeys(prompts))), observer.planned)

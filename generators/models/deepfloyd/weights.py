@@ -14,9 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import constants
-from huggingface_hub.file_download import repo_folder_name
-
 from ...records.files import write
 from .. import saved
 from . import course_embeddings
@@ -77,6 +74,9 @@ def pin(repository: str, commit: str) -> None:
 
 def stages(name: str, local: Path | None) -> dict[str, Path]:
     """Returns the folders of the stages that are present, complete or not."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
     folders = {}
     for stage, repository in repositories(name).items():
         if local is not None:
