@@ -62,7 +62,7 @@ def words_digest(section_id: str) -> str:
 
 
 class _KeptDefinitions(Definitions):
-    """The definitions of this package. Their digests are kept until a module or a setting changes: parsing takes long."""
+    """The definitions of this package. Their digests are kept until a module or a setting changes."""
 
     def __init__(self) -> None:
         super().__init__(HOME, {f"{PACKAGE}.settings.MINE": settings.MINE})
