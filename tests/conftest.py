@@ -23,7 +23,16 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 # The files whose tests take longest, the longest first: what begins last must be short, or other processes wait for it.
 LONGEST = (
-    *("test_page", "test_deepfloyd", "test_notebook", "test_deepfloyd_report", "test_cli", "test_resume", "test_bench"),
+    *(
+        "test_slurm",
+        "test_page",
+        "test_deepfloyd",
+        "test_notebook",
+        "test_deepfloyd_report",
+        "test_cli",
+        "test_resume",
+        "test_bench",
+    ),
     *("test_text_projections", "test_workers", "test_controls", "test_definitions", "test_bad_input", "test_verify"),
 )
 

@@ -197,6 +197,8 @@ def test_a_build_waits_by_the_same_lock(tmp_path, capsys):
     other = start(builder.lock_of(site))
     threading.Timer(0.5, other.communicate, ["\n"]).start()
     shutil.copytree(ROOT / "templates", tmp_path / "templates")
+    (tmp_path / "report").mkdir()
+    shutil.copy(ROOT / "report" / "report.toml", tmp_path / "report")
     with pytest.raises(BuildError):  # an empty folder has no page; the lock comes first
         builder.build(tmp_path)
     assert capsys.readouterr().err.startswith(f"report: waiting for process {other.pid} on {socket.gethostname()}")

@@ -260,7 +260,7 @@ def test_the_tab_key_stops_once_a_figure(visit, address, width):
         if page.evaluate("document.activeElement == document.body"):
             break
         stops += 1
-    assert stops < 45 + 5 * page.locator("figure.figure").count()
+    assert stops < 50 + 5 * page.locator("figure.figure").count()
     at_panels = "figure => [...figure.querySelectorAll('.full')].filter(link => link.tabIndex == 0).length"
     assert {figure.evaluate(at_panels) for figure in page.locator("figure.figure").all()} <= {0, 1}
 

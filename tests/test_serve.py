@@ -96,7 +96,7 @@ def test_every_redraw_and_a_new_section_are_heard(root, heard):
         "generators/sections/part_1_11.py",
         "generators/models/pocket/MODEL_CARD.md",
         "CITATION.cff",
-        "site/verified/1.2.json",
+        "site/verified/a-machine/1.2.json",
     ],
 )
 def test_what_the_page_is_made_from_is_heard_twice_however_it_is_written(root, heard, name):

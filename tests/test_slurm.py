@@ -70,7 +70,7 @@ def test_the_readmes_file_draws_with_pocket(slurm, project, tiny_pocket):
     done = draw(project, slurm, *DRAWN, POCKET_WEIGHTS=str(tiny_pocket))
     assert done.returncode == 0, done.stderr
     assert sorted(drawn(project, "pocket")) == sorted(DRAWN)
-    assert (project / "site" / "index.html").is_file()
+    assert (project / ".report" / "pages" / "pocket" / "index.html").is_file()
     assert slurm_fixture.jobs(slurm) == []
 
 

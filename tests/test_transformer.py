@@ -1,5 +1,6 @@
 """pocket's stage 1 and its schedule equal diffusers' bit for bit without it; later stages are loaded when asked."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,8 @@ def test_the_first_picture_needs_no_diffusers():
             batching.run([lambda: lab.sample(lab.guided("a fox"), stride=500)])
         assert "diffusers" not in sys.modules, "diffusers was imported"
     """
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    shipped = {name: value for name, value in os.environ.items() if name != "POCKET_WEIGHTS"}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=shipped, check=True)
 
 
 @pytest.mark.parametrize("part", ["transformer", "stage_2", "stage_3", "scheduler"])
@@ -65,7 +67,7 @@ def test_the_first_picture_needs_no_diffusers():
 def test_a_damaged_configuration_is_refused_before_anything_is_drawn(tiny_pocket, damaged, part, text):
     (path,) = (damaged / part).glob("*config.json")
     path.write_text(text)
-    with pytest.raises(ModelError, match=rf"cannot be loaded \({part}/") as caught:
+    with pytest.raises(ModelError, match=rf"cannot be loaded \(\S*{part}/") as caught:
         models.load("pocket")
     assert "\n" not in str(caught.value)
 

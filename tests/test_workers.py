@@ -402,7 +402,7 @@ def test_a_worker_that_has_loaded_more_is_kept(tmp_path, monkeypatch):
 
     told = Pids()
     monkeypatch.setattr(workers, "_draw", growing)
-    workers.in_workers(1)(dict.fromkeys(SECTIONS, 0), "pocket", tmp_path, told)
+    workers.in_workers(1)(dict.fromkeys(SECTIONS, Cost()), "pocket", tmp_path, told)
     pids = [said for said in told.said if isinstance(said, str)]
     assert len(pids) == 3
     assert len(set(pids)) == 1
@@ -451,7 +451,7 @@ def test_files_are_seen_to_here_and_the_first_worker_plans(planned, tmp_path):
     lines, executor = [], Inline()
     told = Told()
     told.planned = lines.append
-    workers._backend(lambda: nullcontext(executor))({"1.1": 0, "1.2": 0}, "deepfloyd", tmp_path, told)
+    workers._backend(lambda: nullcontext(executor))({"1.1": Cost(), "1.2": Cost()}, "deepfloyd", tmp_path, told)
     assert planned == [False, True]
     assert executor.ran == ["_plan", "<lambda>", "<lambda>"]
     assert lines == [
@@ -465,11 +465,11 @@ def test_a_workers_refusal_ends_the_run_before_anything_is_drawn(planned, tmp_pa
     monkeypatch.setenv("REFUSES", "1")
     executor = Inline()
     with pytest.raises(ModelError, match=r"^deepfloyd: no GPU$"):
-        workers._backend(lambda: nullcontext(executor))({"1.1": 0}, "deepfloyd", tmp_path, Told())
+        workers._backend(lambda: nullcontext(executor))({"1.1": Cost()}, "deepfloyd", tmp_path, Told())
     assert executor.ran == ["_plan"]
 
 
 def test_pocket_fits_everywhere_and_no_worker_is_asked_to_plan_it(planned, tmp_path):
     executor = Inline()
-    workers._backend(lambda: nullcontext(executor))({"1.1": 0}, "pocket", tmp_path, Told())
+    workers._backend(lambda: nullcontext(executor))({"1.1": Cost()}, "pocket", tmp_path, Told())
     assert (planned, executor.ran) == ([False], ["<lambda>"])

@@ -31,7 +31,7 @@ OLD = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENA
 class Setting:
     """One way to draw: environment variables of the process, its threads, and what of the drawing is changed.
 
-    seed, gamma: added to the report's. weights: the share by which those of one layer in stage 1 and stage 2 grow.
+    seed, gamma: added to the report's. weights: the share by which those of one layer in stage 1 grow.
     """
 
     name: str
@@ -76,9 +76,9 @@ def drawn(setting: Setting, section_ids: tuple[str, ...], folder: str) -> None:
         return guided(stage, prompt, (stage.gamma if gamma is None else gamma) + setting.gamma)
 
     Stage.guided = stronger  # type: ignore[assignment]
-    for network in (model.first.transformer, model.second.net):  # type: ignore[attr-defined]
-        matrices = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-        matrices[len(matrices) // 2].data.mul_(1 + setting.weights)
+    network = model.first.transformer  # type: ignore[attr-defined]
+    matrices = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    matrices[len(matrices) // 2].data.mul_(1 + setting.weights)
     for section_id in section_ids:
         draw_section(Session(model, Observer()), load_section(section_id), Path(folder) / section_id, Observer())
 

@@ -178,7 +178,11 @@ class Directives:
             self._figure(target)
             number = self.numbers.get(target, "?")
             return Markup('<a href="#fig-{}">Figure\u00a0{}</a>').format(links.anchor(target), number)
-        return Markup('<span class="value">{}</span>').format(self._value(target))
+        value = self._value(target)
+        # A number keeps its unit on the line; a text such as an image's name may break.
+        return (
+            Markup.escape(value) if target.startswith(MINE) else Markup('<span class="value">{}</span>').format(value)
+        )
 
     def _value(self, target: str) -> str:
         """Returns the text of `1.2-blur[t=250].psnr`, `1.4.seconds` or `report.seed`. Raises LookupError."""
