@@ -55,7 +55,7 @@ def test_the_first_picture_needs_no_diffusers():
         from generators.lab import Lab
         lab = Lab(models.load("pocket"))
         with torch.inference_mode():
-            batching.run([lambda: lab.sample(lab.guided("a fox"), stride=500)])
+            batching.run([lambda: lab.sample(lab.guided("a fox"), timesteps=[500, 0])])
         assert "diffusers" not in sys.modules, "diffusers was imported"
     """
     shipped = {name: value for name, value in os.environ.items() if name != "POCKET_WEIGHTS"}
@@ -67,7 +67,7 @@ def test_the_first_picture_needs_no_diffusers():
 def test_a_damaged_configuration_is_refused_before_anything_is_drawn(tiny_pocket, damaged, part, text):
     (path,) = (damaged / part).glob("*config.json")
     path.write_text(text)
-    with pytest.raises(ModelError, match=rf"cannot be loaded \(\S*{part}/") as caught:
+    with pytest.raises(ModelError, match=rf"cannot be loaded \(\S*{part}[/:]") as caught:
         models.load("pocket")
     assert "\n" not in str(caught.value)
 
