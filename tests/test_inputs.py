@@ -12,12 +12,15 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import page_fixture as fixture
 import pytest
 from PIL import Image, ImageCms
 
 from generators import inputs
 from generators.inputs import INPUTS, digest_of, find, read
 from generators.records.errors import InputError
+from report.figures import figure_png
+from report.page.builder import build
 
 
 def load(name: str, size: int = 64, folder: Path = INPUTS) -> np.ndarray:
@@ -435,3 +438,20 @@ def test_an_image_of_a_type_that_is_not_read_is_named(file: str, tmp_path: Path)
     (tmp_path / file).write_bytes(b"x")
     with pytest.raises(InputError, match=rf"{file} is not a readable image: save it as a JPEG or PNG file$"):
         read(tmp_path / file)
+
+
+def test_an_image_beside_the_one_that_is_meant_is_named_by_a_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figure_png, "compose", lambda *_: b"grid")
+    root = fixture.report(tmp_path / "report")
+    folder = root / "report" / "writeup" / "inputs"
+    folder.mkdir(exist_ok=True)
+    for name in ("campanile.heic", "Fox.JPG", "campanile.svg", "holiday.jpg", "campanile.txt"):
+        (folder / name).write_bytes(b"x")
+    told: list[str] = []
+    build(root, tell=told.append)
+    assert told == [
+        f"report/writeup/inputs/{file}: not used, for report/report.toml names {meant}: name this file, or move it"
+        for file, meant in (("Fox.JPG", "fox.svg"), ("campanile.heic", "campanile.svg"))
+    ]

@@ -33,6 +33,8 @@ from report.records import confirmations
 from report.records.confirmations import Confirmation
 from report.records.undrawn import Undrawn
 
+IMAGES = {f".{kind}" for kind in "avif bmp dng gif heic heif jpeg jpg jxl png svg tga tif tiff webp".split()}
+
 
 def prose_files(root: Path) -> dict[str, Path]:
     """Returns name -> prose file in page order: intro, the sections by id, credits."""
@@ -92,6 +94,7 @@ class ReportPage:
         with problems.collected(root / "CITATION.cff", CitationError):
             self.citation = read_citation(root / "CITATION.cff", self.settings)
         self._scan_records()
+        self._mention_passed_over()
         for name, prose in self.prose.items():
             for found in prose.directives:
                 if found.kind in OPENING and name != "intro":
@@ -161,6 +164,15 @@ class ReportPage:
                     rich(text)
                 except TexError as error:
                     self.problems.add(record.path, None, f"{error}; change it in {record.source}")
+
+    def _mention_passed_over(self) -> None:
+        """Says which images are not used, because report.toml names one of that name and another type."""
+        named = {Path(file).stem.lower(): file for file in self.settings.files.values()}
+        for path in sorted((self.root / "report" / "writeup" / "inputs").glob("*")):
+            meant = named.get(path.stem.lower(), path.name)
+            if meant != path.name and path.suffix.lower() in IMAGES:
+                with self.problems.at(path, None):
+                    self.problems.notice(f"not used, for report/report.toml names {meant}: name this file, or move it")
 
     def _check_alt(self, record: Record, figure: Figure, panel: Panel) -> None:
         if values.says_nothing(panel.alt):
