@@ -115,6 +115,7 @@ def test_a_job_that_ends_too_soon_is_one_line_and_the_next_run_goes_on(slurm, pr
             _, told = process.communicate(timeout=300)
         finally:
             process.kill()
+            process.stderr.close()
         assert process.returncode == 1
         line = r"report: a worker on \S+ ended unexpectedly .* run the same command to continue"
         assert re.fullmatch(line, told.splitlines()[-1]), told
